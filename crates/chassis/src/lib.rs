@@ -1,0 +1,1 @@
+//! How an edge-ledger service lives: accept loop, limits, statuses, clock, tasks.

@@ -1,0 +1,1 @@
+//! The two store seams of edge-ledger and the embedded implementation of both.

@@ -1,0 +1,1 @@
+//! Who may speak: challenges, sessions, identity logs and links.

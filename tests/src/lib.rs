@@ -1,0 +1,1 @@
+//! End-to-end tests of edge-ledger through real services, agents and binaries.
