@@ -1,0 +1,470 @@
+//! The identity log: one linear list of statements, and what it says about each device.
+//!
+//! `check` decides, `apply` does. A log only ever grows by one statement that names the head it
+//! follows; the hash chain covers the whole signed statement.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::identity::statement::Signer;
+use crate::identity::{
+    Act, Certificate, Cut, FormatError, Genesis, SignedTip, Statement, StatementRecord,
+};
+use crate::ids::{DeviceId, IdentityId, LedgerId, LogHash};
+use crate::keys::{KeyError, PublicKey};
+use crate::limits::{DEVICES_ACTIVE_MAX, DEVICES_EVER_MAX};
+use crate::tags::Tag;
+
+/// Why a statement cannot be the next of its log.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LogError {
+    /// It follows another head than the log's.
+    #[error("the statement does not follow the log's head")]
+    Conflict,
+    /// Malformed, or of another deployment or identity.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// Signed by nobody who may.
+    #[error("the statement is not signed by a key that may sign it")]
+    NotAllowed,
+    /// It names a device that the log does not know.
+    #[error("the log knows no such device")]
+    UnknownDevice,
+    /// It names, or is signed by, a device that was ended.
+    #[error("the device was revoked or replaced")]
+    DeviceEnded,
+    /// A key that was in the log before.
+    #[error("a key enters a log only once")]
+    KeyReused,
+    /// It would leave the identity without an admin.
+    #[error("the last admin cannot be removed")]
+    LastAdmin,
+    /// Too many devices.
+    #[error("the identity has as many devices as it may")]
+    DeviceLimit,
+}
+
+/// Where a log ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogHead {
+    /// Number of statements.
+    pub position: u64,
+    /// Hash of the chain up to there.
+    pub hash: LogHash,
+}
+
+impl LogHead {
+    /// The head of an empty log.
+    pub const EMPTY: Self = Self {
+        position: 0,
+        hash: LogHash::ZERO,
+    };
+}
+
+/// Where a device stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeviceState {
+    /// It may speak.
+    Active,
+    /// Another key went on in its place.
+    Replaced {
+        /// The successor.
+        by: DeviceId,
+    },
+    /// Its lineage was ended.
+    Revoked,
+}
+
+/// What the log says about one device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceRecord {
+    /// Its key.
+    pub key: PublicKey,
+    /// Its name.
+    pub name: String,
+    /// Its platform.
+    pub platform: String,
+    /// Whether it may sign statements about others.
+    pub admin: bool,
+    /// Position of the statement that added it.
+    pub added_at: u64,
+    /// The first device of its lineage.
+    pub lineage: DeviceId,
+    /// Where it stands.
+    pub state: DeviceState,
+    /// What remains of its journal, once it was ended.
+    pub cut: Option<Cut>,
+}
+
+/// One identity's log, replayed.
+#[derive(Debug, Clone)]
+pub struct IdentityLog {
+    identity: IdentityId,
+    genesis: Genesis,
+    records: Vec<StatementRecord>,
+    hashes: Vec<LogHash>,
+    devices: BTreeMap<DeviceId, DeviceRecord>,
+}
+
+/// The log's hash after a statement.
+pub fn next_hash(ledger_id: LedgerId, prev: LogHash, statement: &[u8]) -> LogHash {
+    LogHash::from_bytes(Tag::Log.hash(ledger_id, &[prev.as_bytes(), statement]))
+}
+
+impl IdentityLog {
+    /// The log of an identity in which nothing was said.
+    pub fn empty(genesis: Genesis, identity: IdentityId) -> Self {
+        Self {
+            identity,
+            genesis,
+            records: Vec::new(),
+            hashes: Vec::new(),
+            devices: BTreeMap::new(),
+        }
+    }
+
+    /// Replays records in order.
+    ///
+    /// # Errors
+    /// The first [`LogError`].
+    pub fn replay(
+        genesis: Genesis,
+        identity: IdentityId,
+        records: impl IntoIterator<Item = StatementRecord>,
+    ) -> Result<Self, LogError> {
+        let mut log = Self::empty(genesis, identity);
+        for record in records {
+            log.apply(record)?;
+        }
+        Ok(log)
+    }
+
+    /// The identity.
+    pub fn identity(&self) -> IdentityId {
+        self.identity
+    }
+
+    /// The deployment.
+    pub fn genesis(&self) -> &Genesis {
+        &self.genesis
+    }
+
+    /// The deployment's id.
+    pub fn ledger_id(&self) -> LedgerId {
+        self.genesis.ledger_id()
+    }
+
+    /// Where the log ends.
+    pub fn head(&self) -> LogHead {
+        LogHead {
+            position: self.records.len() as u64,
+            hash: self
+                .hash_at(self.records.len() as u64)
+                .unwrap_or(LogHash::ZERO),
+        }
+    }
+
+    /// The chain's hash at a position; the zero hash at 0.
+    pub fn hash_at(&self, position: u64) -> Option<LogHash> {
+        match position.checked_sub(1) {
+            None => Some(LogHash::ZERO),
+            Some(index) => self.hashes.get(usize::try_from(index).ok()?).copied(),
+        }
+    }
+
+    /// The records after a position.
+    pub fn records_after(&self, position: u64) -> &[StatementRecord] {
+        let from =
+            usize::try_from(position).map_or(self.records.len(), |p| p.min(self.records.len()));
+        &self.records[from..]
+    }
+
+    /// What the log says about a device.
+    pub fn device(&self, device: &DeviceId) -> Option<&DeviceRecord> {
+        self.devices.get(device)
+    }
+
+    /// All devices that ever were in the log.
+    pub fn devices(&self) -> impl Iterator<Item = (&DeviceId, &DeviceRecord)> {
+        self.devices.iter()
+    }
+
+    /// The lineage of a device: the id of its first member.
+    pub fn lineage(&self, device: &DeviceId) -> Option<DeviceId> {
+        self.devices.get(device).map(|d| d.lineage)
+    }
+
+    /// What remains of a device's journal, once it was ended.
+    pub fn cut(&self, device: &DeviceId) -> Option<&Cut> {
+        self.devices.get(device)?.cut.as_ref()
+    }
+
+    /// The devices whose journals a statement ends: those whose tips its append must record.
+    pub fn ends(&self, statement: &Statement) -> BTreeSet<DeviceId> {
+        let lineage_of = |device: &DeviceId| match self.lineage(device) {
+            Some(lineage) => self
+                .devices
+                .iter()
+                .filter(|(_, d)| d.lineage == lineage)
+                .map(|(id, _)| *id)
+                .collect(),
+            None => BTreeSet::new(),
+        };
+        match &statement.body().act {
+            Act::Revoke { device, .. } => lineage_of(device),
+            Act::Replace { old, .. } => BTreeSet::from([*old]),
+            Act::AddDevice { certificate, .. } => certificate.replaces().into_iter().collect(),
+            Act::Incept { .. } | Act::Rename { .. } => BTreeSet::new(),
+        }
+    }
+
+    /// Decides whether a statement may be the next.
+    ///
+    /// # Errors
+    /// [`LogError`] saying why not.
+    pub fn check(&self, statement: &Statement) -> Result<(), LogError> {
+        let body = statement.body();
+        if body.identity != self.identity {
+            return Err(FormatError::Foreign("the statement").into());
+        }
+        let head = self.head();
+        if body.position != head.position + 1 || body.expected_head != head.hash {
+            return Err(LogError::Conflict);
+        }
+        if (body.position == 1) != matches!(body.act, Act::Incept { .. }) {
+            return Err(FormatError::Field("the act at this position").into());
+        }
+        statement.verify(self.ledger_id())?;
+        self.check_signers(statement)?;
+        match &body.act {
+            Act::Incept { certificate, .. } => self.check_new_device(certificate, None),
+            Act::AddDevice { certificate, .. } => {
+                if let Some(old) = certificate.replaces() {
+                    self.active(&old)?;
+                }
+                self.check_new_device(certificate, certificate.replaces())
+            }
+            Act::Revoke { device, tips, .. } => {
+                let lineage = self.lineage(device).ok_or(LogError::UnknownDevice)?;
+                self.check_admin_remains(lineage)?;
+                self.check_tips(tips, |tip| self.lineage(&tip.device) == Some(lineage))
+            }
+            Act::Replace {
+                old,
+                certificate,
+                tips,
+            } => {
+                self.active(old)?;
+                if certificate.replaces() != Some(*old) {
+                    return Err(FormatError::Field("the replaced device").into());
+                }
+                self.check_tips(tips, |tip| tip.device == *old)?;
+                self.check_new_device(certificate, Some(*old))
+            }
+            Act::Rename { device, .. } => self.active(device).map(|_| ()),
+        }
+    }
+
+    /// Adds a record after checking it.
+    ///
+    /// # Errors
+    /// [`LogError`] saying why it cannot be the next; the log is unchanged then.
+    pub fn apply(&mut self, record: StatementRecord) -> Result<(), LogError> {
+        self.check(&record.statement)?;
+        let ends = self.ends(&record.statement);
+        self.check_tips(&record.tips, |tip| ends.contains(&tip.device))?;
+        let position = record.statement.body().position;
+        match &record.statement.body().act {
+            Act::Incept { certificate, .. } => self.add(certificate, true, position),
+            Act::AddDevice { certificate, admin } => {
+                let admin = *admin
+                    || certificate
+                        .replaces()
+                        .is_some_and(|old| self.is_admin(&old));
+                self.end(
+                    &ends,
+                    &record,
+                    &[],
+                    |by| DeviceState::Replaced { by },
+                    Some(certificate),
+                );
+                self.add(certificate, admin, position);
+            }
+            Act::Revoke { tips, .. } => {
+                self.end(&ends, &record, tips, |_| DeviceState::Revoked, None)
+            }
+            Act::Replace {
+                old,
+                certificate,
+                tips,
+            } => {
+                let admin = self.is_admin(old);
+                self.end(
+                    &ends,
+                    &record,
+                    tips,
+                    |by| DeviceState::Replaced { by },
+                    Some(certificate),
+                );
+                self.add(certificate, admin, position);
+            }
+            Act::Rename { device, name } => {
+                if let Some(device) = self.devices.get_mut(device) {
+                    device.name.clone_from(name);
+                }
+            }
+        }
+        self.hashes.push(next_hash(
+            self.ledger_id(),
+            self.head().hash,
+            record.statement.bytes(),
+        ));
+        self.records.push(record);
+        Ok(())
+    }
+
+    fn is_admin(&self, device: &DeviceId) -> bool {
+        self.devices.get(device).is_some_and(|d| d.admin)
+    }
+
+    fn active(&self, device: &DeviceId) -> Result<&DeviceRecord, LogError> {
+        let record = self.devices.get(device).ok_or(LogError::UnknownDevice)?;
+        match record.state {
+            DeviceState::Active => Ok(record),
+            DeviceState::Replaced { .. } | DeviceState::Revoked => Err(LogError::DeviceEnded),
+        }
+    }
+
+    /// Who may sign: the root anything; an admin device anything but `Incept` and `Replace`; a
+    /// device its own renaming and retirement; old and new device together a `Replace`.
+    fn check_signers(&self, statement: &Statement) -> Result<(), LogError> {
+        let act = &statement.body().act;
+        let signers: Vec<Signer> = statement.signers().collect();
+        match (act, signers.as_slice()) {
+            (_, [Signer::Root(key)]) if key.identity_id() == self.identity => match act {
+                Act::Replace { .. } => Err(LogError::NotAllowed),
+                _ => Ok(()),
+            },
+            (Act::Incept { .. }, _) => Err(LogError::NotAllowed),
+            (
+                Act::Replace {
+                    old, certificate, ..
+                },
+                [Signer::Device(first), Signer::Device(second)],
+            ) => {
+                let record = self.active(old)?;
+                if record.key == *first && certificate.key() == second {
+                    Ok(())
+                } else {
+                    Err(LogError::NotAllowed)
+                }
+            }
+            (_, [Signer::Device(key)]) => {
+                let signer = key.device_id();
+                let record = self.active(&signer)?;
+                let own = match act {
+                    Act::Rename { device, .. } | Act::Revoke { device, .. } => *device == signer,
+                    Act::Incept { .. } | Act::AddDevice { .. } | Act::Replace { .. } => false,
+                };
+                let replace = matches!(act, Act::Replace { .. });
+                if record.key == *key && (record.admin || own) && !replace {
+                    Ok(())
+                } else {
+                    Err(LogError::NotAllowed)
+                }
+            }
+            _ => Err(LogError::NotAllowed),
+        }
+    }
+
+    fn check_new_device(
+        &self,
+        certificate: &Certificate,
+        ends: Option<DeviceId>,
+    ) -> Result<(), LogError> {
+        if certificate.identity() != self.identity {
+            return Err(FormatError::Foreign("the certificate").into());
+        }
+        let root = certificate.key().identity_id() == self.identity;
+        if root || self.devices.contains_key(&certificate.key().device_id()) {
+            return Err(LogError::KeyReused);
+        }
+        let active = self
+            .devices
+            .values()
+            .filter(|d| d.state == DeviceState::Active)
+            .count();
+        let active_after = active + 1 - usize::from(ends.is_some());
+        if active_after > DEVICES_ACTIVE_MAX || self.devices.len() >= DEVICES_EVER_MAX {
+            return Err(LogError::DeviceLimit);
+        }
+        Ok(())
+    }
+
+    fn check_admin_remains(&self, ended: DeviceId) -> Result<(), LogError> {
+        let mut active = self
+            .devices
+            .values()
+            .filter(|d| d.state == DeviceState::Active);
+        if active.any(|d| d.admin && d.lineage != ended) {
+            Ok(())
+        } else {
+            Err(LogError::LastAdmin)
+        }
+    }
+
+    fn check_tips(
+        &self,
+        tips: &[SignedTip],
+        belongs: impl Fn(&SignedTip) -> bool,
+    ) -> Result<(), LogError> {
+        for tip in tips {
+            let record = self
+                .devices
+                .get(&tip.device)
+                .ok_or(LogError::UnknownDevice)?;
+            if !belongs(tip) {
+                return Err(
+                    FormatError::Key("a tip of another device", KeyError::BadSignature).into(),
+                );
+            }
+            tip.verify(&record.key)?;
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, certificate: &Certificate, admin: bool, position: u64) {
+        let id = certificate.key().device_id();
+        let lineage = certificate
+            .replaces()
+            .and_then(|old| self.lineage(&old))
+            .unwrap_or(id);
+        let record = DeviceRecord {
+            key: *certificate.key(),
+            name: certificate.name().to_owned(),
+            platform: certificate.platform().to_owned(),
+            admin,
+            added_at: position,
+            lineage,
+            state: DeviceState::Active,
+            cut: None,
+        };
+        self.devices.insert(id, record);
+    }
+
+    fn end(
+        &mut self,
+        ends: &BTreeSet<DeviceId>,
+        record: &StatementRecord,
+        named: &[SignedTip],
+        state: impl Fn(DeviceId) -> DeviceState,
+        successor: Option<&Certificate>,
+    ) {
+        for id in ends {
+            if let Some(device) = self.devices.get_mut(id) {
+                let by = successor.map_or(*id, |c| c.key().device_id());
+                device.state = state(by);
+                device.cut = Some(Cut::of_device(*id, named.iter().chain(&record.tips)));
+            }
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! What the store records of a statement, and the receipt that the service signs of it.
+//!
+//! A receipt signs exactly what the atomic append recorded, so any replica can make it again
+//! after a crash, and it proves place, time and cut to everybody.
+
+use bytes::Bytes;
+use prost::Message as _;
+
+use crate::identity::service_key::ServiceSigner;
+use crate::identity::statement::decode_tips;
+use crate::identity::{
+    FormatError, Genesis, ServiceCertificate, ServiceRole, SignedTip, Statement, decode_canonical,
+};
+use crate::ids::{IdentityId, LogHash};
+use crate::keys::Signature;
+use crate::tags::Tag;
+use crate::wire;
+
+/// One place of an identity log as a store keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatementRecord {
+    /// The statement.
+    pub statement: Statement,
+    /// Service time of the append, in milliseconds since 1970.
+    pub service_time_ms: i64,
+    /// Tips that the store kept at that moment of the devices that the statement ends.
+    pub tips: Vec<SignedTip>,
+}
+
+/// One place of an identity log as it travels: the record, and the service's signature of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReceiptedStatement {
+    record: StatementRecord,
+    body: Bytes,
+    certificate: ServiceCertificate,
+    signature: Signature,
+}
+
+/// The unchecked parts of a receipt, as they travel.
+#[derive(Debug, Clone)]
+pub struct ReceiptParts {
+    /// Encoded statement.
+    pub statement: Bytes,
+    /// Encoded receipt body.
+    pub body: Bytes,
+    /// Encoded body of the service key's certificate.
+    pub certificate_body: Bytes,
+    /// The root's signature of the certificate.
+    pub certificate_signature: Signature,
+    /// The service key's signature of the receipt.
+    pub signature: Signature,
+}
+
+impl ReceiptedStatement {
+    /// Signs the receipt of a record that is the `log_hash`-th state of its log.
+    pub fn sign(
+        signer: &ServiceSigner,
+        genesis: &Genesis,
+        record: StatementRecord,
+        log_hash: LogHash,
+    ) -> Self {
+        let body = Bytes::from(
+            wire::StatementReceiptBody {
+                identity: record.statement.body().identity.as_bytes().to_vec(),
+                position: record.statement.body().position,
+                log_hash: log_hash.as_bytes().to_vec(),
+                service_time_ms: record.service_time_ms,
+                tips: record.tips.iter().map(|t| t.to_wire()).collect(),
+            }
+            .encode_to_vec(),
+        );
+        let signature = signer.sign(&Tag::StatementReceipt.hash(genesis.ledger_id(), &[&body]));
+        Self {
+            record,
+            body,
+            certificate: signer.certificate().clone(),
+            signature,
+        }
+    }
+
+    /// Checks a receipt: certified service key, signature, and that it is about this statement
+    /// at the place that follows `prev` in the log of `identity`.
+    ///
+    /// # Errors
+    /// [`FormatError`] naming what does not fit.
+    pub fn verify(
+        genesis: &Genesis,
+        identity: IdentityId,
+        prev: LogHash,
+        parts: ReceiptParts,
+    ) -> Result<Self, FormatError> {
+        let ledger_id = genesis.ledger_id();
+        let certificate = ServiceCertificate::verify(
+            genesis,
+            parts.certificate_body,
+            parts.certificate_signature,
+        )?;
+        if certificate.role() != ServiceRole::Service {
+            return Err(FormatError::Field("the role of a receipt's key"));
+        }
+        certificate
+            .key()
+            .verify(
+                &Tag::StatementReceipt.hash(ledger_id, &[&parts.body]),
+                &parts.signature,
+            )
+            .map_err(|e| FormatError::Key("the signature of a receipt", e))?;
+        let body: wire::StatementReceiptBody = decode_canonical("a receipt", &parts.body)?;
+        let statement = Statement::decode(ledger_id, parts.statement)?;
+        let log_hash = super::log::next_hash(ledger_id, prev, statement.bytes());
+        let fits = body.identity == identity.as_bytes()
+            && statement.body().identity == identity
+            && body.position == statement.body().position
+            && body.log_hash == log_hash.as_bytes();
+        if !fits {
+            return Err(FormatError::Foreign("a receipt"));
+        }
+        let record = StatementRecord {
+            statement,
+            service_time_ms: body.service_time_ms,
+            tips: decode_tips(&body.tips)?,
+        };
+        Ok(Self {
+            record,
+            body: parts.body,
+            certificate,
+            signature: parts.signature,
+        })
+    }
+
+    /// What the store recorded.
+    pub fn record(&self) -> &StatementRecord {
+        &self.record
+    }
+
+    /// Gives up the receipt and keeps the record.
+    pub fn into_record(self) -> StatementRecord {
+        self.record
+    }
+
+    /// The parts, verbatim, to be sent.
+    pub fn parts(&self) -> ReceiptParts {
+        ReceiptParts {
+            statement: self.record.statement.bytes().clone(),
+            body: self.body.clone(),
+            certificate_body: self.certificate.body().clone(),
+            certificate_signature: *self.certificate.signature(),
+            signature: self.signature,
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Runs: consecutive entries of one journal with the signature of the last, the unit of
+//! transport and of verification.
+
+use bytes::Bytes;
+
+use crate::identity::{Cut, Point};
+use crate::ids::{DeviceId, EntryHash};
+use crate::keys::Signature;
+use crate::ledger::entry::VerifiedEntry;
+
+/// A run as it travels, not checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    /// The journal's device.
+    pub device: DeviceId,
+    /// Format of all payloads.
+    pub format: u16,
+    /// Place of the first entry, 1 and up.
+    pub first_seq: u64,
+    /// Hash of the entry before the first.
+    pub first_prev: EntryHash,
+    /// Encoded payloads in order.
+    pub payloads: Vec<Bytes>,
+    /// The device's signature of the last entry's hash.
+    pub signature: Signature,
+}
+
+impl Run {
+    /// Bytes that it weighs in a frame, roughly: payloads and 128 for the rest.
+    pub fn weight(&self) -> usize {
+        self.payloads.iter().map(|p| p.len() + 4).sum::<usize>() + 128
+    }
+
+    /// The point before the first entry.
+    pub fn parent(&self) -> Point {
+        Point {
+            seq: self.first_seq.saturating_sub(1),
+            hash: self.first_prev,
+        }
+    }
+}
+
+/// A run that passed the gate: at least one entry, each the parent of the next, and a checked
+/// signature of the last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerifiedRun {
+    pub(in crate::ledger) entries: Vec<VerifiedEntry>,
+    pub(in crate::ledger) signature: Signature,
+}
+
+impl VerifiedRun {
+    /// The entries in order; never empty.
+    pub fn entries(&self) -> &[VerifiedEntry] {
+        &self.entries
+    }
+
+    /// The journal's device.
+    pub fn device(&self) -> DeviceId {
+        self.entries[0].device
+    }
+
+    /// The point before the first entry.
+    pub fn parent(&self) -> Point {
+        self.entries[0].parent()
+    }
+
+    /// The last entry's point.
+    pub fn last(&self) -> Point {
+        self.entries[self.entries.len() - 1].point
+    }
+
+    /// The device's signature of the last entry's hash.
+    pub fn signature(&self) -> Signature {
+        self.signature
+    }
+
+    /// Bytes of all payloads.
+    pub fn payload_bytes(&self) -> usize {
+        self.entries.iter().map(|e| e.payload.len()).sum()
+    }
+
+    /// The run as it travels.
+    pub fn to_run(&self) -> Run {
+        let first = &self.entries[0];
+        Run {
+            device: first.device,
+            format: first.format,
+            first_seq: first.point.seq,
+            first_prev: first.prev,
+            payloads: self.entries.iter().map(|e| e.payload.clone()).collect(),
+            signature: self.signature,
+        }
+    }
+
+    /// The part of the run that ends at the last point that a cut names, if it holds one. The
+    /// cut carries the author's signature of that point, so the part is a run again.
+    pub fn up_to_cut(&self, cut: &Cut) -> Option<Self> {
+        let index = self.entries.iter().rposition(|e| cut.names(&e.point))?;
+        let signature = cut.signature(&self.entries[index].point)?;
+        Some(Self {
+            entries: self.entries[..=index].to_vec(),
+            signature,
+        })
+    }
+}

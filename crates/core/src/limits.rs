@@ -1,0 +1,73 @@
+//! Every bound of the formats and of the protocol, in one place.
+//!
+//! Those of the entry format are constants: two replicas that disagree about them would diverge.
+
+/// Most postings in one entry.
+pub const ENTRY_POSTINGS_MAX: usize = 1_000;
+/// Longest payload of one entry, in bytes.
+pub const ENTRY_PAYLOAD_BYTES_MAX: usize = 256 * 1024;
+/// Longest memo, in bytes of UTF-8.
+pub const MEMO_BYTES_MAX: usize = 128;
+/// Longest event key, in bytes.
+pub const EVENT_KEY_BYTES_MAX: usize = 128;
+/// Longest encoded issuer proof, in bytes.
+pub const ISSUER_PROOF_BYTES_MAX: usize = 512;
+/// Largest amount of one posting, in minor units: 2^53 − 1, so that JSON numbers hold it.
+pub const AMOUNT_MAX: u64 = (1 << 53) - 1;
+/// Largest sum of credits, or of debits, along the ancestors of one entry: 2^63 − 1.
+pub const JOURNAL_TOTAL_MAX: u128 = (1 << 63) - 1;
+/// Most tips of one journal outside a cut.
+pub const JOURNAL_TIPS_MAX: usize = 8;
+
+/// Longest frame, in encoded bytes.
+pub const FRAME_BYTES_MAX: usize = 1024 * 1024;
+/// Payload bytes that a sender puts into one frame: leaves room for the envelope.
+pub const PAGE_BYTES_MAX: usize = 512 * 1024;
+/// Most runs in one frame.
+pub const FRAME_RUNS_MAX: usize = 256;
+/// Most `Runs` frames of one direction without an answer.
+pub const WINDOW_FRAMES_MAX: usize = 8;
+/// Most points in one locator.
+pub const LOCATOR_POINTS_MAX: usize = 512;
+/// Most statements in one frame.
+pub const FRAME_STATEMENTS_MAX: usize = 64;
+/// Most tips in one `Heads` frame: 256 devices with 8 tips each.
+pub const HEADS_TIPS_MAX: usize = DEVICES_EVER_MAX * JOURNAL_TIPS_MAX;
+
+/// Most bytes of runs that wait for something below them, per identity.
+pub const WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Most runs that wait for something below them, per identity.
+pub const WAITING_RUNS_MAX: usize = 4_096;
+
+/// Most active devices of an identity.
+pub const DEVICES_ACTIVE_MAX: usize = 16;
+/// Most devices that ever enter one log.
+pub const DEVICES_EVER_MAX: usize = 256;
+/// Longest device name, in bytes of UTF-8.
+pub const NAME_BYTES_MAX: usize = 64;
+/// Longest platform text, in bytes of UTF-8.
+pub const PLATFORM_BYTES_MAX: usize = 64;
+/// Most tips that one statement names.
+pub const STATEMENT_TIPS_MAX: usize = 64;
+/// Longest encoded statement, in bytes.
+pub const STATEMENT_BYTES_MAX: usize = 64 * 1024;
+/// Longest unit name of a deployment, in bytes of UTF-8.
+pub const UNIT_BYTES_MAX: usize = 16;
+/// Most decimal places of a unit.
+pub const DECIMALS_MAX: u32 = 18;
+
+/// Life of a challenge, in milliseconds.
+pub const CHALLENGE_LIFE_MS: i64 = 60_000;
+/// Longest audience, in bytes.
+pub const AUDIENCE_BYTES_MAX: usize = 255;
+/// The protocol version that this code speaks.
+pub const PROTOCOL_VERSION: u32 = 1;
+/// The entry format that this code writes.
+pub const ENTRY_FORMAT: u16 = 1;
+
+/// How often a live session compares digests, in milliseconds.
+pub const DIGEST_EVERY_MS: u64 = 30_000;
+/// Refused runs within [`MISBEHAVED_WINDOW_MS`] that end a session.
+pub const MISBEHAVED_RUNS_MAX: usize = 10;
+/// See [`MISBEHAVED_RUNS_MAX`], in milliseconds.
+pub const MISBEHAVED_WINDOW_MS: u64 = 60_000;

@@ -1,0 +1,43 @@
+//! The change feed: what was committed, announced after the commit.
+//!
+//! It is a hint. Whoever misses a part (a slow receiver is told so) reads the store.
+
+use std::sync::Arc;
+
+use edge_ledger_core::ids::IdentityId;
+use edge_ledger_core::ledger::VerifiedRun;
+use tokio::sync::broadcast;
+
+/// Who caused a change, so that it need not be told: any number that is unique in the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin(pub u64);
+
+/// Something that was committed.
+#[derive(Debug, Clone)]
+pub enum Change {
+    /// Entries of an identity.
+    Entries {
+        /// Whose.
+        identity: IdentityId,
+        /// By whom.
+        origin: Origin,
+        /// The runs of which at least one entry is new.
+        runs: Arc<[VerifiedRun]>,
+    },
+    /// The log of an identity.
+    Log {
+        /// Whose.
+        identity: IdentityId,
+    },
+    /// Messages of a link session.
+    Link {
+        /// The session.
+        session: [u8; 32],
+    },
+}
+
+/// The receiving end of a change feed.
+pub type ChangeFeed = broadcast::Receiver<Change>;
+
+/// Changes that a receiver may be behind before it is told that it missed some.
+pub const CHANGES_BEHIND_MAX: usize = 4_096;

@@ -1,0 +1,69 @@
+//! The seam that the ledger service writes through.
+
+use async_trait::async_trait;
+use edge_ledger_core::ids::IdentityId;
+use edge_ledger_core::ledger::admission::Admissible;
+use edge_ledger_core::ledger::journals::Have;
+use edge_ledger_core::ledger::{Extended, Heads, Level, Run, Tip};
+
+use crate::{At, ChangeFeed, LogVersion, Origin, StoreError};
+
+/// What became of an append.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AppendOutcome {
+    /// Each run was judged in order; what is kept is committed.
+    Appended(Vec<Extended>),
+    /// The log changed since the runs were admitted: read it and admit them again.
+    LogMoved,
+}
+
+/// A page of runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// The runs, parents first.
+    pub runs: Vec<Run>,
+    /// Whether more are lacking.
+    pub more: bool,
+}
+
+/// What the ledger service reads and writes.
+#[async_trait]
+pub trait LedgerStore: Send + Sync {
+    /// Appends runs in one atomic step, if the log still has the version that they were admitted
+    /// under. Idempotent: entries that are kept already stay as they are.
+    ///
+    /// # Errors
+    /// [`StoreError`]: nothing was announced, and whether it was committed is unknown.
+    async fn append(
+        &self,
+        identity: IdentityId,
+        seen: LogVersion,
+        origin: Origin,
+        runs: Vec<Admissible>,
+    ) -> Result<AppendOutcome, StoreError>;
+
+    /// All tips of an identity.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn heads(&self, identity: IdentityId) -> Result<At<Heads>, StoreError>;
+
+    /// About one frame of the runs that are lacking where `have` is there.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn missing(&self, identity: IdentityId, have: &Have) -> Result<At<Page>, StoreError>;
+
+    /// A locator for each journal of which `heads` has a tip that is not kept here.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn locate(&self, identity: IdentityId, heads: &Heads)
+    -> Result<At<Vec<Tip>>, StoreError>;
+
+    /// What a committed entry survives.
+    fn level(&self) -> Level;
+
+    /// What is committed from now on.
+    fn changes(&self) -> ChangeFeed;
+}

@@ -1,0 +1,21 @@
+//! Compiles the contract without a system `protoc`.
+
+const FILES: [&str; 6] = [
+    "edgeledger/identity/v1/deployment.proto",
+    "edgeledger/identity/v1/identity_service.proto",
+    "edgeledger/identity/v1/statement.proto",
+    "edgeledger/ledger/v1/entry.proto",
+    "edgeledger/ledger/v1/frame.proto",
+    "edgeledger/ledger/v1/ledger_service.proto",
+];
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    for file in FILES {
+        println!("cargo::rerun-if-changed={file}");
+    }
+    let descriptors = protox::compile(FILES, ["."])?;
+    tonic_prost_build::configure()
+        .bytes(".")
+        .compile_fds(descriptors)?;
+    Ok(())
+}
