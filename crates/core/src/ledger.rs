@@ -10,6 +10,7 @@ pub mod heads;
 pub mod issuer;
 pub mod journal;
 pub mod journals;
+pub mod page;
 pub mod posting;
 pub mod run;
 
@@ -22,4 +23,4 @@ pub use heads::{Heads, Tip};
 pub use journal::{Extended, JournalView};
 pub use journals::Journals;
 pub use posting::{EventKey, Kind, Posting};
-pub use run::{Run, VerifiedRun};
+pub use run::{KeptRun, Run, VerifiedRun};

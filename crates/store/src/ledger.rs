@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use edge_ledger_core::ids::IdentityId;
 use edge_ledger_core::ledger::admission::Admissible;
 use edge_ledger_core::ledger::journals::Have;
-use edge_ledger_core::ledger::{Extended, Heads, Level, Run, Tip};
+use edge_ledger_core::ledger::{Extended, Heads, KeptRun, Level, Tip};
 
 use crate::{At, ChangeFeed, LogVersion, Origin, StoreError};
 
@@ -21,7 +21,7 @@ pub enum AppendOutcome {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
     /// The runs, parents first.
-    pub runs: Vec<Run>,
+    pub runs: Vec<KeptRun>,
     /// Whether more are lacking.
     pub more: bool,
 }

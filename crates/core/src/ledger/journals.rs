@@ -11,8 +11,8 @@ use crate::ledger::admission::Admissible;
 use crate::ledger::entry::VerifiedEntry;
 use crate::ledger::heads::{Heads, Tip};
 use crate::ledger::journal::{Extended, JournalView, Lacking, extend, lacking, locator, retreat};
-use crate::ledger::run::Run;
-use crate::limits::PAGE_BYTES_MAX;
+use crate::ledger::page::{PageBuilder, Row};
+use crate::ledger::run::KeptRun;
 
 /// The points that a peer is known to have, by journal.
 pub type Have = BTreeMap<DeviceId, BTreeSet<Point>>;
@@ -146,84 +146,31 @@ impl Journals {
 
     /// Runs that are lacking where `have` is there, parents first, about one frame of them; and
     /// whether there are more.
-    pub fn missing(&self, have: &Have) -> (Vec<Run>, bool) {
-        let mut runs = Vec::new();
-        let mut budget = PAGE_BYTES_MAX;
+    pub fn missing(&self, have: &Have) -> (Vec<KeptRun>, bool) {
+        let mut page = PageBuilder::default();
         let nothing = BTreeSet::new();
         for (device, journal) in &self.0 {
             let chains = match sure(lacking(journal, have.get(device).unwrap_or(&nothing))) {
                 Lacking::Nothing | Lacking::Unknown => continue,
                 Lacking::After { seq } => {
-                    vec![
-                        journal
-                            .entries
-                            .keys()
-                            .filter(|p| p.seq > seq)
-                            .copied()
-                            .collect(),
-                    ]
+                    vec![journal.entries.keys().filter(|p| p.seq > seq).copied().collect()]
                 }
                 Lacking::Chains(chains) => chains,
             };
-            for chain in chains {
-                let entries = chain.iter().filter_map(|point| journal.entries.get(point));
-                let (run, complete) = run_within(entries, &mut budget);
-                runs.extend(run);
-                if !complete {
-                    return (runs, true);
+            for (entry, signature) in chains.iter().flatten().filter_map(|point| journal.entries.get(point)) {
+                let row = Row {
+                    device: *device,
+                    format: entry.format(),
+                    point: entry.point(),
+                    prev: entry.parent().hash,
+                    payload: entry.payload().clone(),
+                    signature: *signature,
+                };
+                if !page.push(row) {
+                    return (page.finish(), true);
                 }
             }
         }
-        (runs, false)
+        (page.finish(), false)
     }
-}
-
-/// Joins consecutive entries of one format into one run that ends at a signature, within a
-/// budget of bytes; and says whether it holds all of them. One run is taken whatever it weighs:
-/// a run never weighs more than the frame that brought it.
-pub fn run_within<'a>(
-    entries: impl Iterator<Item = &'a (VerifiedEntry, Option<Signature>)>,
-    budget: &mut usize,
-) -> (Option<Run>, bool) {
-    let mut run: Option<Run> = None;
-    let mut tail: Vec<&VerifiedEntry> = Vec::new();
-    let mut tail_bytes = 0;
-    let mut complete = true;
-    for (entry, signature) in entries {
-        let format = run
-            .as_ref()
-            .map(|r| r.format)
-            .or_else(|| tail.first().map(|e| e.format()));
-        if format.is_some_and(|format| format != entry.format()) {
-            complete = false;
-            break;
-        }
-        tail.push(entry);
-        tail_bytes += entry.payload().len() + 4;
-        let Some(signature) = signature else { continue };
-        if run.is_some() && tail_bytes > *budget {
-            complete = false;
-            break;
-        }
-        *budget = budget.saturating_sub(tail_bytes);
-        tail_bytes = 0;
-        let first = tail[0];
-        let joined = run.get_or_insert_with(|| Run {
-            device: first.device(),
-            format: first.format(),
-            first_seq: first.point().seq,
-            first_prev: first.parent().hash,
-            payloads: Vec::new(),
-            signature: *signature,
-        });
-        joined
-            .payloads
-            .extend(tail.drain(..).map(|e| e.payload().clone()));
-        joined.signature = *signature;
-        if *budget == 0 {
-            complete = false;
-            break;
-        }
-    }
-    (run, complete && tail.is_empty())
 }

@@ -40,6 +40,15 @@ impl Run {
     }
 }
 
+/// A run out of a store, with the point of its last entry, which travels only as a hash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptRun {
+    /// The run.
+    pub run: Run,
+    /// Its last entry.
+    pub last: Point,
+}
+
 /// A run that passed the gate: at least one entry, each the parent of the next, and a checked
 /// signature of the last.
 #[derive(Debug, Clone, PartialEq, Eq)]
