@@ -71,3 +71,7 @@ pub const DIGEST_EVERY_MS: u64 = 30_000;
 pub const MISBEHAVED_RUNS_MAX: usize = 10;
 /// See [`MISBEHAVED_RUNS_MAX`], in milliseconds.
 pub const MISBEHAVED_WINDOW_MS: u64 = 60_000;
+/// A frame of entries unanswered for this long ends a session, in milliseconds.
+pub const STALLED_AFTER_MS: u64 = 30_000;
+/// Most acks that wait for the statements that they name.
+pub const WAITING_ACKS_MAX: usize = 64;

@@ -1,0 +1,156 @@
+//! The frames of a session, as the domain sees them.
+
+use crate::identity::Point;
+use crate::identity::receipt::ReceiptParts;
+use crate::ids::{DeviceId, Digest, StoreEpoch};
+use crate::identity::LogHead;
+use crate::keys::Signature;
+use crate::ledger::admission::Refusal;
+use crate::ledger::{Ack, Heads, Level, Run, Tip};
+use crate::sync::handshake::{Greeting, Hello};
+
+/// One message of a session.
+#[derive(Debug, Clone)]
+pub enum Frame {
+    /// The service speaks first.
+    Greeting(Greeting),
+    /// The device answers.
+    Hello(Hello),
+    /// The service opens the session.
+    Welcome(Welcome),
+    /// All tips of the sender.
+    Heads(Heads),
+    /// Asks for statements.
+    LogWanted {
+        /// Positions after this one are wanted.
+        after_position: u64,
+    },
+    /// Statements in order.
+    Statements(Vec<ReceiptParts>),
+    /// Entries.
+    Runs {
+        /// Number of the frame in its direction.
+        frame_id: u64,
+        /// 1 to 256 runs.
+        runs: Vec<Run>,
+    },
+    /// Answers a `Runs` frame.
+    Taken {
+        /// The frame.
+        frame_id: u64,
+        /// One per run.
+        outcomes: Vec<Outcome>,
+    },
+    /// Receipts for entries.
+    Acks(Vec<AckParts>),
+    /// Own points of journals whose tips the sender does not know.
+    Locator(Vec<Tip>),
+    /// Asks for a pong once everything that waits has been sent.
+    Ping {
+        /// Chosen by the sender.
+        ping_id: u64,
+        /// The sender's digest.
+        digest: Digest,
+    },
+    /// Answers a ping.
+    Pong {
+        /// The ping.
+        ping_id: u64,
+        /// The sender's digest.
+        digest: Digest,
+    },
+    /// The sender is about to end the stream.
+    GoAway {
+        /// Why.
+        reason: GoAwayReason,
+        /// How long to wait before coming back; 0 for the usual back-off.
+        retry_after_ms: u64,
+    },
+}
+
+impl Frame {
+    /// The frame's name, for logs and errors.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Greeting(_) => "Greeting",
+            Self::Hello(_) => "Hello",
+            Self::Welcome(_) => "Welcome",
+            Self::Heads(_) => "Heads",
+            Self::LogWanted { .. } => "LogWanted",
+            Self::Statements(_) => "Statements",
+            Self::Runs { .. } => "Runs",
+            Self::Taken { .. } => "Taken",
+            Self::Acks(_) => "Acks",
+            Self::Locator(_) => "Locator",
+            Self::Ping { .. } => "Ping",
+            Self::Pong { .. } => "Pong",
+            Self::GoAway { .. } => "GoAway",
+        }
+    }
+}
+
+/// What the service holds, when the session opens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Welcome {
+    /// Where its log ends.
+    pub log: LogHead,
+    /// Digest of its tips.
+    pub digest: Digest,
+    /// The identity's place in its store.
+    pub store_epoch: StoreEpoch,
+}
+
+/// What became of one run at the receiver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// All its entries are kept.
+    Kept,
+    /// It waits for something, or was dropped and will be asked for.
+    Waiting,
+    /// Nothing of it is kept.
+    Refused(Refusal),
+}
+
+/// Why a stream is about to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GoAwayReason {
+    /// The process stops.
+    Draining,
+    /// Another stream of the same device took its place.
+    Superseded,
+    /// The device was revoked or replaced.
+    DeviceRevoked,
+}
+
+/// An ack as it travels: without what both ends know (identity, log hash, store epoch).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AckParts {
+    /// The journal's device.
+    pub device: DeviceId,
+    /// The acked entry.
+    pub point: Point,
+    /// Position of the log head under which it was given.
+    pub log_position: u64,
+    /// What it survives.
+    pub level: Level,
+    /// Service time, in milliseconds since 1970.
+    pub service_time_ms: i64,
+    /// Serial of the key that signed.
+    pub key_serial: u64,
+    /// The signature.
+    pub signature: Signature,
+}
+
+impl From<&Ack> for AckParts {
+    fn from(ack: &Ack) -> Self {
+        Self {
+            device: ack.body.device,
+            point: ack.body.point,
+            log_position: ack.body.log_position,
+            level: ack.body.level,
+            service_time_ms: ack.body.service_time_ms,
+            key_serial: ack.key_serial,
+            signature: ack.signature,
+        }
+    }
+}
