@@ -13,6 +13,7 @@ pub mod change;
 pub mod conformance;
 pub mod embedded;
 pub mod identity;
+pub mod ingest;
 pub mod ledger;
 
 pub use change::{Change, ChangeFeed, Origin};

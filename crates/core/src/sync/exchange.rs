@@ -146,8 +146,19 @@ impl Exchange {
 
     pub(super) fn input(&mut self, now_ms: u64, input: Input, out: &mut Outputs) -> Result<(), Close> {
         match input {
-            Input::Judged { frame_id, outcomes, kept, log_wanted } => {
-                self.judged(now_ms, frame_id, outcomes, kept, log_wanted, out)?;
+            Input::Judged { frame_id, outcomes, kept, log_wanted, heads_wanted } => {
+                self.judging = self.judging.saturating_sub(1);
+                for (tip, parent) in kept.into_iter().filter(|_| self.have.is_some()) {
+                    self.peer_gets(tip, parent);
+                }
+                self.judged(now_ms, frame_id, outcomes, out)?;
+                if log_wanted {
+                    self.again_after_log = true;
+                    let after_position = self.log.head().position;
+                    out.push(Output::Send(Frame::LogWanted { after_position }));
+                } else if heads_wanted {
+                    self.tell_heads(false, out);
+                }
             }
             Input::Committed(runs) => self.committed(now_ms, &runs, out),
             Input::Missed => self.dirty = true,
@@ -306,31 +317,10 @@ impl Exchange {
         Ok(())
     }
 
-    fn judged(
-        &mut self,
-        now_ms: u64,
-        frame_id: u64,
-        outcomes: Vec<Outcome>,
-        kept: Vec<(Tip, Point)>,
-        log_wanted: bool,
-        out: &mut Outputs,
-    ) -> Result<(), Close> {
-        self.judging = self.judging.saturating_sub(1);
-        if self.have.is_some() {
-            for (tip, parent) in kept {
-                self.peer_gets(tip, parent);
-            }
-        }
+    fn judged(&mut self, now_ms: u64, frame_id: u64, outcomes: Vec<Outcome>, out: &mut Outputs) -> Result<(), Close> {
         let invalid = |o: &&Outcome| matches!(o, Outcome::Refused(Refusal::Gate(_) | Refusal::ForeignEntry));
         let refused = outcomes.iter().filter(invalid).count();
-        let waiting = outcomes.contains(&Outcome::Waiting);
         out.push(Output::Send(Frame::Taken { frame_id, outcomes }));
-        if log_wanted {
-            self.again_after_log = true;
-            out.push(Output::Send(Frame::LogWanted { after_position: self.log.head().position }));
-        } else if waiting {
-            self.tell_heads(false, out);
-        }
         self.count_refused(now_ms, refused)
     }
 

@@ -34,6 +34,8 @@ pub enum Input {
         kept: Vec<(Tip, Point)>,
         /// Whether a run's device is not in our log, and the peer's log is longer.
         log_wanted: bool,
+        /// Whether a run waits for a parent that the peer has to send.
+        heads_wanted: bool,
     },
     /// Entries were committed by somebody else.
     Committed(Arc<[VerifiedRun]>),
