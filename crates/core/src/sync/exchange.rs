@@ -148,8 +148,10 @@ impl Exchange {
         match input {
             Input::Judged { frame_id, outcomes, kept, log_wanted, heads_wanted } => {
                 self.judging = self.judging.saturating_sub(1);
-                for (tip, parent) in kept.into_iter().filter(|_| self.have.is_some()) {
-                    self.peer_gets(tip, parent);
+                if self.have.is_some() {
+                    for (tip, parent) in kept {
+                        self.peer_gets(tip, parent);
+                    }
                 }
                 self.judged(now_ms, frame_id, outcomes, out)?;
                 if log_wanted {
