@@ -1,8 +1,30 @@
 //! The gRPC contract of edge-ledger: the types generated from `edgeledger/**/*.proto`, and
 //! [`convert`], the one place that knows both them and the domain.
 
+pub mod convert;
+
+pub use convert::{ConvertError, Problem};
 /// `edgeledger.identity.v1`: deployments, statements, sessions, links.
-#[expect(missing_debug_implementations, unreachable_pub, unused_qualifications, clippy::all, reason = "generated")]
-pub mod identity {
-    tonic::include_proto!("edgeledger.identity.v1");
+pub use edgeledger::identity::v1 as identity;
+/// `edgeledger.ledger.v1`: journals, and the frames that sync them.
+pub use edgeledger::ledger::v1 as ledger;
+
+/// The generated code, nested as its references between packages need it.
+#[expect(
+    unreachable_pub,
+    unused_qualifications,
+    clippy::allow_attributes,
+    reason = "generated"
+)]
+mod edgeledger {
+    pub mod identity {
+        pub mod v1 {
+            tonic::include_proto!("edgeledger.identity.v1");
+        }
+    }
+    pub mod ledger {
+        pub mod v1 {
+            tonic::include_proto!("edgeledger.ledger.v1");
+        }
+    }
 }
