@@ -26,8 +26,8 @@ impl TryFrom<RunTaken> for Outcome {
 
     fn try_from(taken: RunTaken) -> Result<Self, ConvertError> {
         const REASON: &str = "run_taken.reason";
-        let verdict = known("run_taken.verdict", taken.verdict)?;
-        let reason = known(REASON, taken.reason)?;
+        let verdict: RunVerdict = known("run_taken.verdict", taken.verdict)?;
+        let reason: RefusedReason = known(REASON, taken.reason)?;
         let unrefused = |outcome| {
             if reason == RefusedReason::Unspecified {
                 return Ok(outcome);
