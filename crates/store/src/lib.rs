@@ -15,11 +15,13 @@ pub mod embedded;
 pub mod identity;
 pub mod ingest;
 pub mod ledger;
+pub mod log_view;
 
 pub use change::{Change, ChangeFeed, Origin};
 pub use embedded::Embedded;
 pub use identity::IdentityStore;
 pub use ledger::LedgerStore;
+pub use log_view::LogView;
 
 /// What a store failed at. Nothing that failed was acked or announced; whether it was carried
 /// out is for a later read to tell.
