@@ -1,1 +1,20 @@
-//! How an edge-ledger service lives: accept loop, limits, statuses, clock, tasks.
+//! How an edge-ledger service lives, whatever it serves.
+//!
+//! [`serve`] accepts connections and ends them, within [`limits`]; [`tasks`] spawns what must not
+//! outlive the service; [`status`] says every refusal in one form; [`audience`] knows under which
+//! names the service is dialled; [`clock`] tells the time. Nothing here knows identities or
+//! ledgers.
+
+pub mod audience;
+pub mod clock;
+pub mod limits;
+pub mod serve;
+pub mod status;
+pub mod tasks;
+
+pub use audience::Audiences;
+pub use clock::{Clock, Hands};
+pub use limits::Limits;
+pub use serve::{Authority, Listener, Peer, Serving};
+pub use status::{Reason, refusal};
+pub use tasks::Tasks;

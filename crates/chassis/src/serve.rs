@@ -1,0 +1,124 @@
+//! How a service accepts connections and ends them.
+//!
+//! tonic's own server has no deadline for a client that says nothing, and its shutdown waits for
+//! ever for one that does not read. This loop bounds both: a connection has a time to its first
+//! request, and a drain has a grace after which everything left is ended.
+
+mod connection;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_util::sync::DropGuard;
+use tonic::service::Routes;
+
+use crate::limits::{ACCEPT_RETRY, Limits};
+use crate::tasks::Tasks;
+
+/// Who is at the other end, in each request's extensions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer(pub SocketAddr);
+
+/// Host and port as the client dialled them, in each request's extensions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Authority(pub String);
+
+/// A bound port on which nothing is served yet.
+#[derive(Debug)]
+pub struct Listener {
+    tcp: TcpListener,
+    local_addr: SocketAddr,
+    tasks: Tasks,
+}
+
+impl Listener {
+    /// Binds a port; 0 for any that is free.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub async fn bind(listen: SocketAddr) -> io::Result<Self> {
+        let tcp = TcpListener::bind(listen).await?;
+        Ok(Self {
+            local_addr: tcp.local_addr()?,
+            tcp,
+            tasks: Tasks::new(),
+        })
+    }
+
+    /// The bound address.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// The tasks that will end with the service.
+    pub fn tasks(&self) -> &Tasks {
+        &self.tasks
+    }
+
+    /// Starts to serve.
+    pub fn serve(self, routes: Routes, limits: Limits) -> Serving {
+        let tasks = self.tasks.clone();
+        self.tasks
+            .spawn(accept(self.tcp, routes.prepare(), limits, tasks.clone()));
+        let kill = tasks.kill_on_drop();
+        Serving {
+            local_addr: self.local_addr,
+            tasks,
+            _kill: kill,
+        }
+    }
+}
+
+/// A service that runs. Dropped, it ends at once; [`shutdown`](Self::shutdown) is the polite way.
+#[derive(Debug)]
+pub struct Serving {
+    local_addr: SocketAddr,
+    tasks: Tasks,
+    _kill: DropGuard,
+}
+
+impl Serving {
+    /// The bound address.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// Stops accepting, lets open calls end, and ends what is left after the grace. Says whether
+    /// nothing was left.
+    pub async fn shutdown(self, grace: Duration) -> bool {
+        self.tasks.shutdown(grace).await
+    }
+}
+
+async fn accept(tcp: TcpListener, routes: Routes, limits: Limits, tasks: Tasks) {
+    let slots = Arc::new(Semaphore::new(limits.connections_max));
+    let stopping = tasks.stopping();
+    while let Some(accepted) = stopping.run_until_cancelled(tcp.accept()).await {
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::debug!(%error, "accept failed");
+                tokio::time::sleep(ACCEPT_RETRY).await;
+                continue;
+            }
+        };
+        let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
+            tracing::debug!("connection above the limit closed");
+            continue;
+        };
+        let connection = connection::Connection {
+            routes: routes.clone(),
+            limits,
+            peer: Peer(peer),
+            tasks: tasks.clone(),
+        };
+        tasks.spawn(async move {
+            let _slot = slot;
+            connection.serve(stream).await;
+        });
+    }
+}

@@ -1,0 +1,135 @@
+//! One connection, from its first byte to its last.
+
+use std::pin::pin;
+
+use http::{Request, Response, header};
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+use tonic::body::Body;
+use tonic::service::Routes;
+use tower::{ServiceExt as _, service_fn};
+
+use super::{Authority, Peer};
+use crate::limits::{
+    HEADER_LIST_BYTES_MAX, Limits, METADATA_BYTES_MAX, METADATA_ENTRIES_MAX, PENDING_RESETS_MAX,
+    STREAMS_PER_CONNECTION_MAX,
+};
+use crate::status::{Reason, refusal, rewrite};
+use crate::tasks::Tasks;
+
+/// What one connection needs.
+pub(super) struct Connection {
+    pub(super) routes: Routes,
+    pub(super) limits: Limits,
+    pub(super) peer: Peer,
+    pub(super) tasks: Tasks,
+}
+
+impl Connection {
+    /// Serves a connection until it ends or misses its first deadline.
+    pub(super) async fn serve(self, stream: TcpStream) {
+        // Frames are small and somebody waits for each.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "no TCP_NODELAY");
+        }
+        let first_request = CancellationToken::new();
+        let deadline = {
+            let first_request = first_request.clone();
+            let wait = self.limits.first_request;
+            async move {
+                tokio::time::timeout(wait, first_request.cancelled())
+                    .await
+                    .is_err()
+            }
+        };
+        tokio::select! {
+            // Here is the place of a TLS handshake: under the deadline, before the protocol.
+            () = self.speak(stream, first_request) => {}
+            true = deadline => tracing::debug!("connection without a request closed"),
+        }
+    }
+
+    async fn speak<I>(self, io: I, first_request: CancellationToken)
+    where
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let peer = self.peer;
+        let routes = self.routes;
+        let service = service_fn(move |request: Request<Incoming>| {
+            first_request.cancel();
+            answer(routes.clone(), peer, request)
+        });
+        let stopping = self.tasks.stopping();
+        let builder = protocol(&self.limits, self.tasks);
+        let connection =
+            builder.serve_connection(TokioIo::new(io), TowerToHyperService::new(service));
+        let mut connection = pin!(connection);
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = stopping.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "connection broke");
+        }
+    }
+}
+
+fn protocol(limits: &Limits, tasks: Tasks) -> auto::Builder<Tasks> {
+    let mut builder = auto::Builder::new(tasks);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.first_request);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(limits.keepalive_interval)
+        .keep_alive_timeout(limits.keepalive_timeout)
+        .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
+        .max_pending_accept_reset_streams(PENDING_RESETS_MAX)
+        .max_header_list_size(HEADER_LIST_BYTES_MAX);
+    builder
+}
+
+async fn answer(
+    routes: Routes,
+    peer: Peer,
+    mut request: Request<Incoming>,
+) -> Result<Response<Body>, std::convert::Infallible> {
+    if !metadata_fits(&request) {
+        return Ok(refusal(Reason::MetadataTooLarge, "too much metadata").into_http());
+    }
+    let authority = authority(&request);
+    request.extensions_mut().insert(peer);
+    request.extensions_mut().insert(authority);
+    routes.oneshot(request).await.map(rewrite)
+}
+
+/// HTTP/2 has the authority in its own place, HTTP/1 in a header.
+fn authority<B>(request: &Request<B>) -> Authority {
+    let dialled = match request.uri().authority() {
+        Some(authority) => Some(authority.as_str()),
+        None => request
+            .headers()
+            .get(header::HOST)
+            .and_then(|host| host.to_str().ok()),
+    };
+    Authority(dialled.unwrap_or_default().to_owned())
+}
+
+fn metadata_fits<B>(request: &Request<B>) -> bool {
+    let headers = request.headers();
+    let bytes: usize = headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len())
+        .sum();
+    headers.len() <= METADATA_ENTRIES_MAX && bytes <= METADATA_BYTES_MAX
+}
