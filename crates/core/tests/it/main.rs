@@ -1,0 +1,11 @@
+//! Tests of the rules of identity and ledger, through the crate's public API.
+//!
+//! The properties run 10,000 random cases each, on generators that make the interesting cases
+//! (forks, cuts, void postings, keys used twice) common; each counts them and fails when they
+//! become rare, because a property that meets none of them says nothing.
+
+mod fixture;
+
+mod key_policy;
+mod pikey;
+mod wycheproof;
