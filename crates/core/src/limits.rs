@@ -49,6 +49,11 @@ pub const NAME_BYTES_MAX: usize = 64;
 pub const PLATFORM_BYTES_MAX: usize = 64;
 /// Most tips that one statement names.
 pub const STATEMENT_TIPS_MAX: usize = 64;
+/// Most signatures of one statement: a `Replace` has two.
+pub const STATEMENT_SIGNATURES_MAX: usize = 2;
+/// Most tips in one receipt. A lineage can have as many devices as its identity, each with tips,
+/// and it must be possible to end any lineage.
+pub const RECEIPT_TIPS_MAX: usize = HEADS_TIPS_MAX;
 /// Longest encoded statement, in bytes.
 pub const STATEMENT_BYTES_MAX: usize = 64 * 1024;
 /// Longest unit name of a deployment, in bytes of UTF-8.

@@ -236,12 +236,17 @@ impl IdentityLog {
         statement.verify(self.ledger_id())?;
         self.check_signers(statement)?;
         match &body.act {
-            Act::Incept { certificate, .. } => self.check_new_device(certificate, None),
+            Act::Incept { certificate, .. } => {
+                if certificate.replaces().is_some() {
+                    return Err(FormatError::Field("the replaced device").into());
+                }
+                self.check_new_device(certificate)
+            }
             Act::AddDevice { certificate, .. } => {
                 if let Some(old) = certificate.replaces() {
-                    self.active(&old)?;
+                    self.replaceable(&old)?;
                 }
-                self.check_new_device(certificate, certificate.replaces())
+                self.check_new_device(certificate)
             }
             Act::Revoke { device, tips, .. } => {
                 let lineage = self.lineage(device).ok_or(LogError::UnknownDevice)?;
@@ -258,7 +263,7 @@ impl IdentityLog {
                     return Err(FormatError::Field("the replaced device").into());
                 }
                 self.check_tips(tips, |tip| tip.device == *old)?;
-                self.check_new_device(certificate, Some(*old))
+                self.check_new_device(certificate)
             }
             Act::Rename { device, .. } => self.active(device).map(|_| ()),
         }
@@ -279,7 +284,7 @@ impl IdentityLog {
                 let admin = *admin
                     || certificate
                         .replaces()
-                        .is_some_and(|old| self.is_admin(&old));
+                        .is_some_and(|old| self.has_admin_rights(&old));
                 self.end(
                     &ends,
                     &record,
@@ -297,7 +302,7 @@ impl IdentityLog {
                 certificate,
                 tips,
             } => {
-                let admin = self.is_admin(old);
+                let admin = self.has_admin_rights(old);
                 self.end(
                     &ends,
                     &record,
@@ -322,8 +327,19 @@ impl IdentityLog {
         Ok(())
     }
 
-    fn is_admin(&self, device: &DeviceId) -> bool {
-        self.devices.get(device).is_some_and(|d| d.admin)
+    /// Whether a device is an admin and did not pass that on to a successor.
+    fn has_admin_rights(&self, device: &DeviceId) -> bool {
+        self.active(device).is_ok_and(|d| d.admin)
+    }
+
+    /// A person may link a successor also to a device that has one (two clones); but the lineage
+    /// of a revoked device has ended.
+    fn replaceable(&self, device: &DeviceId) -> Result<(), LogError> {
+        let record = self.devices.get(device).ok_or(LogError::UnknownDevice)?;
+        match record.state {
+            DeviceState::Active | DeviceState::Replaced { .. } => Ok(()),
+            DeviceState::Revoked => Err(LogError::DeviceEnded),
+        }
     }
 
     fn active(&self, device: &DeviceId) -> Result<&DeviceRecord, LogError> {
@@ -340,10 +356,8 @@ impl IdentityLog {
         let act = &statement.body().act;
         let signers: Vec<Signer> = statement.signers().collect();
         match (act, signers.as_slice()) {
-            (_, [Signer::Root(key)]) if key.identity_id() == self.identity => match act {
-                Act::Replace { .. } => Err(LogError::NotAllowed),
-                _ => Ok(()),
-            },
+            (Act::Replace { .. }, [Signer::Root(_)]) => Err(LogError::NotAllowed),
+            (_, [Signer::Root(key)]) if key.identity_id() == self.identity => Ok(()),
             (Act::Incept { .. }, _) => Err(LogError::NotAllowed),
             (
                 Act::Replace {
@@ -360,6 +374,9 @@ impl IdentityLog {
             }
             (_, [Signer::Device(key)]) => {
                 let signer = key.device_id();
+                if !self.devices.contains_key(&signer) {
+                    return Err(LogError::NotAllowed);
+                }
                 let record = self.active(&signer)?;
                 let own = match act {
                     Act::Rename { device, .. } | Act::Revoke { device, .. } => *device == signer,
@@ -376,11 +393,7 @@ impl IdentityLog {
         }
     }
 
-    fn check_new_device(
-        &self,
-        certificate: &Certificate,
-        ends: Option<DeviceId>,
-    ) -> Result<(), LogError> {
+    fn check_new_device(&self, certificate: &Certificate) -> Result<(), LogError> {
         if certificate.identity() != self.identity {
             return Err(FormatError::Foreign("the certificate").into());
         }
@@ -388,13 +401,11 @@ impl IdentityLog {
         if root || self.devices.contains_key(&certificate.key().device_id()) {
             return Err(LogError::KeyReused);
         }
-        let active = self
-            .devices
-            .values()
-            .filter(|d| d.state == DeviceState::Active)
-            .count();
-        let active_after = active + 1 - usize::from(ends.is_some());
-        if active_after > DEVICES_ACTIVE_MAX || self.devices.len() >= DEVICES_EVER_MAX {
+        let stay = |(id, device): &(&DeviceId, &DeviceRecord)| {
+            device.state == DeviceState::Active && certificate.replaces() != Some(**id)
+        };
+        let active_before = self.devices.iter().filter(stay).count();
+        if active_before >= DEVICES_ACTIVE_MAX || self.devices.len() >= DEVICES_EVER_MAX {
             return Err(LogError::DeviceLimit);
         }
         Ok(())

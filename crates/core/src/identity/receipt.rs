@@ -13,6 +13,7 @@ use crate::identity::{
 };
 use crate::ids::{IdentityId, LogHash};
 use crate::keys::Signature;
+use crate::limits::RECEIPT_TIPS_MAX;
 use crate::tags::Tag;
 use crate::wire;
 
@@ -118,7 +119,7 @@ impl ReceiptedStatement {
         let record = StatementRecord {
             statement,
             service_time_ms: body.service_time_ms,
-            tips: decode_tips(&body.tips)?,
+            tips: decode_tips(&body.tips, RECEIPT_TIPS_MAX)?,
         };
         Ok(Self {
             record,

@@ -6,7 +6,7 @@ use prost::Message as _;
 use crate::identity::{Certificate, FormatError, Genesis, SignedTip, decode_canonical};
 use crate::ids::{DeviceId, IdentityId, LedgerId, LogHash};
 use crate::keys::{PublicKey, SecretKey, Signature};
-use crate::limits::{STATEMENT_BYTES_MAX, STATEMENT_TIPS_MAX};
+use crate::limits::{STATEMENT_BYTES_MAX, STATEMENT_SIGNATURES_MAX, STATEMENT_TIPS_MAX};
 use crate::tags::Tag;
 use crate::wire;
 
@@ -159,6 +159,9 @@ impl Statement {
             return Err(FormatError::Field("the size of a statement"));
         }
         let message: wire::Statement = decode_canonical("a statement", &bytes)?;
+        if message.signatures.is_empty() || message.signatures.len() > STATEMENT_SIGNATURES_MAX {
+            return Err(FormatError::Field("the number of signatures"));
+        }
         let body: wire::StatementBody = decode_canonical("the body of a statement", &message.body)?;
         let signatures = message
             .signatures
@@ -314,7 +317,7 @@ fn decode_body(
                     return Err(FormatError::Field("the reason of a revocation"));
                 }
             },
-            tips: decode_tips(&revoke.tips)?,
+            tips: decode_tips(&revoke.tips, STATEMENT_TIPS_MAX)?,
         },
         wire::Act::Replace(replace) => Act::Replace {
             old: device(&replace.old)?,
@@ -322,7 +325,7 @@ fn decode_body(
                 ledger_id,
                 replace.certificate.as_ref(),
             )?),
-            tips: decode_tips(&replace.tips)?,
+            tips: decode_tips(&replace.tips, STATEMENT_TIPS_MAX)?,
         },
         wire::Act::Rename(rename) => {
             super::certificate::check_name(&rename.name)?;
@@ -349,8 +352,11 @@ fn device(bytes: &[u8]) -> Result<DeviceId, FormatError> {
     DeviceId::try_from(bytes).map_err(|_| FormatError::Field("the device of a statement"))
 }
 
-pub(crate) fn decode_tips(tips: &[wire::SignedTip]) -> Result<Vec<SignedTip>, FormatError> {
-    if tips.len() > STATEMENT_TIPS_MAX {
+pub(crate) fn decode_tips(
+    tips: &[wire::SignedTip],
+    max: usize,
+) -> Result<Vec<SignedTip>, FormatError> {
+    if tips.len() > max {
         return Err(FormatError::Field("the number of tips"));
     }
     tips.iter().map(SignedTip::from_wire).collect()

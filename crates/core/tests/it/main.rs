@@ -7,5 +7,7 @@
 mod fixture;
 
 mod key_policy;
+mod log_acts;
+mod log_signers;
 mod pikey;
 mod wycheproof;
