@@ -8,6 +8,8 @@ use edge_ledger_core::ids::IdentityId;
 use edge_ledger_core::ledger::VerifiedRun;
 use tokio::sync::broadcast;
 
+use crate::LogVersion;
+
 /// Who caused a change, so that it need not be told: any number that is unique in the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Origin(pub u64);
@@ -19,6 +21,9 @@ pub enum Change {
     Entries {
         /// Whose.
         identity: IdentityId,
+        /// The version of the log that they were admitted under: whoever knows an older one reads
+        /// the log again before it passes them on.
+        version: LogVersion,
         /// By whom.
         origin: Origin,
         /// The runs of which at least one entry is new.

@@ -1,5 +1,195 @@
-//! The embedded store.
+//! The embedded store: one file, or the same engine in memory, behind both seams.
+//!
+//! For one process: it holds the file's lock. The pair of services run by `edge-ledger up` share
+//! one, and a device agent has its own, with an [outbox](Embedded::record) beside the journals.
+//!
+//! The file is a redb database. One thread commits everything in groups, each with a sync; what
+//! it replied and announced survives a power cut. Reads see the last commit. They run on tokio's
+//! blocking threads, because a page that is not in memory costs a read of the disk; in memory
+//! both run where they are called.
 
-/// The embedded store.
+mod committer;
+mod engine;
+mod expiry;
+mod facts;
+mod fault;
+mod identity_store;
+mod journal;
+mod layout;
+mod ledger_store;
+mod links;
+mod log;
+mod outbox;
+mod passes;
+mod place;
+mod tables;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use edge_ledger_core::ledger::Level;
+use redb::backends::InMemoryBackend;
+use redb::{ReadableTable as _, StorageBackend};
+use tokio::sync::{broadcast, watch};
+
+pub use committer::Health;
+pub use outbox::OUTBOX_POSTINGS_MAX;
+pub use place::OpenError;
+
+use crate::change::CHANGES_BEHIND_MAX;
+use crate::{Change, StoreError};
+use committer::{Committer, Decision, Desk};
+use engine::{Engine, Storage};
+use fault::Fault;
+use tables::{Snapshot, Tables};
+
+/// The layout of the file that this code writes and reads.
+const FORMAT: &[u8] = &[1];
+/// Its name among the facts about the file.
+const FORMAT_NAME: &str = "format";
+
+/// The embedded store. Clones are handles to the same one; when the last is dropped, what was
+/// handed in is committed and the file is closed, which may block for as long as a sync takes.
+#[derive(Debug, Clone)]
+pub struct Embedded {
+    open: Arc<Open>,
+}
+
 #[derive(Debug)]
-pub struct Embedded;
+struct Open {
+    desk: Desk,
+    engine: Arc<Engine>,
+    feed: broadcast::Sender<Change>,
+    health: watch::Receiver<Health>,
+    level: Level,
+}
+
+impl Embedded {
+    /// Opens the store in a file; makes the file, and the folders above it, if there is none.
+    /// Blocks for a few milliseconds, also after a crash.
+    ///
+    /// # Errors
+    /// [`OpenError`] saying why not.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        place::prepare(path)?;
+        let file = path.to_owned();
+        Self::with_storage(
+            path,
+            Level::Durable,
+            Box::new(move || place::storage(&file)),
+        )
+    }
+
+    /// Opens an empty store in memory: the same engine without a file, for tests and trials.
+    /// Nothing survives the last handle, and [`level`](crate::LedgerStore::level) says so.
+    pub fn in_memory() -> Self {
+        let memory: Arc<dyn StorageBackend> = Arc::new(InMemoryBackend::new());
+        let storage = Box::new(move || Ok(Arc::clone(&memory)));
+        Self::with_storage(Path::new("memory"), Level::Volatile, storage)
+            .expect("memory is neither locked nor damaged nor full")
+    }
+
+    /// How the store is, and every change of it. Whoever runs a service ends the process when it
+    /// says [`Health::Failed`]; what was promised is in the file when it starts anew.
+    pub fn health(&self) -> watch::Receiver<Health> {
+        self.open.health.clone()
+    }
+
+    /// Whether a sync or commit failed, so that no write is accepted any more.
+    pub fn poisoned(&self) -> bool {
+        *self.open.health.borrow() == Health::Failed
+    }
+
+    fn with_storage(path: &Path, level: Level, storage: Box<Storage>) -> Result<Self, OpenError> {
+        // The engine may panic over a file that something else wrote to.
+        let opened = catch_unwind(AssertUnwindSafe(|| Engine::open(storage)))
+            .map_err(|_| OpenError::damaged(path, Fault::Panicked))?
+            .map_err(|error| OpenError::engine(path, error))?;
+        let format = catch_unwind(AssertUnwindSafe(|| opened.with(prepare_tables)))
+            .unwrap_or(Err(Fault::Panicked))
+            .map_err(|fault| match fault {
+                Fault::Engine(redb::Error::Io(source)) => OpenError::io(path)(source),
+                other => OpenError::damaged(path, other),
+            })?;
+        if format != FORMAT {
+            return Err(OpenError::Newer(path.to_owned()));
+        }
+        let engine = Arc::new(opened);
+        let (feed, _) = broadcast::channel(CHANGES_BEHIND_MAX);
+        let (health_sender, health) = watch::channel(Health::Serving);
+        let committer = Committer {
+            engine: Arc::clone(&engine),
+            feed: feed.clone(),
+            health: health_sender,
+        };
+        let desk = match level {
+            Level::Volatile => Desk::Caller(Mutex::new(committer)),
+            Level::Durable | Level::Replicated => {
+                Desk::with_thread(committer).map_err(OpenError::io(path))?
+            }
+        };
+        let open = Open {
+            desk,
+            engine,
+            feed,
+            health,
+            level,
+        };
+        Ok(Self {
+            open: Arc::new(open),
+        })
+    }
+
+    async fn write<T, F>(&self, bytes: usize, act: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Tables<'_>) -> Result<Decision<T>, Fault> + Send + 'static,
+    {
+        self.open.desk.write(bytes, act).await
+    }
+
+    async fn read<T, F>(&self, act: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Snapshot) -> Result<T, Fault> + Send + 'static,
+    {
+        let engine = Arc::clone(&self.open.engine);
+        let read = move || {
+            let act = || engine.with(|database| act(&Snapshot::of(database)?));
+            catch_unwind(AssertUnwindSafe(act)).unwrap_or(Err(Fault::Panicked))
+        };
+        let result = match self.open.desk {
+            Desk::Caller(_) => read(),
+            Desk::Thread { .. } => {
+                let ended = |_| StoreError::Unavailable("the runtime ends".to_owned());
+                tokio::task::spawn_blocking(read).await.map_err(ended)?
+            }
+        };
+        Ok(result?)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.desk.finish();
+        self.engine.close();
+    }
+}
+
+/// Creates what tables are missing; says which layout the file has.
+fn prepare_tables(database: &redb::Database) -> Result<Vec<u8>, Fault> {
+    let transaction = database.begin_write()?;
+    let mut tables = Tables::open(&transaction)?;
+    let found = tables
+        .globals
+        .get(FORMAT_NAME)?
+        .map(|value| value.value().to_vec());
+    if let Some(format) = found {
+        return Ok(format);
+    }
+    tables.globals.insert(FORMAT_NAME, FORMAT)?;
+    drop(tables);
+    transaction.commit()?;
+    Ok(FORMAT.to_vec())
+}

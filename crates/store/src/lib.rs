@@ -18,7 +18,7 @@ pub mod ledger;
 pub mod log_view;
 
 pub use change::{Change, ChangeFeed, Origin};
-pub use embedded::Embedded;
+pub use embedded::{Embedded, Health, OpenError};
 pub use identity::IdentityStore;
 pub use ledger::LedgerStore;
 pub use log_view::LogView;

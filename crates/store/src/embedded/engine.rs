@@ -1,0 +1,156 @@
+//! The open database, and opening it again after the engine refused everything.
+//!
+//! After one failed read or write redb answers nothing more until it is opened again. When the
+//! disk was full that is harmless: what failed was a write of the group that is told so. After a
+//! failed sync it would be wrong: the system forgets the pages that it could not write, and the
+//! next sync passes. So the syncs are watched.
+
+use std::fmt;
+use std::ops::Bound;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use redb::{BackendError, Builder, Database, DatabaseError, StorageBackend};
+
+use super::fault::Fault;
+
+/// Bytes of pages that an open store keeps in memory.
+const CACHE_BYTES: usize = 64 * 1024 * 1024;
+
+/// Gives the storage of a database, each time that it is opened.
+pub(super) type Storage = dyn Fn() -> Result<Arc<dyn StorageBackend>, DatabaseError> + Send + Sync;
+
+/// The one open database of a store.
+pub(super) struct Engine {
+    /// Empty while it could not be opened again, and after the end.
+    database: RwLock<Option<Database>>,
+    storage: Box<Storage>,
+    sync_failed: Arc<AtomicBool>,
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    pub(super) fn open(storage: Box<Storage>) -> Result<Self, DatabaseError> {
+        let engine = Self {
+            database: RwLock::new(None),
+            storage,
+            sync_failed: Arc::default(),
+        };
+        engine.reopen()?;
+        Ok(engine)
+    }
+
+    /// Closes the database, after every read that goes on has ended, and opens it again.
+    pub(super) fn reopen(&self) -> Result<(), DatabaseError> {
+        let mut slot = self
+            .database
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        drop(slot.take());
+        let storage = Watched {
+            storage: (self.storage)()?,
+            sync_failed: Arc::clone(&self.sync_failed),
+        };
+        let mut builder = Builder::new();
+        builder.set_cache_size(CACHE_BYTES);
+        *slot = Some(builder.create_with_backend(storage)?);
+        Ok(())
+    }
+
+    /// Closes the database for good, after every read that goes on has ended.
+    pub(super) fn close(&self) {
+        let mut slot = self
+            .database
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        drop(slot.take());
+    }
+
+    pub(super) fn with<T, E: From<Fault>>(
+        &self,
+        act: impl FnOnce(&Database) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let slot = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        match &*slot {
+            Some(database) => act(database),
+            None => Err(Fault::Engine(redb::Error::DatabaseClosed).into()),
+        }
+    }
+
+    /// Whether a sync ever failed: then nothing may be promised before the process starts anew.
+    pub(super) fn sync_failed(&self) -> bool {
+        self.sync_failed.load(Ordering::Acquire)
+    }
+}
+
+/// A storage whose failed syncs are noticed.
+#[derive(Debug)]
+struct Watched {
+    storage: Arc<dyn StorageBackend>,
+    sync_failed: Arc<AtomicBool>,
+}
+
+type IoResult<T> = Result<T, std::io::Error>;
+
+impl StorageBackend for Watched {
+    fn sync_data(&self) -> IoResult<()> {
+        let result = self.storage.sync_data();
+        if result.is_err() {
+            self.sync_failed.store(true, Ordering::Release);
+        }
+        result
+    }
+
+    fn len(&self) -> IoResult<u64> {
+        self.storage.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> IoResult<()> {
+        self.storage.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> IoResult<()> {
+        self.storage.set_len(len)
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> IoResult<()> {
+        self.storage.write(offset, data)
+    }
+
+    fn close(&self) -> IoResult<()> {
+        self.storage.close()
+    }
+
+    fn try_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
+        self.storage.try_lock_range(start, end)
+    }
+
+    fn try_lock_shared_range(
+        &self,
+        start: Bound<u64>,
+        end: Bound<u64>,
+    ) -> Result<bool, BackendError> {
+        self.storage.try_lock_shared_range(start, end)
+    }
+
+    fn lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        self.storage.lock_range(start, end)
+    }
+
+    fn lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        self.storage.lock_shared_range(start, end)
+    }
+
+    fn unlock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        self.storage.unlock_range(start, end)
+    }
+
+    fn query_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
+        self.storage.query_lock_range(start, end)
+    }
+}

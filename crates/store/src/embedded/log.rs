@@ -1,0 +1,214 @@
+//! Identity logs.
+//!
+//! Value of a log: version (1), log version (8), store epoch (16), position (8) and hash (32) of
+//! the head, checksum (8). Of a statement: version (1), service time (8), number of tips (2), per
+//! tip device (16), `seq` (8), hash (32) and signature (64), the statement, checksum (8).
+
+use bytes::Bytes;
+use edge_ledger_core::identity::{LogHead, Point, SignedTip};
+use edge_ledger_core::ids::{DeviceId, EntryHash, IdentityId, LogHash, StoreEpoch};
+use edge_ledger_core::keys::Signature;
+use redb::ReadableTable;
+
+use super::committer::Decision;
+use super::fault::Fault;
+use super::journal::{cut_journal, signed_tips};
+use super::layout::{Reading, Writing};
+use super::tables::{LOGS, STATEMENTS, Snapshot, StatementKey, Tables, statement_key};
+use crate::identity::{Adoption, StatementAppend, StatementOutcome, StoredLog, StoredRecord};
+use crate::{Change, LogVersion};
+
+const LOG: &str = "a log";
+const STATEMENT: &str = "a statement";
+
+/// What is known of a log beside its statements.
+#[derive(Debug, Clone, Copy)]
+struct LogState {
+    version: LogVersion,
+    epoch: StoreEpoch,
+    head: LogHead,
+}
+
+pub(super) fn append(
+    tables: &mut Tables<'_>,
+    identity: IdentityId,
+    append: &StatementAppend,
+) -> Result<Decision<StatementOutcome>, Fault> {
+    let fresh = append.fresh_epoch;
+    let Some(state) = follow(tables, identity, append.expected, append.head, fresh)? else {
+        return Ok(Decision::unchanged(StatementOutcome::Conflict));
+    };
+    let mut tips = Vec::new();
+    for device in &append.ends {
+        tips.extend(signed_tips(tables, identity, *device)?);
+    }
+    tips.sort_unstable();
+    tips.dedup();
+    let record = StoredRecord {
+        statement: append.statement.clone(),
+        service_time_ms: append.service_time_ms,
+        tips,
+    };
+    set_state(tables, identity, state)?;
+    set_record(tables, identity, state.head.position, &record)?;
+    Ok(appended(identity, vec![record]))
+}
+
+pub(super) fn adopt(
+    tables: &mut Tables<'_>,
+    identity: IdentityId,
+    adoption: &Adoption,
+) -> Result<Decision<StatementOutcome>, Fault> {
+    let fresh = adoption.fresh_epoch;
+    let Some(state) = follow(tables, identity, adoption.expected, adoption.head, fresh)? else {
+        return Ok(Decision::unchanged(StatementOutcome::Conflict));
+    };
+    set_state(tables, identity, state)?;
+    for (position, record) in (adoption.expected.position + 1..).zip(&adoption.records) {
+        set_record(tables, identity, position, record)?;
+    }
+    for (device, cut) in &adoption.cuts {
+        cut_journal(tables, identity, *device, cut)?;
+    }
+    Ok(appended(identity, adoption.records.clone()))
+}
+
+fn appended(identity: IdentityId, records: Vec<StoredRecord>) -> Decision<StatementOutcome> {
+    Decision::wrote(StatementOutcome::Appended(records)).announced(Change::Log { identity })
+}
+
+/// The log's state after it went on from `expected` to `head`; `None` if it is elsewhere.
+fn follow(
+    tables: &Tables<'_>,
+    identity: IdentityId,
+    expected: LogHead,
+    head: LogHead,
+    fresh_epoch: StoreEpoch,
+) -> Result<Option<LogState>, Fault> {
+    let state = state(&tables.logs, identity)?.unwrap_or(LogState {
+        version: LogVersion(0),
+        epoch: fresh_epoch,
+        head: LogHead::EMPTY,
+    });
+    let next = LogState {
+        version: LogVersion(state.version.0 + 1),
+        head,
+        ..state
+    };
+    Ok((state.head == expected).then_some(next))
+}
+
+/// The version of a log: 0 for an identity that is not known.
+pub(super) fn version(
+    logs: &impl ReadableTable<&'static [u8; 32], &'static [u8]>,
+    identity: IdentityId,
+) -> Result<LogVersion, Fault> {
+    Ok(state(logs, identity)?.map_or(LogVersion(0), |state| state.version))
+}
+
+/// The log after a position.
+pub(super) fn read(
+    snapshot: &Snapshot,
+    identity: IdentityId,
+    after_position: u64,
+) -> Result<Option<StoredLog>, Fault> {
+    let Some(state) = state(&snapshot.table(LOGS)?, identity)? else {
+        return Ok(None);
+    };
+    let statements = snapshot.table(STATEMENTS)?;
+    let from = after_position.saturating_add(1);
+    let mut records = Vec::new();
+    if from <= state.head.position {
+        let first = statement_key(identity, from);
+        let last = statement_key(identity, state.head.position);
+        for row in statements.range::<&StatementKey>(&first..=&last)? {
+            let (key, value) = row?;
+            records.push(decode_record(key.value(), value.value())?);
+        }
+    }
+    if records.len() as u64 != state.head.position.saturating_sub(after_position) {
+        return Err(Fault::damaged(LOG));
+    }
+    Ok(Some(StoredLog {
+        version: state.version,
+        epoch: state.epoch,
+        head: state.head,
+        records,
+    }))
+}
+
+fn state(
+    logs: &impl ReadableTable<&'static [u8; 32], &'static [u8]>,
+    identity: IdentityId,
+) -> Result<Option<LogState>, Fault> {
+    let key = identity.as_bytes();
+    let Some(value) = logs.get(key)? else {
+        return Ok(None);
+    };
+    let mut row = Reading::sealed(LOG, key, value.value())?;
+    let state = LogState {
+        version: LogVersion(row.u64()?),
+        epoch: StoreEpoch::from_bytes(row.bytes()?),
+        head: LogHead {
+            position: row.u64()?,
+            hash: LogHash::from_bytes(row.bytes()?),
+        },
+    };
+    row.end()?;
+    Ok(Some(state))
+}
+
+fn set_state(tables: &mut Tables<'_>, identity: IdentityId, state: LogState) -> Result<(), Fault> {
+    let key = identity.as_bytes();
+    let value = Writing::with_capacity(64)
+        .field(&state.version.0.to_be_bytes())
+        .field(state.epoch.as_bytes())
+        .field(&state.head.position.to_be_bytes())
+        .field(state.head.hash.as_bytes());
+    tables.logs.insert(key, &*value.sealed(LOG, key))?;
+    Ok(())
+}
+
+fn set_record(
+    tables: &mut Tables<'_>,
+    identity: IdentityId,
+    position: u64,
+    record: &StoredRecord,
+) -> Result<(), Fault> {
+    let key = statement_key(identity, position);
+    let tips = u16::try_from(record.tips.len()).expect("a lineage has at most 256 × 8 tips");
+    let value = Writing::with_capacity(10 + 120 * record.tips.len() + record.statement.len())
+        .field(&record.service_time_ms.to_be_bytes())
+        .field(&tips.to_be_bytes());
+    let value = record.tips.iter().fold(value, |value, tip| {
+        value
+            .field(tip.device.as_bytes())
+            .field(&tip.point.seq.to_be_bytes())
+            .field(tip.point.hash.as_bytes())
+            .field(tip.signature.as_bytes())
+    });
+    let value = value.field(&record.statement).sealed(STATEMENT, &key);
+    tables.statements.insert(&key, &*value)?;
+    Ok(())
+}
+
+fn decode_record(key: &StatementKey, value: &[u8]) -> Result<StoredRecord, Fault> {
+    let mut row = Reading::sealed(STATEMENT, key, value)?;
+    let service_time_ms = row.i64()?;
+    let mut tips = Vec::new();
+    for _ in 0..row.u16()? {
+        tips.push(SignedTip {
+            device: DeviceId::from_bytes(row.bytes()?),
+            point: Point {
+                seq: row.u64()?,
+                hash: EntryHash::from_bytes(row.bytes()?),
+            },
+            signature: Signature::from_bytes(row.bytes()?),
+        });
+    }
+    Ok(StoredRecord {
+        statement: Bytes::copy_from_slice(row.rest()),
+        service_time_ms,
+        tips,
+    })
+}
