@@ -8,6 +8,9 @@ mod fixture;
 
 mod key_policy;
 mod log_acts;
+mod log_cuts;
+mod log_receipts;
 mod log_signers;
 mod pikey;
+mod statement_form;
 mod wycheproof;
