@@ -1,8 +1,9 @@
 //! Compiles the contract without a system `protoc`.
 
-const FILES: [&str; 6] = [
+const FILES: [&str; 7] = [
     "edgeledger/identity/v1/deployment.proto",
     "edgeledger/identity/v1/identity_service.proto",
+    "edgeledger/identity/v1/link.proto",
     "edgeledger/identity/v1/statement.proto",
     "edgeledger/ledger/v1/entry.proto",
     "edgeledger/ledger/v1/frame.proto",

@@ -1,1 +1,19 @@
-//! Where ledgers meet: one Sync stream per device, acks after the commit, fan-out.
+//! Where ledgers meet: one `Sync` stream per device.
+//!
+//! The walk of an entry through this crate, one file per step: `rpc` takes the stream,
+//! `session` runs the sans-IO session over it, `ledgers` admits and appends (one task per
+//! identity), `acks` signs what was committed, and `fanout` carries the store's announcements
+//! to the other sessions of the identity.
+//!
+//! [`Server::bind`] starts it; a `main` needs nothing else.
+
+mod acks;
+mod close;
+mod fanout;
+mod ledgers;
+mod limits;
+mod rpc;
+mod server;
+mod session;
+
+pub use server::{BindError, Config, Server};

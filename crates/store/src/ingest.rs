@@ -4,7 +4,7 @@
 use edge_ledger_core::identity::{IdentityLog, Point};
 use edge_ledger_core::ids::DeviceId;
 use edge_ledger_core::ledger::admission::{Admissible, Refusal};
-use edge_ledger_core::ledger::{Admission, Admitted, Extended, Run, Tip};
+use edge_ledger_core::ledger::{Admission, Admitted, Extended, Run, Tip, VerifiedEntry};
 use edge_ledger_core::sync::Outcome;
 
 use crate::ledger::AppendOutcome;
@@ -38,6 +38,8 @@ pub struct Ingested {
     pub heads_wanted: bool,
     /// Journals that are forked now.
     pub forked: Vec<DeviceId>,
+    /// The entries that are new here, parents first.
+    pub fresh: Vec<VerifiedEntry>,
 }
 
 /// Admits and appends the runs of one frame. `None` when the log has changed since: read it, and
@@ -74,7 +76,10 @@ pub async fn ingest(
         done.outcomes.push(outcome);
     }
     while !batch.is_empty() {
-        let appended = match store.append(identity, under.version, under.origin, batch.clone()).await? {
+        let appended = match store
+            .append(identity, under.version, under.origin, batch.clone())
+            .await?
+        {
             AppendOutcome::Appended(appended) => appended,
             AppendOutcome::LogMoved => return Ok(None),
         };
@@ -106,15 +111,27 @@ fn settle(
     extended: Extended,
 ) -> Outcome {
     let run = admissible.run;
-    let end = (Tip { device: run.device(), point: run.last() }, run.parent());
+    let end = (
+        Tip {
+            device: run.device(),
+            point: run.last(),
+        },
+        run.parent(),
+    );
     match extended {
-        Extended::Kept { tips, .. } => {
+        Extended::Kept { tips, from } => {
+            done.fresh.extend_from_slice(&run.entries()[from..]);
             if tips.len() > 1 && !done.forked.contains(&run.device()) {
                 done.forked.push(run.device());
             }
             // Above a cut nothing is let in that does not lead to a named tip.
             if !admissible.in_cut {
-                next.extend(admission.release(&run).into_iter().map(|run| Admissible { run, in_cut: false }));
+                next.extend(
+                    admission
+                        .release(&run)
+                        .into_iter()
+                        .map(|run| Admissible { run, in_cut: false }),
+                );
             }
             done.kept.push(end);
             Outcome::Kept

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use edge_ledger_core::identity::receipt::ReceiptParts;
-use edge_ledger_core::identity::{Genesis, IdentityLog, ReceiptedStatement, Statement, StatementRecord};
-use edge_ledger_core::ids::{IdentityId, StoreEpoch};
+use edge_ledger_core::identity::{
+    DeviceRecord, Genesis, IdentityLog, ReceiptedStatement, Statement, StatementRecord,
+};
+use edge_ledger_core::ids::{DeviceId, IdentityId, StoreEpoch};
 
 use crate::identity::{Adoption, StatementOutcome, StoredRecord};
 use crate::{IdentityStore, LogVersion, StoreError};
@@ -42,7 +44,9 @@ pub async fn read_log(
     known: Option<&LogView>,
 ) -> Result<Option<LogView>, StoreError> {
     let after = known.map_or(0, |view| view.log.head().position);
-    let Some(stored) = store.log(identity, after).await? else { return Ok(None) };
+    let Some(stored) = store.log(identity, after).await? else {
+        return Ok(None);
+    };
     let damaged = |what: &dyn std::fmt::Display| StoreError::Damaged(what.to_string());
     let log = match known {
         Some(view) if stored.records.is_empty() => view.log.clone(),
@@ -52,56 +56,75 @@ pub async fn read_log(
                 |view| (*view.log).clone(),
             );
             for record in stored.records {
-                let statement =
-                    Statement::decode(genesis.ledger_id(), record.statement).map_err(|e| damaged(&e))?;
+                let statement = Statement::decode(genesis.ledger_id(), record.statement)
+                    .map_err(|e| damaged(&e))?;
                 let (service_time_ms, tips) = (record.service_time_ms, record.tips);
-                log.apply(StatementRecord { statement, service_time_ms, tips }).map_err(|e| damaged(&e))?;
+                log.apply(StatementRecord {
+                    statement,
+                    service_time_ms,
+                    tips,
+                })
+                .map_err(|e| damaged(&e))?;
             }
             Arc::new(log)
         }
     };
-    Ok(Some(LogView { log, version: stored.version, epoch: stored.epoch }))
+    Ok(Some(LogView {
+        log,
+        version: stored.version,
+        epoch: stored.epoch,
+    }))
 }
 
-/// Takes over receipted statements that follow the log; what has no valid receipt, or does not
-/// follow, is left. Returns the statements that were taken over: none says that nothing changed.
-/// [`StatementOutcome::Conflict`] asks to read the log and try again.
+/// Receipted statements that a log takes one after the other; what has no valid receipt, or does
+/// not follow, is left.
+#[derive(Debug, Clone)]
+pub struct Following {
+    /// The log with them.
+    pub grown: IdentityLog,
+    /// The statements.
+    pub taken: Vec<ReceiptedStatement>,
+}
+
+/// Finds the statements that follow a log.
+pub fn follow(log: &IdentityLog, parts: &[ReceiptParts]) -> Following {
+    let genesis = log.genesis().clone();
+    let mut grown = log.clone();
+    let mut taken = Vec::new();
+    for parts in parts {
+        let head = grown.head();
+        let receipted =
+            ReceiptedStatement::verify(&genesis, grown.identity(), head.hash, parts.clone());
+        let Ok(receipted) = receipted else { continue };
+        if grown.apply(receipted.record().clone()).is_ok() {
+            taken.push(receipted);
+        }
+    }
+    Following { grown, taken }
+}
+
+/// Takes over the statements that follow a log. [`StatementOutcome::Conflict`] asks to read the
+/// log and to find them anew.
 ///
 /// # Errors
 /// [`StoreError`].
 pub async fn adopt(
     store: &dyn IdentityStore,
     log: &IdentityLog,
-    parts: &[ReceiptParts],
+    following: &Following,
     fresh_epoch: StoreEpoch,
-) -> Result<(StatementOutcome, Vec<ReceiptedStatement>), StoreError> {
-    let expected = log.head();
-    let mut grown = log.clone();
-    let taken = follow(&mut grown, parts);
-    if taken.is_empty() {
-        return Ok((StatementOutcome::Appended(Vec::new()), taken));
-    }
+) -> Result<StatementOutcome, StoreError> {
+    let ended = |(id, device): (&DeviceId, &DeviceRecord)| Some((*id, device.cut.clone()?));
     let adoption = Adoption {
-        expected,
-        records: taken.iter().map(|receipted| receipted.record().into()).collect(),
-        head: grown.head(),
-        cuts: grown.devices().filter_map(|(id, device)| Some((*id, device.cut.clone()?))).collect(),
+        expected: log.head(),
+        records: following
+            .taken
+            .iter()
+            .map(|receipted| receipted.record().into())
+            .collect(),
+        head: following.grown.head(),
+        cuts: following.grown.devices().filter_map(ended).collect(),
         fresh_epoch,
     };
-    Ok((store.adopt(log.identity(), adoption).await?, taken))
-}
-
-/// The statements, of those that have valid receipts, that a log takes one after the other.
-fn follow(log: &mut IdentityLog, parts: &[ReceiptParts]) -> Vec<ReceiptedStatement> {
-    let genesis = log.genesis().clone();
-    let mut taken = Vec::new();
-    for parts in parts {
-        let head = log.head();
-        let receipted = ReceiptedStatement::verify(&genesis, log.identity(), head.hash, parts.clone());
-        let Ok(receipted) = receipted else { continue };
-        if log.apply(receipted.record().clone()).is_ok() {
-            taken.push(receipted);
-        }
-    }
-    taken
+    store.adopt(log.identity(), adoption).await
 }

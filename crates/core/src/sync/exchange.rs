@@ -136,6 +136,10 @@ impl Exchange {
         self.at_rest() && self.reads.is_empty()
     }
 
+    pub(super) fn unanswered(&self) -> usize {
+        self.in_flight.len()
+    }
+
     fn at_rest(&self) -> bool {
         self.in_flight.is_empty()
             && self.judging == 0

@@ -271,6 +271,14 @@ impl Session {
         }
     }
 
+    /// How many frames of entries were sent and not answered.
+    pub fn unanswered(&self) -> usize {
+        match &self.phase {
+            Phase::Open(exchange) => exchange.unanswered(),
+            Phase::First | Phase::Identifying { .. } | Phase::Welcoming { .. } | Phase::Closed => 0,
+        }
+    }
+
     fn frame(&mut self, now_ms: u64, frame: Frame, out: &mut Outputs) -> Result<(), Close> {
         check_bounds(&frame)?;
         if let Frame::GoAway { reason, retry_after_ms } = frame {

@@ -1,0 +1,401 @@
+//! The agent: the handle that an application holds.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use edge_ledger_core::identity::statement::SigningAs;
+use edge_ledger_core::identity::{Act, DeviceState, IdentityLog, RevokeReason, Statement, StatementBody};
+use edge_ledger_core::ids::DeviceId;
+use edge_ledger_core::keys::SecretKey;
+use edge_ledger_core::ledger::posting::EventKey;
+use edge_ledger_core::ledger::{Kind, Level, Posting};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::book::Book;
+use crate::clock::Clock;
+use crate::engine::{Command, Engine, Recorded, Snapshot, Start};
+use crate::enrol::open_store;
+use crate::error::AgentError;
+use crate::event::{EventLog, Events};
+use crate::identity_client::{Caller, IdentityClient, IdentitySession};
+use crate::limits::{COMMANDS_MAX, STATEMENT_RETRIES_MAX};
+use crate::link::{self, Invitation, LinkCode, LinkStream};
+use crate::status::{Balance, DeviceInfo, HistoryItem, Status};
+use crate::vault::{Membership, Vault};
+
+/// What an agent may be told beside its home folder.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Address of the identity service, instead of the one in the home folder.
+    pub identity_url: Option<String>,
+    /// Address of the ledger service, instead of the one in the home folder.
+    pub ledger_url: Option<String>,
+}
+
+/// A running device. Cheap to clone; the engine ends with [`stop`](Self::stop), or when the last
+/// clone is dropped.
+#[derive(Clone)]
+#[expect(missing_debug_implementations, reason = "holds a device's secret key")]
+pub struct Agent {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    membership: Membership,
+    key: Arc<SecretKey>,
+    clock: Clock,
+    commands: mpsc::Sender<Command>,
+    snapshot: watch::Receiver<Snapshot>,
+    events: EventLog,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+    _vault: Vault,
+}
+
+impl Agent {
+    /// Opens the device in a home folder and starts to sync. Works offline: what is recorded then
+    /// is sent when a service can be reached.
+    ///
+    /// # Errors
+    /// [`HomeError`](crate::HomeError) when there is no device, or another process holds it.
+    pub async fn open(home: &Path, options: Options) -> Result<Self, AgentError> {
+        let vault = Vault::lock(home)?;
+        let (mut membership, key) = vault.open()?;
+        let key = Arc::new(key);
+        if let Some(url) = options.identity_url {
+            membership.identity_url = url;
+        }
+        if let Some(url) = options.ledger_url {
+            membership.ledger_url = url;
+        }
+        let store = open_store(&vault)?;
+        let book = Book::open(store, key.clone(), &membership.genesis, membership.identity).await?;
+        let (clock, events, stop) = (Clock::start(), EventLog::default(), CancellationToken::new());
+        let (engine, snapshot) = Engine::new(Start {
+            acked: book.load_ack().await?,
+            book,
+            key: key.clone(),
+            ledger_url: membership.ledger_url.clone(),
+            clock,
+            events: events.clone(),
+            stop: stop.clone(),
+        });
+        let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
+        let tasks = TaskTracker::new();
+        tasks.spawn(engine.run(inbox));
+        tasks.close();
+        let shared = Shared { membership, key, clock, commands, snapshot, events, stop, tasks, _vault: vault };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Earns: credits the identity. `amount` is in minor units.
+    ///
+    /// # Errors
+    /// [`AgentError::Posting`] out of limits, [`AgentError::EventKeyConflict`] when the key was
+    /// used for another amount, [`AgentError::Store`].
+    pub async fn earn(&self, amount: u64, details: Details) -> Result<Recorded, AgentError> {
+        self.record(Kind::Credit, amount, details).await
+    }
+
+    /// Spends: debits this device's lineage. `amount` is in minor units.
+    ///
+    /// # Errors
+    /// As [`earn`](Self::earn), and [`AgentError::NoFunds`].
+    pub async fn spend(&self, amount: u64, details: Details) -> Result<Recorded, AgentError> {
+        self.record(Kind::Debit, amount, details).await
+    }
+
+    /// Gives back `total` minor units of an own debit: cumulative, so a later refund of the same
+    /// debit names the larger total.
+    ///
+    /// # Errors
+    /// As [`earn`](Self::earn), and [`AgentError::NothingToRefund`].
+    pub async fn refund(&self, debit: EventKey, total: u64, memo: String) -> Result<Recorded, AgentError> {
+        let details = Details { event_key: Some(debit), memo, ..Details::default() };
+        self.record(Kind::Refund, total, details).await
+    }
+
+    async fn record(&self, kind: Kind, amount: u64, details: Details) -> Result<Recorded, AgentError> {
+        let event_key = match details.event_key {
+            Some(key) => key,
+            None => EventKey::new(uuid::Uuid::now_v7().as_bytes().to_vec())?,
+        };
+        let mut posting = Posting::new(kind, event_key, amount)?.with_memo(details.memo)?;
+        posting.issuer_proof = details.issuer_proof.into();
+        self.ask(|reply| Command::Record { posting, reply }).await
+    }
+
+    /// Waits until a sync that began after this call is done: everything that this device had
+    /// recorded is with the service, and everything that the service had is here. Waits for ever
+    /// while no service can be reached; wrap it in a timeout.
+    ///
+    /// # Errors
+    /// [`AgentError::Refused`] when the service refuses this device.
+    pub async fn sync(&self) -> Result<(), AgentError> {
+        self.ask(|reply| Command::Sync { reply }).await
+    }
+
+    /// Waits until everything that was recorded before this call is acked at a level.
+    ///
+    /// # Errors
+    /// [`AgentError::Stopped`].
+    pub async fn wait_acked(&self, level: Level) -> Result<(), AgentError> {
+        self.ask(|reply| Command::WaitAcked { level, reply }).await
+    }
+
+    /// The balance as this device knows it.
+    pub fn balance(&self) -> Balance {
+        self.shared.snapshot.borrow().status.balance
+    }
+
+    /// All postings with whether they count, oldest first by the devices' clocks.
+    ///
+    /// # Errors
+    /// [`AgentError::Store`].
+    pub async fn history(&self) -> Result<Vec<HistoryItem>, AgentError> {
+        self.ask(|reply| Command::History { reply }).await
+    }
+
+    /// Everything that the agent knows of itself.
+    pub fn status(&self) -> Status {
+        let snapshot = self.shared.snapshot.borrow().clone();
+        let since = self.shared.clock.monotonic_ms().saturating_sub(snapshot.at_ms);
+        let mut status = snapshot.status;
+        status.synced_ms_ago = status.synced_ms_ago.map(|ms| ms + since);
+        status.heard_ms_ago = status.heard_ms_ago.map(|ms| ms + since);
+        status
+    }
+
+    /// Events from now on.
+    pub fn events(&self) -> Events {
+        self.shared.events.reader(None)
+    }
+
+    /// Events from a cursor on; those that are gone are reported as missed.
+    pub fn events_from(&self, cursor: u64) -> Events {
+        self.shared.events.reader(Some(cursor))
+    }
+
+    /// All devices that ever were in the log, in the order in which they were added.
+    pub fn devices(&self) -> Vec<DeviceInfo> {
+        let log = self.log();
+        let this = self.shared.key.public_key().device_id();
+        let mut devices: Vec<DeviceInfo> = log
+            .devices()
+            .map(|(id, record)| DeviceInfo {
+                device: *id,
+                name: record.name.clone(),
+                platform: record.platform.clone(),
+                admin: record.admin,
+                state: record.state,
+                added_at: record.added_at,
+                this: *id == this,
+            })
+            .collect();
+        devices.sort_by_key(|device| device.added_at);
+        devices
+    }
+
+    /// Ends a device's lineage. This device must be an admin, or the one that is ended.
+    ///
+    /// # Errors
+    /// [`AgentError::Refused`], such as `LAST_ADMIN`; [`AgentError::Unreachable`]: nobody can be
+    /// cut off offline.
+    pub async fn revoke(&self, device: DeviceId, reason: RevokeReason) -> Result<(), AgentError> {
+        self.state_act(|_| Act::Revoke { device, reason, tips: Vec::new() }).await.map(|_| ())
+    }
+
+    /// Gives a device another name. This device must be an admin, or the one that is renamed.
+    ///
+    /// # Errors
+    /// As [`revoke`](Self::revoke).
+    pub async fn rename(&self, device: DeviceId, name: &str) -> Result<(), AgentError> {
+        self.state_act(|_| Act::Rename { device, name: name.to_owned() }).await.map(|_| ())
+    }
+
+    /// Opens a link session: show its code to the person at the new device, then
+    /// [`accept`](LinkSession::accept).
+    ///
+    /// # Errors
+    /// [`AgentError::Unreachable`], [`AgentError::Refused`].
+    pub async fn link(&self) -> Result<LinkSession, AgentError> {
+        let code = LinkCode::new(rand::random());
+        let mut session = self.sign_in().await?;
+        let (stream, expires_in_s) = link::open(&mut session, &code).await?;
+        let url = &self.shared.membership.identity_url;
+        let link = Invitation::link(&code, url, self.shared.membership.genesis.ledger_id());
+        Ok(LinkSession { agent: self.clone(), stream, code: code.to_string(), link, expires_in_s })
+    }
+
+    /// Stops: closes what waits into entries, tells the service what it can within a second, and
+    /// releases the home folder once the last clone is dropped.
+    pub async fn stop(&self) {
+        self.shared.stop.cancel();
+        self.shared.tasks.wait().await;
+    }
+
+    fn log(&self) -> Arc<IdentityLog> {
+        self.shared.snapshot.borrow().log.clone()
+    }
+
+    async fn sign_in(&self) -> Result<IdentitySession, AgentError> {
+        let membership = &self.shared.membership;
+        let client = IdentityClient::connect(&membership.identity_url).await?;
+        let caller = Caller {
+            ledger_id: membership.genesis.ledger_id(),
+            identity: membership.identity,
+            key: self.shared.key.clone(),
+        };
+        client.authenticate(&caller).await
+    }
+
+    /// Signs an act at the head of the log and appends it, anew if the log moved meanwhile.
+    async fn state_act(&self, act: impl Fn(&IdentityLog) -> Act) -> Result<IdentitySession, AgentError> {
+        let mut session = self.sign_in().await?;
+        let mut refused = AgentError::TimedOut;
+        let mut sent = None;
+        for _ in 0..STATEMENT_RETRIES_MAX {
+            let gained = session.log_after(self.log().head().position).await?;
+            if !gained.is_empty() {
+                self.ask(|reply| Command::Adopt { parts: gained, reply }).await?;
+            }
+            let log = self.log();
+            let head = log.head();
+            // An answer may have been lost after the append.
+            if sent.is_some_and(|sent| log.records_after(0).iter().any(|r| *r.statement.bytes() == sent)) {
+                return Ok(session);
+            }
+            let body = StatementBody {
+                identity: log.identity(),
+                position: head.position + 1,
+                expected_head: head.hash,
+                act: act(&log),
+            };
+            let statement = Statement::sign(log.ledger_id(), &body, &[SigningAs::Device(&self.shared.key)])?;
+            sent = Some(statement.bytes().clone());
+            match session.append(statement.bytes().clone()).await {
+                Ok(receipted) => {
+                    self.ask(|reply| Command::Adopt { parts: vec![receipted], reply }).await?;
+                    return Ok(session);
+                }
+                // The log moved: read it and sign again. Anything else is final.
+                Err(error @ AgentError::Unreachable { .. }) => refused = error,
+                Err(error) => return Err(error),
+            }
+        }
+        Err(refused)
+    }
+
+    async fn ask<T>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<Result<T, AgentError>>) -> Command,
+    ) -> Result<T, AgentError> {
+        let (reply, answer) = oneshot::channel();
+        self.shared.commands.send(command(reply)).await.map_err(|_| AgentError::Stopped)?;
+        answer.await.map_err(|_| AgentError::Stopped)?
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// What a posting may carry beside its amount.
+#[derive(Debug, Clone, Default)]
+pub struct Details {
+    /// Idempotency key; a fresh UUIDv7 when there is none.
+    pub event_key: Option<EventKey>,
+    /// For people, at most 128 bytes.
+    pub memo: String,
+    /// An issuer's proof, where the deployment asks for one.
+    pub issuer_proof: Vec<u8>,
+}
+
+/// A link session of a linked device.
+#[expect(missing_debug_implementations, reason = "holds a link code")]
+pub struct LinkSession {
+    agent: Agent,
+    stream: LinkStream,
+    code: String,
+    link: String,
+    expires_in_s: u32,
+}
+
+/// A device that wants to join, and then has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Joining {
+    /// The new device.
+    pub device: DeviceId,
+    /// Its name.
+    pub name: String,
+    /// Its platform.
+    pub platform: String,
+    /// Whether it may sign statements about others.
+    pub admin: bool,
+}
+
+impl LinkSession {
+    /// The code to type.
+    pub fn code(&self) -> &str {
+        &self.code
+    }
+
+    /// The link to scan or to send: it also names the service and the deployment.
+    pub fn link(&self) -> &str {
+        &self.link
+    }
+
+    /// Seconds until the session ends.
+    pub fn expires_in_s(&self) -> u32 {
+        self.expires_in_s
+    }
+
+    /// Waits for the new device, links it, and tells it so. `seen` hears who asks before it is
+    /// linked.
+    ///
+    /// # Errors
+    /// [`AgentError::LinkEnded`] when nobody came or the codes differ, [`AgentError::Refused`].
+    pub async fn accept(mut self, admin: bool, seen: impl FnOnce(&Joining)) -> Result<Joining, AgentError> {
+        let certificate = self.stream.offer(&self.agent.log()).await?;
+        let joining = Joining {
+            device: certificate.key().device_id(),
+            name: certificate.name().to_owned(),
+            platform: certificate.platform().to_owned(),
+            admin,
+        };
+        seen(&joining);
+        let add = |_: &IdentityLog| Act::AddDevice { certificate: Box::new(certificate.clone()), admin };
+        let added = match self.agent.log().device(&joining.device).map(|d| d.state) {
+            // A new device that lost the answer asks again with the same key.
+            Some(DeviceState::Active) => self.agent.sign_in().await,
+            _ => self.agent.state_act(add).await,
+        };
+        match added {
+            Ok(mut session) => {
+                let statements = session.log_after(0).await?;
+                self.stream.welcome(statements).await?;
+                Ok(joining)
+            }
+            Err(error) => {
+                self.stream.refuse(&error.to_string()).await;
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Runs a future for at most so long.
+///
+/// # Errors
+/// [`AgentError::TimedOut`], or the future's own.
+pub async fn within<T>(
+    limit: Duration,
+    future: impl Future<Output = Result<T, AgentError>>,
+) -> Result<T, AgentError> {
+    tokio::time::timeout(limit, future).await.unwrap_or(Err(AgentError::TimedOut))
+}

@@ -1,0 +1,371 @@
+//! The device's own ledger: its store, the identity log, the fold, and the making of entries.
+//!
+//! An entry is signed and committed with an fsync before anybody sees it, so a crash never lets
+//! the device sign two entries for one place.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use edge_ledger_core::identity::receipt::ReceiptParts;
+use edge_ledger_core::identity::{Genesis, IdentityLog, Point};
+use edge_ledger_core::ids::{DeviceId, IdentityId, LogHash, StoreEpoch};
+use edge_ledger_core::keys::SecretKey;
+use edge_ledger_core::ledger::admission::Admissible;
+use edge_ledger_core::ledger::entry::Author;
+use edge_ledger_core::ledger::fold::{fold, fold_with};
+use edge_ledger_core::ledger::journals::Have;
+use edge_ledger_core::ledger::{
+    Ack, Admission, Draft, EntryContent, Extended, Fold, Heads, Kind, Level, Posting, Run, VerifiedEntry, VerifiedRun, gate,
+};
+use edge_ledger_core::sync::AckParts;
+use edge_ledger_core::limits::{ENTRY_PAYLOAD_BYTES_MAX, ENTRY_POSTINGS_MAX, FRAME_STATEMENTS_MAX};
+use edge_ledger_proto::identity as pb;
+use edge_ledger_store::identity::StatementOutcome;
+use edge_ledger_store::ingest::{Ingested, Under, ingest};
+use edge_ledger_store::ledger::AppendOutcome;
+use edge_ledger_store::log_view::{self, read_log};
+use edge_ledger_store::{Embedded, LedgerStore as _, LogView, Origin, StoreError};
+use prost::Message as _;
+
+use crate::error::{AgentError, HomeError};
+use crate::status::{Balance, HistoryItem};
+
+const OWN: Origin = Origin(0);
+const ACK_KEY: &str = "ack";
+
+/// What a device keeps, and what it amounts to.
+pub(crate) struct Book {
+    pub(crate) store: Embedded,
+    key: Arc<SecretKey>,
+    device: DeviceId,
+    view: LogView,
+    fold: Fold,
+    heads: Heads,
+    admission: Admission,
+    outbox: VecDeque<(u64, Posting)>,
+    rolled_back: bool,
+}
+
+impl Book {
+    /// Opens the store of a device that is in its log, and folds what it keeps.
+    pub(crate) async fn open(
+        store: Embedded,
+        key: Arc<SecretKey>,
+        genesis: &Genesis,
+        identity: IdentityId,
+    ) -> Result<Self, AgentError> {
+        let device = key.public_key().device_id();
+        let view = read_log(&store, genesis, identity, None).await?;
+        let view = view.filter(|view| view.log.device(&device).is_some()).ok_or_else(|| HomeError::Damaged {
+            path: "ledger.redb".to_owned(),
+            why: "it does not hold this device's identity log".to_owned(),
+        })?;
+        let mut outbox = VecDeque::new();
+        for (id, bytes) in store.outbox().await? {
+            outbox.push_back((id, Posting::decode(bytes)?));
+        }
+        let mut book = Self {
+            store,
+            key,
+            device,
+            view,
+            fold: Fold::default(),
+            heads: Heads::default(),
+            admission: Admission::default(),
+            outbox,
+            rolled_back: false,
+        };
+        book.refold().await?;
+        Ok(book)
+    }
+
+    pub(crate) fn log(&self) -> &Arc<IdentityLog> {
+        &self.view.log
+    }
+
+    pub(crate) fn device(&self) -> DeviceId {
+        self.device
+    }
+
+    pub(crate) fn fold(&self) -> &Fold {
+        &self.fold
+    }
+
+    pub(crate) fn heads(&self) -> &Heads {
+        &self.heads
+    }
+
+    pub(crate) fn outbox_last(&self) -> Option<u64> {
+        self.outbox.back().map(|(id, _)| *id)
+    }
+
+    pub(crate) fn outbox_first(&self) -> Option<u64> {
+        self.outbox.front().map(|(id, _)| *id)
+    }
+
+    pub(crate) fn is_rolled_back(&self) -> bool {
+        self.rolled_back
+    }
+
+    /// The end of this device's journal.
+    pub(crate) fn tip(&self) -> Option<Point> {
+        self.heads.of(&self.device).last().copied()
+    }
+
+    /// Whether this device may sign another entry: not when somebody else did so with its key.
+    pub(crate) fn may_sign(&self) -> bool {
+        let active = self.log().device(&self.device).is_some_and(|d| d.cut.is_none());
+        active && !self.rolled_back && self.heads.of(&self.device).len() <= 1
+    }
+
+    pub(crate) fn balance(&self) -> Balance {
+        let waiting_debits: i128 =
+            self.outbox.iter().filter(|(_, p)| p.kind == Kind::Debit).map(|(_, p)| i128::from(p.amount)).sum();
+        let free = (self.fold.balance() - waiting_debits).max(0);
+        Balance {
+            balance: self.fold.balance(),
+            available: u64::try_from(free).unwrap_or(u64::MAX),
+            credited: self.fold.credited(),
+            debited: self.fold.debited(),
+            refunded: self.fold.refunded(),
+            waiting: self.outbox.len(),
+            upgrade_required: self.fold.upgrade_required(),
+        }
+    }
+
+    /// A posting with the same key that waits or counts already: its amount.
+    pub(crate) fn recorded(&self, posting: &Posting) -> Option<u64> {
+        let waiting = self.outbox.iter().find(|(_, p)| p.kind == posting.kind && p.event_key == posting.event_key);
+        if let Some((_, waiting)) = waiting {
+            return Some(waiting.amount);
+        }
+        let lineage = self.log().lineage(&self.device).unwrap_or(self.device);
+        let spent = self.fold.spent().get(&(lineage, posting.event_key.clone()));
+        match posting.kind {
+            Kind::Credit => self.fold.credits().get(&posting.event_key).copied(),
+            Kind::Debit => spent.map(|s| s.debit).filter(|amount| *amount > 0),
+            Kind::Refund => spent.map(|s| s.refund).filter(|amount| *amount > 0),
+        }
+    }
+
+    /// The debit of this lineage with a key, counted or waiting.
+    pub(crate) fn debit(&self, posting: &Posting) -> Option<u64> {
+        let debit = Posting { kind: Kind::Debit, ..posting.clone() };
+        self.recorded(&debit)
+    }
+
+    /// Makes postings durable, to be closed into an entry later.
+    pub(crate) async fn record(&mut self, postings: Vec<Posting>) -> Result<(), AgentError> {
+        let ids = self.store.record(postings.iter().map(Posting::encode).collect()).await?;
+        self.outbox.extend(ids.into_iter().zip(postings));
+        Ok(())
+    }
+
+    /// Closes waiting postings into one entry, as many as fit.
+    pub(crate) async fn close_entry(&mut self, wall_ms: i64) -> Result<Option<Arc<[VerifiedRun]>>, AgentError> {
+        if self.outbox.is_empty() || !self.may_sign() {
+            return Ok(None);
+        }
+        let mut bytes = 16;
+        let fitting = self.outbox.iter().take(ENTRY_POSTINGS_MAX).take_while(|(_, posting)| {
+            bytes += Draft::posting_bytes(posting);
+            bytes <= ENTRY_PAYLOAD_BYTES_MAX
+        });
+        let (ids, postings): (Vec<u64>, Vec<Posting>) = fitting.cloned().unzip();
+        let count = ids.len();
+        let run = self.sign(wall_ms, postings)?;
+        self.commit(run.clone(), Some(ids)).await?;
+        self.outbox.drain(..count);
+        Ok(Some(Arc::from([run])))
+    }
+
+    /// Makes one entry of postings that are not in the outbox.
+    pub(crate) async fn make_entry(&mut self, wall_ms: i64, postings: Vec<Posting>) -> Result<Arc<[VerifiedRun]>, AgentError> {
+        let run = self.sign(wall_ms, postings)?;
+        self.commit(run.clone(), None).await?;
+        Ok(Arc::from([run]))
+    }
+
+    fn sign(&self, wall_ms: i64, postings: Vec<Posting>) -> Result<VerifiedRun, AgentError> {
+        let log = self.log();
+        let parent = self.tip().unwrap_or(Point::START);
+        let run = Draft { wall_ms, postings }.sign(log.ledger_id(), log.identity(), &self.key, parent)?;
+        let key = self.key.public_key();
+        let author = Author { ledger_id: log.ledger_id(), identity: log.identity(), key: &key };
+        // What this device would send passes the gate that everybody else applies to it.
+        gate::verify(author, &run).map_err(|reject| AgentError::Untrusted(reject.to_string()))
+    }
+
+    async fn commit(&mut self, run: VerifiedRun, outbox: Option<Vec<u64>>) -> Result<(), AgentError> {
+        let identity = self.log().identity();
+        let admissible = Admissible { run: run.clone(), in_cut: false };
+        let (version, ids) = (self.view.version, outbox.unwrap_or_default());
+        let outcome = self.store.close_entry(identity, version, OWN, admissible, ids).await?;
+        match outcome {
+            AppendOutcome::Appended(extended) if matches!(extended[..], [Extended::Kept { .. }]) => {
+                self.keep(run.entries()).await
+            }
+            AppendOutcome::Appended(_) | AppendOutcome::LogMoved => {
+                Err(StoreError::Damaged("the journal does not end where it did".to_owned()).into())
+            }
+        }
+    }
+
+    /// Admits and appends what somebody sent.
+    pub(crate) async fn ingest(&mut self, peer_ahead: bool, runs: &[Run]) -> Result<Ingested, AgentError> {
+        let log = self.log().clone();
+        let under = Under { log: &log, version: self.view.version, origin: OWN, peer_ahead, refuse: None };
+        let ingested = ingest(&self.store, &mut self.admission, under, runs).await?;
+        let ingested = ingested
+            .ok_or_else(|| StoreError::Damaged("the log moved though nobody else writes it".to_owned()))?;
+        self.rolled_back |= ingested.fresh.iter().any(|entry| entry.device() == self.device);
+        self.keep(&ingested.fresh).await?;
+        Ok(ingested)
+    }
+
+    /// Adds new entries to what they amount to.
+    async fn keep(&mut self, fresh: &[VerifiedEntry]) -> Result<(), AgentError> {
+        let log = self.log().clone();
+        for entry in fresh {
+            if self.fold.extend(&log, entry).is_err() {
+                return self.refold().await;
+            }
+            let mut tips = self.heads.of(&entry.device()).to_vec();
+            tips.retain(|tip| *tip != entry.parent());
+            tips.push(entry.point());
+            self.heads.set(entry.device(), tips);
+        }
+        Ok(())
+    }
+
+    /// Takes over statements, and judges everything anew under the longer log. Returns whether
+    /// the log grew.
+    pub(crate) async fn adopt(&mut self, parts: &[ReceiptParts]) -> Result<bool, AgentError> {
+        let log = self.log().clone();
+        if !adopt_into(&self.store, &log, parts).await? {
+            return Ok(false);
+        }
+        let view = read_log(&self.store, log.genesis(), log.identity(), Some(&self.view)).await?;
+        self.view = view.ok_or_else(|| StoreError::Damaged("the identity log is gone".to_owned()))?;
+        self.admission.forget_ended(&self.view.log);
+        self.refold().await?;
+        Ok(true)
+    }
+
+    /// The receipted statements after a position, about one frame of them.
+    pub(crate) async fn receipts_after(&self, position: u64) -> Result<Vec<ReceiptParts>, AgentError> {
+        let mut parts = Vec::new();
+        let last = self.log().head().position.min(position.saturating_add(FRAME_STATEMENTS_MAX as u64));
+        for position in position + 1..=last {
+            let Some(bytes) = self.store.get(&receipt_key(position)).await? else { break };
+            let statement = pb::ReceiptedStatement::decode(bytes);
+            let damaged = |why: String| StoreError::Damaged(why);
+            let statement = statement.map_err(|e| damaged(e.to_string()))?;
+            parts.push(ReceiptParts::try_from(statement).map_err(|e| damaged(e.to_string()))?);
+        }
+        Ok(parts)
+    }
+
+    /// Remembers the last ack of this device's journal, with what its signature covers.
+    pub(crate) async fn save_ack(&self, ack: &Ack) -> Result<(), AgentError> {
+        let message = edge_ledger_proto::ledger::Ack::from(AckParts::from(ack));
+        let mut bytes = Vec::new();
+        bytes.extend_from_slice(ack.body.store_epoch.as_bytes());
+        bytes.extend_from_slice(ack.body.log_hash.as_bytes());
+        bytes.extend_from_slice(&message.encode_to_vec());
+        Ok(self.store.put(ACK_KEY, Bytes::from(bytes)).await?)
+    }
+
+    /// How far the service keeps this device's journal, as it last said.
+    pub(crate) async fn load_ack(&self) -> Result<Option<(Point, Level)>, AgentError> {
+        let Some(bytes) = self.store.get(ACK_KEY).await? else { return Ok(None) };
+        let damaged = || StoreError::Damaged("the stored ack cannot be read".to_owned());
+        let message = bytes.get(StoreEpoch::LEN + LogHash::LEN..).ok_or_else(damaged)?;
+        let message = edge_ledger_proto::ledger::Ack::decode(message).map_err(|_| damaged())?;
+        let parts = AckParts::try_from(message).map_err(|_| damaged())?;
+        Ok(Some((parts.point, parts.level)))
+    }
+
+    /// All postings with whether they count, by the devices' clocks.
+    pub(crate) async fn history(&self) -> Result<Vec<HistoryItem>, AgentError> {
+        let entries = self.entries().await?;
+        let log = self.log();
+        let mut items = Vec::new();
+        fold_with(log, &entries, |entry, posting, effect| {
+            let wall_ms = match entry.content() {
+                EntryContent::V1 { wall_ms, .. } => *wall_ms,
+                EntryContent::Unreadable => 0,
+            };
+            items.push(HistoryItem {
+                device: entry.device(),
+                device_name: log.device(&entry.device()).map_or_else(String::new, |d| d.name.clone()),
+                seq: entry.point().seq,
+                wall_ms,
+                kind: posting.kind,
+                event_key: posting.event_key.clone(),
+                amount: posting.amount,
+                memo: posting.memo.clone(),
+                effect,
+            });
+        });
+        items.sort_by_key(|item| (item.wall_ms, item.device, item.seq));
+        Ok(items)
+    }
+
+    async fn refold(&mut self) -> Result<(), AgentError> {
+        let entries = self.entries().await?;
+        self.fold = fold(self.log(), &entries);
+        self.heads = self.store.heads(self.log().identity()).await?.value;
+        Ok(())
+    }
+
+    /// Every entry that is kept, through the gate again: the store is a file like any other.
+    async fn entries(&self) -> Result<Vec<VerifiedEntry>, AgentError> {
+        let log = self.log();
+        let mut have = Have::new();
+        let mut entries = Vec::new();
+        loop {
+            let page = self.store.missing(log.identity(), &have).await?.value;
+            for kept in &page.runs {
+                let damaged = || StoreError::Damaged("an entry does not pass the gate".to_owned());
+                let device = log.device(&kept.run.device).ok_or_else(damaged)?;
+                let author = Author { ledger_id: log.ledger_id(), identity: log.identity(), key: &device.key };
+                let verified = gate::verify(author, &kept.run).map_err(|_| damaged())?;
+                entries.extend_from_slice(verified.entries());
+                let points = have.entry(kept.run.device).or_default();
+                points.remove(&kept.run.parent());
+                points.insert(kept.last);
+            }
+            if !page.more || page.runs.is_empty() {
+                return Ok(entries);
+            }
+        }
+    }
+}
+
+fn receipt_key(position: u64) -> String {
+    format!("receipt/{position:016x}")
+}
+
+/// Takes over statements that follow a log, with their receipts, which the device shows to
+/// whoever lost them. Returns whether there were any.
+pub(crate) async fn adopt_into(store: &Embedded, log: &IdentityLog, parts: &[ReceiptParts]) -> Result<bool, AgentError> {
+    let following = log_view::follow(log, parts);
+    // The receipts go first: a statement without one could not be shown after a crash.
+    for receipted in &following.taken {
+        let position = receipted.record().statement.body().position;
+        let bytes = pb::ReceiptedStatement::from(receipted.parts()).encode_to_vec();
+        store.put(&receipt_key(position), Bytes::from(bytes)).await?;
+    }
+    if following.taken.is_empty() {
+        return Ok(false);
+    }
+    let fresh_epoch = StoreEpoch::from_bytes(rand::random());
+    match log_view::adopt(store, log, &following, fresh_epoch).await? {
+        StatementOutcome::Appended(_) => Ok(true),
+        StatementOutcome::Conflict => {
+            Err(StoreError::Damaged("the log moved though nobody else writes it".to_owned()).into())
+        }
+    }
+}

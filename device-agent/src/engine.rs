@@ -1,0 +1,301 @@
+//! The engine: the one task that owns the book and the session.
+//!
+//! Calls of the application come in as commands, frames come in from the stream, and time passes;
+//! everything is handled in turn, so there is no lock and nothing to get out of step.
+
+mod command;
+mod connection;
+mod report;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
+use edge_ledger_core::identity::Point;
+use edge_ledger_core::keys::SecretKey;
+use edge_ledger_core::ledger::{Level, VerifiedRun};
+use edge_ledger_core::sync::Input;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::book::Book;
+use crate::clock::Clock;
+use crate::error::AgentError;
+use crate::event::{Event, EventLog};
+use crate::limits::{BACKOFF_FIRST, BACKOFF_MAX, BACKOFF_REFUSED, COMMANDS_MAX, LIVE_WITHIN, TICK_EVERY};
+use crate::status::{State, Status};
+
+pub(crate) use command::Command;
+pub use command::Recorded;
+use connection::{Connection, Ended};
+
+/// What the engine starts with.
+pub(crate) struct Start {
+    pub(crate) book: Book,
+    pub(crate) key: Arc<SecretKey>,
+    pub(crate) ledger_url: String,
+    pub(crate) clock: Clock,
+    pub(crate) events: EventLog,
+    pub(crate) stop: CancellationToken,
+    pub(crate) acked: Option<(Point, Level)>,
+}
+
+/// Somebody who waits until a sync that began after the call is done.
+struct SyncWaiter {
+    /// The flush that answers; none while there is no session.
+    ping_id: Option<u64>,
+    rounds: u32,
+    reply: oneshot::Sender<Result<(), AgentError>>,
+}
+
+/// Somebody who waits until what was recorded before is acked.
+struct AckWaiter {
+    level: Level,
+    outbox_up_to: Option<u64>,
+    seq: u64,
+    reply: oneshot::Sender<Result<(), AgentError>>,
+}
+
+pub(crate) struct Engine {
+    book: Book,
+    key: Arc<SecretKey>,
+    ledger_url: String,
+    clock: Clock,
+    events: EventLog,
+    stop: CancellationToken,
+    snapshot: watch::Sender<Snapshot>,
+
+    state: State,
+    connection: Option<Connection>,
+    opening: Option<connection::Opening>,
+    backoff: ExponentialBackoff,
+    retry_at_ms: u64,
+    acked: Option<(Point, Level)>,
+    waiting_since_ms: Option<u64>,
+    next_ping: u64,
+    syncs: Vec<SyncWaiter>,
+    ack_waiters: Vec<AckWaiter>,
+    synced_at_ms: Option<u64>,
+    heard_at_ms: Option<u64>,
+    last_error: Option<String>,
+}
+
+/// What readers see without asking the engine.
+#[derive(Debug, Clone)]
+pub(crate) struct Snapshot {
+    pub(crate) status: Status,
+    pub(crate) log: Arc<edge_ledger_core::identity::IdentityLog>,
+    /// When it was taken, by the monotonic clock.
+    pub(crate) at_ms: u64,
+}
+
+fn new_backoff() -> ExponentialBackoff {
+    ExponentialBuilder::default()
+        .with_jitter()
+        .with_min_delay(BACKOFF_FIRST)
+        .with_max_delay(BACKOFF_MAX)
+        .without_max_times()
+        .build()
+}
+
+impl Engine {
+    pub(crate) fn new(start: Start) -> (Self, watch::Receiver<Snapshot>) {
+        let now = start.clock.monotonic_ms();
+        let log = start.book.log().clone();
+        let mut engine = Self {
+            snapshot: watch::channel(Snapshot { status: report::empty(&start.book), log, at_ms: now }).0,
+            book: start.book,
+            key: start.key,
+            ledger_url: start.ledger_url,
+            clock: start.clock,
+            events: start.events,
+            stop: start.stop,
+            state: State::Starting,
+            connection: None,
+            opening: None,
+            backoff: new_backoff(),
+            retry_at_ms: now,
+            acked: start.acked,
+            waiting_since_ms: None,
+            next_ping: 1,
+            syncs: Vec::new(),
+            ack_waiters: Vec::new(),
+            synced_at_ms: None,
+            heard_at_ms: None,
+            last_error: None,
+        };
+        engine.publish();
+        let snapshot = engine.snapshot.subscribe();
+        (engine, snapshot)
+    }
+
+    pub(crate) async fn run(mut self, mut inbox: mpsc::Receiver<Command>) {
+        let mut tick = tokio::time::interval(TICK_EVERY);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut commands = Vec::new();
+        let stop = self.stop.clone();
+        loop {
+            self.start_opening();
+            commands.clear();
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                ended = connection::step(&mut self.connection) => match ended {
+                    connection::Step::Frame(frame) => {
+                        self.heard_at_ms = Some(self.clock.monotonic_ms());
+                        self.feed(Input::Frame(frame)).await;
+                    }
+                    connection::Step::Sent => {}
+                    connection::Step::Ended(ended) => self.disconnected(ended).await,
+                },
+                opened = connection::opened(&mut self.opening) => self.opened(opened).await,
+                received = inbox.recv_many(&mut commands, COMMANDS_MAX) => {
+                    if received == 0 {
+                        break;
+                    }
+                    self.commands(&mut commands).await;
+                }
+                _ = tick.tick() => self.tick().await,
+            }
+            self.publish();
+        }
+        self.shut_down().await;
+    }
+
+    /// Starts a connection when none is there and it is time.
+    fn start_opening(&mut self) {
+        let due = self.clock.monotonic_ms() >= self.retry_at_ms;
+        if self.connection.is_none() && self.opening.is_none() && due {
+            self.opening = Some(connection::start(self.ledger_url.clone()));
+        }
+    }
+
+    async fn opened(&mut self, opened: Result<crate::stream::Stream, AgentError>) {
+        self.opening = None;
+        match opened {
+            Ok(stream) => {
+                let now = self.clock.monotonic_ms();
+                match Connection::new(stream, &self.ledger_url, &self.key, &self.book, now) {
+                    Ok(connection) => {
+                        self.connection = Some(connection);
+                        self.feed(Input::Opened).await;
+                    }
+                    Err(error) => self.disconnected(Ended::Error(error)).await,
+                }
+            }
+            Err(error) => self.disconnected(Ended::Error(error)).await,
+        }
+    }
+
+    async fn tick(&mut self) {
+        let now = self.clock.monotonic_ms();
+        self.feed(Input::Tick).await;
+        let late = self.connection.as_ref().is_some_and(|c| {
+            !c.session.is_open() && c.opened_at_ms + u64::try_from(LIVE_WITHIN.as_millis()).unwrap_or(u64::MAX) < now
+        });
+        if late {
+            let why = "the handshake was not finished in time".to_owned();
+            self.disconnected(Ended::Error(connection::unreachable(&self.ledger_url, why))).await;
+        }
+        // Nothing waits for an answer that does not come: each wait is bounded by a tick or two.
+        if self.waiting_since_ms.is_some_and(|since| since + 1_000 <= now) {
+            self.close_entries(true).await;
+        }
+    }
+
+    /// Ends the connection, says why, and sets the time of the next attempt.
+    async fn disconnected(&mut self, ended: Ended) {
+        self.connection = None;
+        let (why, permanent, error) = ended.describe(&self.ledger_url);
+        let wait = if permanent {
+            BACKOFF_REFUSED
+        } else {
+            self.backoff.next().unwrap_or(BACKOFF_MAX)
+        };
+        self.retry_at_ms = self.clock.monotonic_ms() + u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        self.enter(if permanent { State::Degraded } else { State::Offline });
+        if self.last_error.as_ref() != Some(&why) {
+            self.events.push(Event::SyncFailed { why: why.clone(), permanent });
+        }
+        self.last_error = Some(why);
+        for waiter in &mut self.syncs {
+            waiter.ping_id = None;
+        }
+        if let Some(error) = error.filter(|_| permanent) {
+            // What a person has to change is told to everybody who waits.
+            let AgentError::Refused(refusal) = error else { return };
+            for waiter in self.syncs.drain(..) {
+                let _ = waiter.reply.send(Err(AgentError::Refused(refusal.clone())));
+            }
+        }
+        self.close_entries(true).await;
+    }
+
+    fn enter(&mut self, state: State) {
+        if self.state != state {
+            self.state = state;
+            self.events.push(Event::StateChanged { state });
+        }
+    }
+
+    /// Closes what waits in the outbox, when nothing that was sent is unanswered; or anyway.
+    async fn close_entries(&mut self, anyway: bool) {
+        loop {
+            let unanswered = self.connection.as_ref().is_some_and(|c| c.session.unanswered() > 0);
+            if unanswered && !anyway {
+                self.waiting_since_ms.get_or_insert_with(|| self.clock.monotonic_ms());
+                return;
+            }
+            match self.book.close_entry(self.clock.wall_ms()).await {
+                Ok(Some(runs)) => self.committed(runs).await,
+                Ok(None) => break,
+                Err(error) => {
+                    self.last_error = Some(error.to_string());
+                    break;
+                }
+            }
+        }
+        self.waiting_since_ms = None;
+    }
+
+    async fn committed(&mut self, runs: Arc<[VerifiedRun]>) {
+        self.feed(Input::Committed(runs)).await;
+    }
+
+    /// Gives an input to the session, and carries out what it asks for.
+    async fn feed(&mut self, input: Input) {
+        let mut inputs = VecDeque::from([input]);
+        while let Some(input) = inputs.pop_front() {
+            let Some(connection) = &mut self.connection else { return };
+            let mut outputs = Vec::new();
+            connection.session.handle(self.clock.monotonic_ms(), input, &mut outputs);
+            for output in outputs {
+                match self.perform(output).await {
+                    Ok(more) => inputs.extend(more),
+                    Err(ended) => {
+                        // Boxed: ending may close entries, which feeds the session again.
+                        Box::pin(self.disconnected(ended)).await;
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn shut_down(&mut self) {
+        self.close_entries(true).await;
+        if let Some(mut connection) = self.connection.take() {
+            connection.finish(Duration::from_secs(1)).await;
+        }
+        for waiter in self.syncs.drain(..) {
+            let _ = waiter.reply.send(Err(AgentError::Stopped));
+        }
+        for waiter in self.ack_waiters.drain(..) {
+            let _ = waiter.reply.send(Err(AgentError::Stopped));
+        }
+        self.enter(State::Stopped);
+        self.publish();
+        self.events.close();
+    }
+}

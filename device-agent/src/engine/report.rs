@@ -1,0 +1,50 @@
+//! What the engine shows of itself after every step.
+
+use edge_ledger_core::identity::DeviceState;
+use edge_ledger_core::identity::pikey::short_id;
+
+use super::{Engine, Snapshot};
+use crate::book::Book;
+use crate::limits::STALE_AFTER_MS;
+use crate::status::{State, Status};
+
+pub(super) fn empty(book: &Book) -> Status {
+    let log = book.log();
+    let device = book.device();
+    Status {
+        state: State::Starting,
+        ledger_id: log.ledger_id(),
+        identity: log.identity(),
+        short_id: short_id(&log.identity()),
+        device,
+        device_name: log.device(&device).map_or_else(String::new, |d| d.name.clone()),
+        devices_active: log.devices().filter(|(_, d)| d.state == DeviceState::Active).count(),
+        log_position: log.head().position,
+        balance: book.balance(),
+        tip: book.tip(),
+        acked: None,
+        digest: book.heads().digest(log.ledger_id(), log.identity()).to_string(),
+        synced_ms_ago: None,
+        heard_ms_ago: None,
+        stale: true,
+        rolled_back: book.is_rolled_back(),
+        last_error: None,
+    }
+}
+
+impl Engine {
+    pub(super) fn publish(&mut self) {
+        let now = self.clock.monotonic_ms();
+        let ago = |at: Option<u64>| at.map(|at| now.saturating_sub(at));
+        let status = Status {
+            state: self.state,
+            acked: self.acked,
+            synced_ms_ago: ago(self.synced_at_ms),
+            heard_ms_ago: ago(self.heard_at_ms),
+            stale: ago(self.heard_at_ms).is_none_or(|ms| ms > STALE_AFTER_MS),
+            last_error: self.last_error.clone(),
+            ..empty(&self.book)
+        };
+        self.snapshot.send_replace(Snapshot { status, log: self.book.log().clone(), at_ms: now });
+    }
+}

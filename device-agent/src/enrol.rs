@@ -1,0 +1,165 @@
+//! How a home folder gets its device: `init` makes an identity with its first device, `join`
+//! makes a further device of an identity that exists.
+//!
+//! Both can be interrupted at any moment and run again: keys that were written are used again,
+//! and the folder counts as occupied only once everything is in place.
+
+use std::path::PathBuf;
+
+use edge_ledger_core::identity::certificate::Description;
+use edge_ledger_core::identity::genesis::next_key_hash;
+use edge_ledger_core::identity::receipt::ReceiptParts;
+use edge_ledger_core::identity::statement::SigningAs;
+use edge_ledger_core::identity::{Act, Certificate, Genesis, IdentityLog, Statement, StatementBody};
+use edge_ledger_core::ids::{DeviceId, IdentityId, LedgerId, LogHash};
+use edge_ledger_store::Embedded;
+
+use crate::book::adopt_into;
+use crate::error::{AgentError, HomeError};
+use crate::identity_client::{Deployment, IdentityClient};
+use crate::link::{self, Invitation};
+use crate::vault::{Membership, Vault};
+
+/// Whom a device trusts to be the deployment that it is told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trust {
+    /// Only the deployment with this id.
+    Ledger(LedgerId),
+    /// Whatever answers: on loopback, or after a person confirmed the id.
+    FirstUse,
+}
+
+/// What a new device is called and where it finds its services.
+#[derive(Debug, Clone)]
+pub struct NewDevice {
+    /// The home folder: created if need be, never overwritten.
+    pub home: PathBuf,
+    /// Address of the identity service, such as `http://127.0.0.1:7410`.
+    pub identity_url: String,
+    /// Address of the ledger service; the identity service tells it when there is none.
+    pub ledger_url: Option<String>,
+    /// The device's name, 1 to 64 bytes.
+    pub name: String,
+}
+
+/// What came of [`init`] or [`join`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Enrolled {
+    /// The identity.
+    pub identity: IdentityId,
+    /// The device.
+    pub device: DeviceId,
+    /// The deployment.
+    pub ledger_id: LedgerId,
+}
+
+/// Asks an identity service which deployment it serves, to show it to a person.
+///
+/// # Errors
+/// [`AgentError::Unreachable`], or [`AgentError::Untrusted`] when the answer does not prove itself.
+pub async fn discover(identity_url: &str) -> Result<LedgerId, AgentError> {
+    Ok(IdentityClient::connect(identity_url).await?.deployment().await?.genesis.ledger_id())
+}
+
+/// Makes an identity and its first device.
+///
+/// # Errors
+/// [`HomeError::Occupied`] when a device lives in the folder, [`AgentError::Untrusted`] when the
+/// service is of another deployment, and whatever the service refuses.
+pub async fn init(new: &NewDevice, trust: Trust) -> Result<Enrolled, AgentError> {
+    let vault = Vault::lock(&new.home)?;
+    vault.must_be_free()?;
+    let mut client = IdentityClient::connect(&new.identity_url).await?;
+    let Deployment { genesis, ledger_url } = client.deployment().await?;
+    check_trust(trust, &genesis)?;
+    let root = vault.root_key(rand::random())?;
+    let next_root = vault.next_root_key(rand::random())?;
+    let key = vault.device_key(rand::random())?;
+    let identity = root.public_key().identity_id();
+    let ledger_id = genesis.ledger_id();
+    let certificate = Certificate::sign(ledger_id, &key, &describe(identity, &new.name))?;
+    let body = StatementBody {
+        identity,
+        position: 1,
+        expected_head: LogHash::ZERO,
+        act: Act::Incept {
+            next_root_hash: next_key_hash(&next_root.public_key()),
+            genesis: Box::new(genesis.clone()),
+            certificate: Box::new(certificate),
+        },
+    };
+    let statement = Statement::sign(ledger_id, &body, &[SigningAs::Root(&root)])?;
+    let receipted = client.register(statement.bytes().clone()).await?;
+    let ledger_url = new.ledger_url.clone().unwrap_or(ledger_url);
+    let identity_url = new.identity_url.clone();
+    let membership = Membership { identity, genesis, identity_url, ledger_url };
+    settle(&vault, &membership, key.public_key().device_id(), &[receipted]).await
+}
+
+/// Makes a further device of an identity, with the code or link that a linked device shows.
+/// `new.identity_url` is used when the invitation has none.
+///
+/// # Errors
+/// As [`init`], and [`AgentError::LinkEnded`].
+pub async fn join(new: &NewDevice, invitation: &Invitation, trust: Trust) -> Result<Enrolled, AgentError> {
+    let vault = Vault::lock(&new.home)?;
+    vault.must_be_free()?;
+    let identity_url = invitation.identity_url.clone().unwrap_or_else(|| new.identity_url.clone());
+    let mut client = IdentityClient::connect(&identity_url).await?;
+    let ledger_url = match &new.ledger_url {
+        Some(url) => url.clone(),
+        None => client.deployment().await?.ledger_url,
+    };
+    let key = vault.device_key(rand::random())?;
+    let link = link::join(&mut client, &invitation.code).await?;
+    // Who sealed the offer knows the code, which is as good as the ledger id in the link.
+    let expected = invitation.ledger_id.map_or(trust, Trust::Ledger);
+    let asked = link.ask(
+        &key,
+        |identity| describe(identity, &new.name),
+        |genesis| check_trust(expected, genesis),
+    );
+    let (genesis, identity, statements) = asked.await?;
+    let membership = Membership { identity, genesis, identity_url, ledger_url };
+    settle(&vault, &membership, key.public_key().device_id(), &statements).await
+}
+
+fn check_trust(trust: Trust, genesis: &Genesis) -> Result<(), AgentError> {
+    match trust {
+        Trust::Ledger(expected) if expected != genesis.ledger_id() => Err(AgentError::Untrusted(format!(
+            "the service is of ledger {}, not {expected}",
+            genesis.ledger_id()
+        ))),
+        Trust::Ledger(_) | Trust::FirstUse => Ok(()),
+    }
+}
+
+fn describe(identity: IdentityId, name: &str) -> Description {
+    let platform = format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH);
+    Description { identity, name: name.to_owned(), platform, replaces: None }
+}
+
+/// Stores the log, which must hold the device, and occupies the folder last.
+async fn settle(
+    vault: &Vault,
+    membership: &Membership,
+    device: DeviceId,
+    statements: &[ReceiptParts],
+) -> Result<Enrolled, AgentError> {
+    let store = open_store(vault)?;
+    let empty = IdentityLog::empty(membership.genesis.clone(), membership.identity);
+    let known = edge_ledger_store::log_view::read_log(&store, &membership.genesis, membership.identity, None).await?;
+    let log = known.map_or(empty, |view| (*view.log).clone());
+    adopt_into(&store, &log, statements).await?;
+    let view = edge_ledger_store::log_view::read_log(&store, &membership.genesis, membership.identity, None).await?;
+    if view.is_none_or(|view| view.log.device(&device).is_none()) {
+        return Err(AgentError::Untrusted("the log that was sent does not hold this device".to_owned()));
+    }
+    vault.occupy(membership)?;
+    Ok(Enrolled { identity: membership.identity, device, ledger_id: membership.genesis.ledger_id() })
+}
+
+pub(crate) fn open_store(vault: &Vault) -> Result<Embedded, HomeError> {
+    let path = vault.store_path();
+    Embedded::open(&path).map_err(|error| HomeError::Damaged { path: path.display().to_string(), why: error.to_string() })
+}

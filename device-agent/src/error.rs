@@ -1,0 +1,112 @@
+//! What can go wrong, by what the caller does about it.
+
+use edge_ledger_core::identity::FormatError;
+use edge_ledger_core::ledger::posting::PostingError;
+use edge_ledger_store::StoreError;
+
+/// Why a call on the agent failed.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// The home folder cannot be used.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// The device's own store failed; nothing was recorded.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A posting is out of its limits.
+    #[error(transparent)]
+    Posting(#[from] PostingError),
+    /// A spend above what is available here and now.
+    #[error("only {available} of {asked} are available")]
+    NoFunds {
+        /// What is available, in minor units.
+        available: u64,
+        /// What was asked for, in minor units.
+        asked: u64,
+    },
+    /// An event key that was used before for something else.
+    #[error("the event key was used before with another kind or amount")]
+    EventKeyConflict,
+    /// A refund of a debit that this device's lineage never made.
+    #[error("there is no debit with this event key on this device")]
+    NothingToRefund,
+    /// The service refused for a reason that trying again does not change.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// The service cannot be reached, or cannot answer: try again later.
+    #[error("the {service} service at {url} cannot be reached: {why}")]
+    Unreachable {
+        /// Which.
+        service: &'static str,
+        /// Where.
+        url: String,
+        /// What happened.
+        why: String,
+    },
+    /// The service, or a message, cannot be trusted.
+    #[error("not to be trusted: {0}")]
+    Untrusted(String),
+    /// A link code that cannot be read.
+    #[error("this is no link code: {0}")]
+    LinkCode(&'static str),
+    /// The link session ended before both devices were done.
+    #[error("the link session ended: {0}")]
+    LinkEnded(String),
+    /// It took longer than the caller wanted to wait; it goes on.
+    #[error("not done in time")]
+    TimedOut,
+    /// The agent was stopped.
+    #[error("the agent is stopped")]
+    Stopped,
+}
+
+impl From<FormatError> for AgentError {
+    fn from(error: FormatError) -> Self {
+        Self::Untrusted(error.to_string())
+    }
+}
+
+/// A typed refusal of a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The reason, as `ErrorInfo` has it, such as `DEVICE_REVOKED`; never renamed.
+    pub reason: String,
+    /// What the service says about it, and what to do.
+    pub message: String,
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({})", self.message, self.reason)
+    }
+}
+
+/// Why a home folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum HomeError {
+    /// There is no device in it.
+    #[error("there is no device in {0}")]
+    Empty(String),
+    /// There is a device in it already, which is never overwritten.
+    #[error("there is a device in {0} already")]
+    Occupied(String),
+    /// Another process has it open.
+    #[error("another process uses {0}")]
+    InUse(String),
+    /// Something in it cannot be read as what it should be.
+    #[error("{path} is damaged: {why}")]
+    Damaged {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The file system refuses.
+    #[error("{path}: {why}")]
+    Io {
+        /// The file.
+        path: String,
+        /// What it says.
+        why: std::io::Error,
+    },
+}

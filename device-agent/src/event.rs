@@ -1,0 +1,192 @@
+//! What an application is told, in one numbered stream that can be read again from any cursor.
+//!
+//! | event of the JavaScript service | here |
+//! | --- | --- |
+//! | `started`, `stopped` | [`Event::StateChanged`] |
+//! | `authenticated` | [`Event::Connected`] |
+//! | `synced` | [`Event::Synced`] |
+//! | `sync_error` | [`Event::SyncFailed`] |
+//! | `state_merged` | [`Event::EntriesKept`] |
+//! | `device_linked` | [`Event::DevicesChanged`] |
+//! | `peer_registered` | comes with device-to-device sync |
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use edge_ledger_core::identity::Point;
+use edge_ledger_core::ids::DeviceId;
+use edge_ledger_core::ledger::Level;
+use tokio::sync::Notify;
+
+use crate::limits::EVENTS_KEPT_MAX;
+use crate::status::State;
+
+/// Something that happened to this device, its identity or its balance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The agent is in another state.
+    StateChanged {
+        /// The new one.
+        state: State,
+    },
+    /// The ledger service proved itself, and this device was let in.
+    Connected,
+    /// Both sides told each other everything.
+    Synced {
+        /// Balance after it, in minor units.
+        balance: i128,
+    },
+    /// A stream could not be opened, or ended; it is tried again.
+    SyncFailed {
+        /// Why.
+        why: String,
+        /// Whether only a person can change that.
+        permanent: bool,
+    },
+    /// Entries of other devices (or lost ones of this device) were kept.
+    EntriesKept {
+        /// How many.
+        entries: u64,
+        /// Balance after it, in minor units.
+        balance: i128,
+    },
+    /// This device's journal is kept by the service up to an entry.
+    Acked {
+        /// The entry; it covers all before it.
+        point: Point,
+        /// What it survives.
+        level: Level,
+    },
+    /// The service refused entries of this device.
+    Refused {
+        /// The last entry of the refused run.
+        point: Point,
+        /// Why.
+        why: String,
+    },
+    /// The identity log grew: devices were linked, renamed, replaced or revoked.
+    DevicesChanged {
+        /// The log's new position.
+        log_position: u64,
+    },
+    /// A device signed two entries for one place of its journal.
+    Forked {
+        /// Whose journal.
+        device: DeviceId,
+    },
+    /// The reader was too slow: events before the next one are gone.
+    Missed {
+        /// How many.
+        events: u64,
+    },
+}
+
+/// The events of one agent, bounded: the oldest go first.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct EventLog(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    kept: Mutex<Kept>,
+    grown: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    first: u64,
+    events: VecDeque<Event>,
+    closed: bool,
+}
+
+impl EventLog {
+    pub(crate) fn push(&self, event: Event) {
+        let mut kept = self.lock();
+        if kept.events.len() >= EVENTS_KEPT_MAX {
+            kept.events.pop_front();
+            kept.first += 1;
+        }
+        kept.events.push_back(event);
+        drop(kept);
+        self.0.grown.notify_waiters();
+    }
+
+    /// No more events will come.
+    pub(crate) fn close(&self) {
+        self.lock().closed = true;
+        self.0.grown.notify_waiters();
+    }
+
+    pub(crate) fn reader(&self, cursor: Option<u64>) -> Events {
+        let cursor = cursor.unwrap_or_else(|| {
+            let kept = self.lock();
+            kept.first + kept.events.len() as u64
+        });
+        Events { log: self.clone(), cursor }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.0.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A reader of events.
+#[derive(Debug)]
+pub struct Events {
+    log: EventLog,
+    cursor: u64,
+}
+
+impl Events {
+    /// The number of the next event: a new reader that starts here misses nothing.
+    pub fn cursor(&self) -> u64 {
+        self.cursor
+    }
+
+    /// Waits for the next event; `None` once the agent is stopped and all were read.
+    pub async fn next(&mut self) -> Option<Event> {
+        loop {
+            let log = self.log.clone();
+            let grown = log.0.grown.notified();
+            tokio::pin!(grown);
+            grown.as_mut().enable();
+            {
+                let kept = log.lock();
+                if self.cursor < kept.first {
+                    let events = kept.first - self.cursor;
+                    self.cursor = kept.first;
+                    return Some(Event::Missed { events });
+                }
+                let index = usize::try_from(self.cursor - kept.first).unwrap_or(usize::MAX);
+                if let Some(event) = kept.events.get(index) {
+                    self.cursor += 1;
+                    return Some(event.clone());
+                }
+                if kept.closed {
+                    return None;
+                }
+            }
+            grown.await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_slow_reader_is_told_what_it_missed_and_a_cursor_replays() {
+        let log = EventLog::default();
+        let mut reader = log.reader(Some(0));
+        for log_position in 0..EVENTS_KEPT_MAX as u64 + 5 {
+            log.push(Event::DevicesChanged { log_position });
+        }
+        assert_eq!(reader.next().await, Some(Event::Missed { events: 5 }));
+        assert_eq!(reader.next().await, Some(Event::DevicesChanged { log_position: 5 }));
+        let mut again = log.reader(Some(reader.cursor() - 1));
+        assert_eq!(again.next().await, Some(Event::DevicesChanged { log_position: 5 }));
+        log.close();
+        let mut at_the_end = log.reader(None);
+        assert_eq!(at_the_end.next().await, None);
+    }
+}

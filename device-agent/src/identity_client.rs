@@ -1,0 +1,207 @@
+//! Calls of the identity service.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use edge_ledger_core::identity::receipt::ReceiptParts;
+use edge_ledger_core::identity::{Challenge, Genesis, Purpose};
+use edge_ledger_core::ids::{IdentityId, LedgerId};
+use edge_ledger_core::keys::SecretKey;
+use edge_ledger_proto::identity as pb;
+use edge_ledger_proto::identity::identity_service_client::IdentityServiceClient;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Request, Status};
+use tonic_types::StatusExt as _;
+
+use crate::error::{AgentError, Refusal};
+use crate::limits::{CALL_WITHIN, CONNECT_WITHIN, KEEPALIVE_EVERY, KEEPALIVE_WITHIN};
+
+/// The host and port of an address, as HTTP names them.
+///
+/// # Errors
+/// [`AgentError::Unreachable`] for an address without a host.
+pub(crate) fn authority(service: &'static str, url: &str) -> Result<String, AgentError> {
+    let uri: Option<http::Uri> = url.parse().ok();
+    let authority = uri.as_ref().and_then(http::Uri::authority).map(ToString::to_string);
+    authority.ok_or_else(|| AgentError::Unreachable {
+        service,
+        url: url.to_owned(),
+        why: "the address has no host; it looks like http://127.0.0.1:7420".to_owned(),
+    })
+}
+
+/// Opens a connection.
+pub(crate) async fn connect(service: &'static str, url: &str) -> Result<Channel, AgentError> {
+    let unreachable = |why: &dyn std::fmt::Display| AgentError::Unreachable {
+        service,
+        url: url.to_owned(),
+        why: why.to_string(),
+    };
+    authority(service, url)?;
+    let endpoint = Endpoint::from_shared(url.to_owned())
+        .map_err(|e| unreachable(&e))?
+        .connect_timeout(CONNECT_WITHIN)
+        .http2_keep_alive_interval(KEEPALIVE_EVERY)
+        .keep_alive_timeout(KEEPALIVE_WITHIN)
+        .keep_alive_while_idle(true)
+        .tcp_nodelay(true);
+    endpoint.connect().await.map_err(|e| unreachable(&root_cause(&e)))
+}
+
+/// The innermost reason of an error, which says what a person can act on.
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}
+
+/// What a status means to a caller: a typed refusal is final, anything else may pass later.
+pub(crate) fn from_status(service: &'static str, url: &str, status: &Status) -> AgentError {
+    let reason = status.get_details_error_info().map(|info| info.reason);
+    let passing = matches!(status.code(), tonic::Code::Unavailable | tonic::Code::DeadlineExceeded | tonic::Code::Aborted);
+    match reason {
+        Some(reason) if !passing => {
+            AgentError::Refused(Refusal { reason, message: status.message().to_owned() })
+        }
+        _ => AgentError::Unreachable {
+            service,
+            url: url.to_owned(),
+            why: if status.message().is_empty() { status.code().to_string() } else { status.message().to_owned() },
+        },
+    }
+}
+
+/// A deployment as its identity service describes it; the genesis proves its id.
+#[derive(Debug, Clone)]
+pub(crate) struct Deployment {
+    pub(crate) genesis: Genesis,
+    pub(crate) ledger_url: String,
+}
+
+/// A connection to the identity service.
+pub(crate) struct IdentityClient {
+    url: String,
+    rpc: IdentityServiceClient<Channel>,
+}
+
+/// Who calls.
+pub(crate) struct Caller {
+    pub(crate) ledger_id: LedgerId,
+    pub(crate) identity: IdentityId,
+    pub(crate) key: Arc<SecretKey>,
+}
+
+/// A session of the identity service.
+pub(crate) struct IdentitySession {
+    client: IdentityClient,
+    identity: IdentityId,
+    token: String,
+}
+
+impl IdentityClient {
+    pub(crate) async fn connect(url: &str) -> Result<Self, AgentError> {
+        let channel = connect("identity", url).await?;
+        Ok(Self { url: url.to_owned(), rpc: IdentityServiceClient::new(channel) })
+    }
+
+    pub(crate) fn rpc(&mut self) -> &mut IdentityServiceClient<Channel> {
+        &mut self.rpc
+    }
+
+    pub(crate) fn refused(&self, status: &Status) -> AgentError {
+        from_status("identity", &self.url, status)
+    }
+
+    pub(crate) async fn deployment(&mut self) -> Result<Deployment, AgentError> {
+        let response = self.rpc.get_deployment(timed(pb::GetDeploymentRequest {})).await;
+        let response = response.map_err(|s| self.refused(&s))?.into_inner();
+        Ok(Deployment { genesis: Genesis::decode(response.genesis)?, ledger_url: response.ledger_url })
+    }
+
+    pub(crate) async fn register(&mut self, statement: Bytes) -> Result<ReceiptParts, AgentError> {
+        let response = self.rpc.register(timed(pb::RegisterRequest { statement })).await;
+        receipted(response.map_err(|s| self.refused(&s))?.into_inner().statement)
+    }
+
+    /// Proves the device's key for this service and opens a session.
+    pub(crate) async fn authenticate(mut self, caller: &Caller) -> Result<IdentitySession, AgentError> {
+        let public_key = Bytes::copy_from_slice(caller.key.public_key().as_bytes());
+        let request = pb::GetChallengeRequest {
+            identity: Bytes::copy_from_slice(caller.identity.as_bytes()),
+            public_key: public_key.clone(),
+            purpose: pb::ChallengePurpose::Identity.into(),
+        };
+        let given = self.rpc.get_challenge(timed(request)).await.map_err(|s| self.refused(&s))?.into_inner();
+        let challenge = Challenge::decode(&given.challenge)?;
+        let meant = challenge.purpose == Purpose::Identity
+            && challenge.identity == caller.identity
+            && challenge.device == caller.key.public_key().device_id()
+            && challenge.audience == authority("identity", &self.url)?;
+        if !meant {
+            return Err(AgentError::Untrusted("the challenge is meant for somebody else".to_owned()));
+        }
+        let proof = Challenge::prove(caller.ledger_id, &given.challenge, &caller.key);
+        let request = pb::AuthenticateRequest {
+            sealed: given.sealed,
+            public_key,
+            proof: Bytes::copy_from_slice(proof.as_bytes()),
+        };
+        let opened = self.rpc.authenticate(timed(request)).await.map_err(|s| self.refused(&s))?.into_inner();
+        Ok(IdentitySession { client: self, identity: caller.identity, token: opened.token })
+    }
+}
+
+impl IdentitySession {
+    /// All statements after a position.
+    pub(crate) async fn log_after(&mut self, position: u64) -> Result<Vec<ReceiptParts>, AgentError> {
+        let mut all = Vec::new();
+        loop {
+            let request = pb::GetLogRequest {
+                identity: Bytes::copy_from_slice(self.identity.as_bytes()),
+                after_position: position + all.len() as u64,
+            };
+            let request = self.signed_in(timed(request))?;
+            let page = self.client.rpc.get_log(request).await.map_err(|s| self.client.refused(&s))?.into_inner();
+            let more = page.more && !page.statements.is_empty();
+            for statement in page.statements {
+                all.push(receipted(Some(statement))?);
+            }
+            if !more {
+                return Ok(all);
+            }
+        }
+    }
+
+    pub(crate) async fn append(&mut self, statement: Bytes) -> Result<ReceiptParts, AgentError> {
+        let request = self.signed_in(timed(pb::AppendStatementRequest { statement }))?;
+        let response = self.client.rpc.append_statement(request).await;
+        receipted(response.map_err(|s| self.client.refused(&s))?.into_inner().statement)
+    }
+
+    /// Adds the session's token to a request.
+    pub(crate) fn signed_in<T>(&self, mut request: Request<T>) -> Result<Request<T>, AgentError> {
+        let untrusted = |_| AgentError::Untrusted("the session token is no header value".to_owned());
+        let mut value: tonic::metadata::MetadataValue<_> =
+            format!("Bearer {}", self.token).parse().map_err(untrusted)?;
+        value.set_sensitive(true);
+        request.metadata_mut().insert("authorization", value);
+        Ok(request)
+    }
+
+    pub(crate) fn client(&mut self) -> &mut IdentityClient {
+        &mut self.client
+    }
+}
+
+fn timed<T>(message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.set_timeout(CALL_WITHIN);
+    request
+}
+
+pub(crate) fn receipted(statement: Option<pb::ReceiptedStatement>) -> Result<ReceiptParts, AgentError> {
+    let statement = statement.ok_or_else(|| AgentError::Untrusted("the answer has no statement".to_owned()))?;
+    ReceiptParts::try_from(statement).map_err(|e| AgentError::Untrusted(e.to_string()))
+}

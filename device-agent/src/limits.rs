@@ -1,0 +1,36 @@
+//! Every bound of the agent. Those of the protocol are in `edge_ledger_core::limits`.
+
+use std::time::Duration;
+
+/// Calls of the application that wait for the engine.
+pub(crate) const COMMANDS_MAX: usize = 1_024;
+/// Frames between the engine and its stream.
+pub(crate) const OUTBOUND_FRAMES_MAX: usize = 16;
+/// Frames that wait for room in the stream; above this the stream is given up.
+pub(crate) const HELD_FRAMES_MAX: usize = 1_024;
+/// Events that are kept for readers that are behind.
+pub(crate) const EVENTS_KEPT_MAX: usize = 1_024;
+/// Time to connect to a service.
+pub(crate) const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+/// Time for one call of the identity service.
+pub(crate) const CALL_WITHIN: Duration = Duration::from_secs(10);
+/// Time from the opening of a stream to the end of its handshake.
+pub(crate) const LIVE_WITHIN: Duration = Duration::from_secs(10);
+/// gRPC keepalive: a ping after this much silence ...
+pub(crate) const KEEPALIVE_EVERY: Duration = Duration::from_secs(20);
+/// ... and a dead connection when it is not answered within this.
+pub(crate) const KEEPALIVE_WITHIN: Duration = Duration::from_secs(10);
+/// First and longest wait before a new connection; each is jittered.
+pub(crate) const BACKOFF_FIRST: Duration = Duration::from_millis(100);
+/// See [`BACKOFF_FIRST`].
+pub(crate) const BACKOFF_MAX: Duration = Duration::from_secs(30);
+/// Wait after a refusal that only a person can lift.
+pub(crate) const BACKOFF_REFUSED: Duration = Duration::from_secs(60);
+/// How often the session hears that time passed.
+pub(crate) const TICK_EVERY: Duration = Duration::from_secs(1);
+/// Longest life of a link session, as the service grants it.
+pub(crate) const LINK_WITHIN: Duration = Duration::from_secs(120);
+/// How often a statement is made again because the log moved under it.
+pub(crate) const STATEMENT_RETRIES_MAX: usize = 8;
+/// Nothing was heard from the service for this long: what is shown is stale.
+pub(crate) const STALE_AFTER_MS: u64 = 60_000;

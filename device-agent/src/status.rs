@@ -1,0 +1,143 @@
+//! What the agent shows of itself.
+
+use edge_ledger_core::identity::{DeviceState, Point};
+use edge_ledger_core::ids::{DeviceId, IdentityId, LedgerId};
+use edge_ledger_core::ledger::posting::EventKey;
+use edge_ledger_core::ledger::{Effect, Kind, Level};
+
+/// What the agent is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// It has not tried to reach a service yet.
+    Starting,
+    /// It syncs with the ledger service.
+    Online,
+    /// A service answers, but refuses this device: a person is needed. It goes on recording.
+    Degraded,
+    /// No service can be reached. It goes on recording.
+    Offline,
+    /// It is stopped.
+    Stopped,
+}
+
+impl State {
+    /// The state in lower case, as it is printed.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Online => "online",
+            Self::Degraded => "degraded",
+            Self::Offline => "offline",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+/// The balance of the identity as this device knows it, in minor units.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Balance {
+    /// Credits minus debits plus refunds; negative is debt.
+    pub balance: i128,
+    /// What can be spent here and now.
+    pub available: u64,
+    /// Sum of all credits that count.
+    pub credited: i128,
+    /// Sum of all debits.
+    pub debited: i128,
+    /// Sum of all refunds, each up to its debit.
+    pub refunded: i128,
+    /// Postings that are recorded but not in an entry yet.
+    pub waiting: usize,
+    /// Whether there are entries that this version cannot read.
+    pub upgrade_required: bool,
+}
+
+/// Everything that the agent knows of itself at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// What it is doing.
+    pub state: State,
+    /// The deployment.
+    pub ledger_id: LedgerId,
+    /// The identity.
+    pub identity: IdentityId,
+    /// Its display form, never an authority.
+    pub short_id: String,
+    /// This device.
+    pub device: DeviceId,
+    /// Its name.
+    pub device_name: String,
+    /// Devices that may speak.
+    pub devices_active: usize,
+    /// Where the identity log ends.
+    pub log_position: u64,
+    /// The balance.
+    pub balance: Balance,
+    /// The end of this device's journal.
+    pub tip: Option<Point>,
+    /// How far the service keeps it, and at which level.
+    pub acked: Option<(Point, Level)>,
+    /// Digest of all tips that this device keeps, as hex; equal on two devices that agree.
+    pub digest: String,
+    /// Milliseconds since the last complete sync of this run.
+    pub synced_ms_ago: Option<u64>,
+    /// Milliseconds since anything was heard from the service.
+    pub heard_ms_ago: Option<u64>,
+    /// Whether what is shown may be stale: nothing was heard for a minute.
+    pub stale: bool,
+    /// Whether this device was shown more of its own journal than it has: a restored or cloned
+    /// home folder. It records nothing then.
+    pub rolled_back: bool,
+    /// What went wrong last, until it goes right.
+    pub last_error: Option<String>,
+}
+
+impl Status {
+    /// Entries of this device that no ack covers.
+    pub fn unacked_entries(&self) -> u64 {
+        let tip = self.tip.map_or(0, |p| p.seq);
+        tip.saturating_sub(self.acked.map_or(0, |(point, _)| point.seq))
+    }
+}
+
+/// One device of the identity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceInfo {
+    /// The device.
+    pub device: DeviceId,
+    /// Its name.
+    pub name: String,
+    /// Its platform.
+    pub platform: String,
+    /// Whether it may sign statements about others.
+    pub admin: bool,
+    /// Where it stands.
+    pub state: DeviceState,
+    /// Log position that added it.
+    pub added_at: u64,
+    /// Whether it is this one.
+    pub this: bool,
+}
+
+/// One posting of the history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HistoryItem {
+    /// The device that signed it.
+    pub device: DeviceId,
+    /// The device's name.
+    pub device_name: String,
+    /// Place of its entry in the device's journal.
+    pub seq: u64,
+    /// The device's clock, in milliseconds since 1970: for display only.
+    pub wall_ms: i64,
+    /// What it does.
+    pub kind: Kind,
+    /// Its idempotency key.
+    pub event_key: EventKey,
+    /// Minor units.
+    pub amount: u64,
+    /// For people.
+    pub memo: String,
+    /// Whether it counts.
+    pub effect: Effect,
+}

@@ -1,0 +1,49 @@
+//! The gRPC link to the ledger service: one `Sync` stream, frames both ways.
+
+use edge_ledger_core::sync::Frame;
+use edge_ledger_proto::ledger as pb;
+use edge_ledger_proto::ledger::ledger_service_client::LedgerServiceClient;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Status, Streaming};
+
+use crate::error::AgentError;
+use crate::identity_client::{connect, from_status};
+use crate::limits::{CONNECT_WITHIN, OUTBOUND_FRAMES_MAX};
+use edge_ledger_core::limits::FRAME_BYTES_MAX;
+
+/// An open stream, as two ends that can be waited for apart.
+pub(crate) struct Stream {
+    pub(crate) inbound: Streaming<pb::SyncResponse>,
+    pub(crate) outbound: mpsc::Sender<pb::SyncRequest>,
+}
+
+/// Opens a stream.
+pub(crate) async fn open(url: &str) -> Result<Stream, AgentError> {
+    let channel = connect("ledger", url).await?;
+    let mut client = LedgerServiceClient::new(channel)
+        .max_decoding_message_size(FRAME_BYTES_MAX)
+        .max_encoding_message_size(FRAME_BYTES_MAX);
+    let (outbound, requests) = mpsc::channel(OUTBOUND_FRAMES_MAX);
+    let opening = client.sync(ReceiverStream::new(requests));
+    let response = tokio::time::timeout(CONNECT_WITHIN, opening).await;
+    let response = response.map_err(|_| AgentError::Unreachable {
+        service: "ledger",
+        url: url.to_owned(),
+        why: "it does not answer".to_owned(),
+    })?;
+    let inbound = response.map_err(|status| from_status("ledger", url, &status))?.into_inner();
+    Ok(Stream { inbound, outbound })
+}
+
+/// Reads the next frame; `None` at the end of the stream.
+pub(crate) async fn next_frame(inbound: &mut Streaming<pb::SyncResponse>) -> Result<Option<Frame>, Status> {
+    let Some(response) = inbound.message().await? else { return Ok(None) };
+    let frame = response.frame.ok_or_else(|| Status::invalid_argument("a message without a frame"))?;
+    Frame::try_from(frame).map(Some).map_err(|error| Status::invalid_argument(error.to_string()))
+}
+
+/// Wraps a frame for the wire.
+pub(crate) fn request(frame: Frame) -> pb::SyncRequest {
+    pb::SyncRequest { frame: Some(frame.into()) }
+}

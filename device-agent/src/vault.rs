@@ -1,0 +1,248 @@
+//! The home folder: keys in files of mode 0600 that are written atomically and never overwritten,
+//! what the device belongs to, its store, and a lock against a second process.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `device.key` | the device's secret key, 64 hex digits |
+//! | `identity.key` | the identity's root key, on the device that made it, until it is taken off |
+//! | `next-identity.key` | the root key that comes after it, to which the log commits |
+//! | `home.json` | identity, genesis and service addresses |
+//! | `ledger.redb` | the device's store |
+//! | `lock` | held while a process uses the folder |
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use edge_ledger_core::identity::Genesis;
+use edge_ledger_core::ids::IdentityId;
+use edge_ledger_core::keys::SecretKey;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::error::HomeError;
+
+const DEVICE_KEY: &str = "device.key";
+const ROOT_KEY: &str = "identity.key";
+const NEXT_ROOT_KEY: &str = "next-identity.key";
+const MEMBERSHIP: &str = "home.json";
+const STORE: &str = "ledger.redb";
+const LOCK: &str = "lock";
+
+/// What a device belongs to.
+#[derive(Debug, Clone)]
+pub(crate) struct Membership {
+    /// The identity.
+    pub(crate) identity: IdentityId,
+    /// The deployment.
+    pub(crate) genesis: Genesis,
+    /// Address of the identity service.
+    pub(crate) identity_url: String,
+    /// Address of the ledger service.
+    pub(crate) ledger_url: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MembershipFile {
+    identity: String,
+    genesis: String,
+    identity_url: String,
+    ledger_url: String,
+}
+
+/// A home folder that this process holds.
+pub(crate) struct Vault {
+    folder: PathBuf,
+    _lock: File,
+}
+
+impl Vault {
+    /// Creates the folder if need be, with mode 0700, and locks it.
+    ///
+    /// # Errors
+    /// [`HomeError::InUse`] when another process holds it, [`HomeError::Io`].
+    pub(crate) fn lock(folder: &Path) -> Result<Self, HomeError> {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|e| io_error(folder, e))?;
+        let path = folder.join(LOCK);
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(|e| io_error(&path, e))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { folder: folder.to_owned(), _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(HomeError::InUse(folder.display().to_string())),
+            Err(TryLockError::Error(error)) => Err(io_error(&path, error)),
+        }
+    }
+
+    /// Whether a device lives in the folder.
+    pub(crate) fn is_occupied(&self) -> bool {
+        self.folder.join(MEMBERSHIP).exists()
+    }
+
+    /// Refuses a folder in which a device lives.
+    ///
+    /// # Errors
+    /// [`HomeError::Occupied`].
+    pub(crate) fn must_be_free(&self) -> Result<(), HomeError> {
+        if self.is_occupied() { Err(HomeError::Occupied(self.folder.display().to_string())) } else { Ok(()) }
+    }
+
+    /// The device's store.
+    pub(crate) fn store_path(&self) -> PathBuf {
+        self.folder.join(STORE)
+    }
+
+    /// The device's key: the one in the folder, or a fresh one that is written first. A key whose
+    /// enrolment was interrupted is used again, so the same statement gets the same answer.
+    ///
+    /// # Errors
+    /// [`HomeError`].
+    pub(crate) fn device_key(&self, fresh_seed: [u8; 32]) -> Result<SecretKey, HomeError> {
+        self.key_or(DEVICE_KEY, fresh_seed)
+    }
+
+    /// The identity's root key, likewise.
+    ///
+    /// # Errors
+    /// [`HomeError`].
+    pub(crate) fn root_key(&self, fresh_seed: [u8; 32]) -> Result<SecretKey, HomeError> {
+        self.key_or(ROOT_KEY, fresh_seed)
+    }
+
+    /// The root key that comes next, likewise.
+    ///
+    /// # Errors
+    /// [`HomeError`].
+    pub(crate) fn next_root_key(&self, fresh_seed: [u8; 32]) -> Result<SecretKey, HomeError> {
+        self.key_or(NEXT_ROOT_KEY, fresh_seed)
+    }
+
+    /// Writes what the device belongs to. From here on the folder is occupied.
+    ///
+    /// # Errors
+    /// [`HomeError`].
+    pub(crate) fn occupy(&self, membership: &Membership) -> Result<(), HomeError> {
+        let file = MembershipFile {
+            identity: membership.identity.to_string(),
+            genesis: data_encoding::HEXLOWER.encode(membership.genesis.bytes()),
+            identity_url: membership.identity_url.clone(),
+            ledger_url: membership.ledger_url.clone(),
+        };
+        let path = self.folder.join(MEMBERSHIP);
+        let text = serde_json::to_vec_pretty(&file).map_err(|e| damaged(&path, &e))?;
+        write_new(&self.folder, MEMBERSHIP, &text).map_err(|e| io_error(&path, e))
+    }
+
+    /// Reads what the device belongs to, and its key.
+    ///
+    /// # Errors
+    /// [`HomeError::Empty`] when no device lives here, [`HomeError::Damaged`].
+    pub(crate) fn open(&self) -> Result<(Membership, SecretKey), HomeError> {
+        let path = self.folder.join(MEMBERSHIP);
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(HomeError::Empty(self.folder.display().to_string()));
+            }
+            Err(error) => return Err(io_error(&path, error)),
+        };
+        let file: MembershipFile = serde_json::from_slice(&bytes).map_err(|e| damaged(&path, &e))?;
+        let genesis = data_encoding::HEXLOWER.decode(file.genesis.as_bytes()).map_err(|e| damaged(&path, &e))?;
+        let membership = Membership {
+            identity: file.identity.parse().map_err(|e| damaged(&path, &e))?,
+            genesis: Genesis::decode(genesis.into()).map_err(|e| damaged(&path, &e))?,
+            identity_url: file.identity_url,
+            ledger_url: file.ledger_url,
+        };
+        let key = self.read_key(DEVICE_KEY)?.ok_or_else(|| {
+            damaged(&self.folder.join(DEVICE_KEY), &"the device's key is missing; link this device anew")
+        })?;
+        Ok((membership, key))
+    }
+
+    fn key_or(&self, name: &str, fresh_seed: [u8; 32]) -> Result<SecretKey, HomeError> {
+        if let Some(key) = self.read_key(name)? {
+            return Ok(key);
+        }
+        let key = SecretKey::from_seed(fresh_seed);
+        let text = Zeroizing::new(data_encoding::HEXLOWER.encode(&*key.seed()));
+        write_new(&self.folder, name, text.as_bytes()).map_err(|e| io_error(&self.folder.join(name), e))?;
+        Ok(key)
+    }
+
+    fn read_key(&self, name: &str) -> Result<Option<SecretKey>, HomeError> {
+        let path = self.folder.join(name);
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => Zeroizing::new(text),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(io_error(&path, error)),
+        };
+        let bytes = data_encoding::HEXLOWER_PERMISSIVE.decode(text.trim().as_bytes()).map(Zeroizing::new);
+        let seed = bytes.ok().and_then(|b| <[u8; 32]>::try_from(&b[..]).ok());
+        seed.map(|seed| Some(SecretKey::from_seed(seed))).ok_or_else(|| damaged(&path, &"not 64 hex digits"))
+    }
+}
+
+/// Writes a new file so that it is there whole or not at all, and never in place of another.
+fn write_new(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let draft = folder.join(format!(".{name}.{}", std::process::id()));
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    // A link, unlike a rename, fails when the name is taken.
+    let linked = fs::hard_link(&draft, folder.join(name));
+    fs::remove_file(&draft)?;
+    linked?;
+    File::open(folder)?.sync_all()
+}
+
+fn io_error(path: &Path, why: io::Error) -> HomeError {
+    HomeError::Io { path: path.display().to_string(), why }
+}
+
+fn damaged(path: &Path, why: &dyn std::fmt::Display) -> HomeError {
+    HomeError::Damaged { path: path.display().to_string(), why: why.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn keys_are_private_kept_and_never_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let vault = Vault::lock(folder.path()).unwrap();
+        let first = vault.device_key([1; 32]).unwrap();
+        let again = vault.device_key([2; 32]).unwrap();
+        assert_eq!(first.public_key(), again.public_key());
+        let mode = fs::metadata(folder.path().join(DEVICE_KEY)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert!(write_new(folder.path(), DEVICE_KEY, b"x").is_err());
+        assert_eq!(vault.device_key([3; 32]).unwrap().public_key(), first.public_key());
+    }
+
+    #[test]
+    fn a_second_holder_is_refused_until_the_first_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let vault = Vault::lock(folder.path()).unwrap();
+        assert!(matches!(Vault::lock(folder.path()), Err(HomeError::InUse(_))));
+        drop(vault);
+        assert!(Vault::lock(folder.path()).is_ok());
+    }
+
+    #[test]
+    fn a_damaged_key_is_an_error_not_a_new_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let vault = Vault::lock(folder.path()).unwrap();
+        fs::write(folder.path().join(DEVICE_KEY), "abc").unwrap();
+        assert!(matches!(vault.device_key([1; 32]), Err(HomeError::Damaged { .. })));
+        assert!(matches!(vault.open(), Err(HomeError::Empty(_))));
+    }
+}

@@ -1,0 +1,72 @@
+//! From the store's announcements to the sessions of the identity that they are about.
+//!
+//! Announcements are a hint: whoever falls behind is told so and reads the store.
+
+use std::sync::Arc;
+
+use edge_ledger_core::ids::DeviceId;
+use edge_ledger_core::ledger::VerifiedRun;
+use edge_ledger_store::{Change, ChangeFeed, Origin};
+use tokio::sync::broadcast::error::RecvError;
+use tokio_util::sync::CancellationToken;
+
+use crate::ledgers::{Job, Ledgers};
+
+/// What a session hears of the others of its identity.
+#[derive(Debug, Clone)]
+pub(crate) enum Notice {
+    /// Entries were committed.
+    Entries {
+        /// By whom.
+        origin: Origin,
+        /// The runs.
+        runs: Arc<[VerifiedRun]>,
+    },
+    /// Some announcements were lost.
+    Missed,
+    /// A device opened a stream.
+    Opened {
+        /// Which.
+        device: DeviceId,
+        /// The new session.
+        origin: Origin,
+    },
+}
+
+/// Carries announcements until it is stopped.
+pub(crate) async fn run(mut feed: ChangeFeed, ledgers: Arc<Ledgers>, stop: CancellationToken) {
+    loop {
+        let change = tokio::select! {
+            () = stop.cancelled() => return,
+            change = feed.recv() => change,
+        };
+        match change {
+            Ok(Change::Entries { identity, origin, runs, .. }) => {
+                if let Some(ledger) = ledgers.get(identity) {
+                    // Nobody listening is no failure.
+                    let _ = ledger.notices.send(Notice::Entries { origin, runs });
+                }
+            }
+            Ok(Change::Log { identity }) => {
+                if let Some(ledger) = ledgers.get(identity) {
+                    refresh(&ledger.jobs);
+                }
+            }
+            Ok(Change::Link { .. }) => {}
+            Err(RecvError::Lagged(behind)) => {
+                tracing::warn!(behind, "announcements were missed");
+                for ledger in ledgers.all() {
+                    let _ = ledger.notices.send(Notice::Missed);
+                    refresh(&ledger.jobs);
+                }
+            }
+            Err(RecvError::Closed) => return,
+        }
+    }
+}
+
+/// Never waits: a ledger whose jobs are full hears of the log from its next append, and one that
+/// is closed has no session that would want to know.
+fn refresh(jobs: &tokio::sync::mpsc::Sender<Job>) {
+    let _ = jobs.try_send(Job::Refresh);
+}

@@ -1,0 +1,164 @@
+//! The `Sync` call: reads frames, writes frames, and keeps the deadlines of the stream.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use edge_ledger_chassis::status::{from_decode, refusal};
+use edge_ledger_chassis::{Audiences, Authority, Reason};
+use edge_ledger_core::limits::FRAME_BYTES_MAX;
+use edge_ledger_core::sync::{Frame, GoAwayReason, Input, NewGreeting, Session, WhoWeAre, greet};
+use edge_ledger_proto::ledger as pb;
+use edge_ledger_proto::ledger::ledger_service_server::{LedgerService, LedgerServiceServer};
+use edge_ledger_store::Origin;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio_stream::Stream;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::close;
+use crate::ledgers::Ledgers;
+use crate::limits::{HELD_FRAMES_MAX, HELLO_WITHIN, OUTBOUND_FRAMES_MAX, SLOW_AFTER, TICK_EVERY};
+use crate::session::{End, Shell};
+
+type Outbound = mpsc::Sender<Result<pb::SyncResponse, Status>>;
+
+pub(crate) struct Rpc {
+    pub(crate) ledgers: Arc<Ledgers>,
+    pub(crate) audiences: Audiences,
+    pub(crate) next_origin: AtomicU64,
+}
+
+/// The service with its message limits set.
+pub(crate) fn service(rpc: Rpc) -> LedgerServiceServer<Rpc> {
+    LedgerServiceServer::new(rpc)
+        .max_decoding_message_size(FRAME_BYTES_MAX)
+        .max_encoding_message_size(FRAME_BYTES_MAX)
+}
+
+#[tonic::async_trait]
+impl LedgerService for Rpc {
+    type SyncStream = Pin<Box<dyn Stream<Item = Result<pb::SyncResponse, Status>> + Send>>;
+
+    async fn sync(
+        &self,
+        request: Request<Streaming<pb::SyncRequest>>,
+    ) -> Result<Response<Self::SyncStream>, Status> {
+        let authority = request.extensions().get::<Authority>();
+        let audience = authority.and_then(|Authority(authority)| self.audiences.check(authority));
+        let audience = audience
+            .ok_or_else(|| refusal(Reason::AudienceUnknown, "this service does not answer to that name"))?
+            .to_owned();
+        let shared = self.ledgers.shared();
+        let ledger_id = shared.genesis.ledger_id();
+        let greeting = greet(&shared.signer, ledger_id, NewGreeting { nonce: rand::random(), audience });
+        let origin = Origin(self.next_origin.fetch_add(1, Ordering::Relaxed));
+        let session = Session::new(WhoWeAre::Service { ledger_id, greeting });
+        let (outbound, responses) = mpsc::channel(OUTBOUND_FRAMES_MAX);
+        let stream = SyncStream {
+            shell: Shell::new(origin, session, self.ledgers.clone()),
+            inbound: request.into_inner(),
+            outbound,
+            stopping: shared.tasks.stopping(),
+        };
+        shared.tasks.spawn(stream.run());
+        Ok(Response::new(Box::pin(ReceiverStream::new(responses))))
+    }
+}
+
+struct SyncStream {
+    shell: Shell,
+    inbound: Streaming<pb::SyncRequest>,
+    outbound: Outbound,
+    stopping: tokio_util::sync::CancellationToken,
+}
+
+/// What ends a stream.
+enum Stop {
+    /// The device closed its end and everything was answered.
+    Done,
+    /// The stream ends with a status.
+    Status(Status),
+    /// The device is gone: nobody reads a status.
+    Gone,
+}
+
+impl SyncStream {
+    async fn run(mut self) {
+        let stop = match self.converse().await {
+            Ok(stop) => stop,
+            Err(end) => Stop::Status(close::status(&end)),
+        };
+        let Stop::Status(status) = stop else { return };
+        // What is left (a GoAway, an answer) goes out before the status, if the device reads.
+        let farewell = async {
+            while let Some(frame) = self.shell.held.pop_front() {
+                if self.outbound.send(Ok(response(frame))).await.is_err() {
+                    return;
+                }
+            }
+            let _ = self.outbound.send(Err(status)).await;
+        };
+        let _ = tokio::time::timeout(TICK_EVERY, farewell).await;
+    }
+
+    async fn converse(&mut self) -> Result<Stop, End> {
+        let mut tick = interval(TICK_EVERY);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let hello_until = Instant::now() + HELLO_WITHIN;
+        let mut taken_at = Instant::now();
+        let mut half_closed = false;
+        self.shell.handle(Input::Opened)?;
+        loop {
+            if half_closed && self.shell.is_answered() && self.shell.held.is_empty() {
+                return Ok(Stop::Done);
+            }
+            let holds = !self.shell.held.is_empty();
+            if !holds {
+                taken_at = Instant::now();
+            }
+            let reads_on = !half_closed && self.shell.held.len() < HELD_FRAMES_MAX;
+            tokio::select! {
+                biased;
+                () = self.stopping.cancelled() => self.shell.handle(Input::GoAway(GoAwayReason::Draining))?,
+                permit = self.outbound.reserve(), if holds => {
+                    let Ok(permit) = permit else { return Ok(Stop::Gone) };
+                    if let Some(frame) = self.shell.held.pop_front() {
+                        permit.send(Ok(response(frame)));
+                    }
+                    taken_at = Instant::now();
+                }
+                inputs = self.shell.next_inputs() => {
+                    for input in inputs? {
+                        self.shell.handle(input)?;
+                    }
+                }
+                message = self.inbound.message(), if reads_on => match message {
+                    Ok(Some(request)) => match frame(request) {
+                        Ok(frame) => self.shell.handle(Input::Frame(frame))?,
+                        Err(status) => return Ok(Stop::Status(status)),
+                    },
+                    Ok(None) => half_closed = true,
+                    Err(status) => return Ok(Stop::Status(from_decode(status))),
+                },
+                _ = tick.tick() => self.shell.handle(Input::Tick)?,
+                () = sleep_until(hello_until), if !self.shell.is_open() => {
+                    return Ok(Stop::Status(refusal(Reason::HelloTimeout, "no hello arrived in time")));
+                }
+                () = sleep_until(taken_at + SLOW_AFTER), if holds => {
+                    return Ok(Stop::Status(refusal(Reason::SlowConsumer, "the device takes no frames")));
+                }
+            }
+        }
+    }
+}
+
+fn frame(request: pb::SyncRequest) -> Result<Frame, Status> {
+    let frame = request.frame.ok_or_else(|| refusal(Reason::BadMessage, "a message without a frame"))?;
+    Frame::try_from(frame).map_err(|error| refusal(Reason::BadMessage, &error.to_string()))
+}
+
+fn response(frame: Frame) -> pb::SyncResponse {
+    pb::SyncResponse { frame: Some(frame.into()) }
+}

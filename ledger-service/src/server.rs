@@ -1,0 +1,91 @@
+//! Starts and stops the service.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use edge_ledger_chassis::{Audiences, Clock, Limits, Listener, Serving};
+use edge_ledger_core::identity::Genesis;
+use edge_ledger_core::identity::service_key::ServiceSigner;
+use edge_ledger_store::{IdentityStore, LedgerStore};
+use tonic::service::Routes;
+
+use crate::ledgers::{Ledgers, Shared};
+use crate::{fanout, rpc};
+
+/// What a ledger service needs.
+#[expect(missing_debug_implementations, reason = "holds a service key")]
+pub struct Config {
+    /// Where to listen; port 0 for any that is free.
+    pub listen: SocketAddr,
+    /// Hosts and ports under which devices dial it, beside the bound address itself.
+    pub audiences: Vec<String>,
+    /// The deployment.
+    pub genesis: Genesis,
+    /// The key that signs greetings, receipts and acks.
+    pub signer: Arc<ServiceSigner>,
+    /// Where the identity logs are.
+    pub identities: Arc<dyn IdentityStore>,
+    /// Where the journals are; the same place.
+    pub ledgers: Arc<dyn LedgerStore>,
+    /// The clock.
+    pub clock: Clock,
+    /// Bounds of connections.
+    pub limits: Limits,
+}
+
+/// Why a service did not start.
+#[derive(Debug, thiserror::Error)]
+#[error("the ledger service cannot listen on {listen}")]
+pub struct BindError {
+    /// Where it was to listen.
+    pub listen: SocketAddr,
+    /// What the system says.
+    #[source]
+    pub source: std::io::Error,
+}
+
+/// A ledger service that runs. Dropped, it ends at once.
+#[derive(Debug)]
+pub struct Server {
+    serving: Serving,
+}
+
+impl Server {
+    /// Binds the port and serves.
+    ///
+    /// # Errors
+    /// [`BindError`] when the port cannot be had.
+    pub async fn bind(config: Config) -> Result<Self, BindError> {
+        let bind_error = |source| BindError { listen: config.listen, source };
+        let listener = Listener::bind(config.listen).await.map_err(bind_error)?;
+        let audiences = Audiences::new(config.audiences, listener.local_addr());
+        let feed = config.ledgers.changes();
+        let ledgers = Arc::new(Ledgers::new(Arc::new(Shared {
+            genesis: config.genesis,
+            identities: config.identities,
+            ledgers: config.ledgers,
+            signer: config.signer,
+            clock: config.clock,
+            tasks: listener.tasks().clone(),
+        })));
+        let stopping = listener.tasks().stopping();
+        listener.tasks().spawn(fanout::run(feed, ledgers.clone(), stopping));
+        // 0 is the origin of nobody.
+        let service = rpc::service(rpc::Rpc { ledgers, audiences, next_origin: AtomicU64::new(1) });
+        let serving = listener.serve(Routes::new(service), config.limits);
+        Ok(Self { serving })
+    }
+
+    /// The bound address.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.serving.local_addr()
+    }
+
+    /// Tells every device that this process stops, answers what is owed, and ends within the
+    /// grace. Says whether everything ended by itself.
+    pub async fn shutdown(self, grace: Duration) -> bool {
+        self.serving.shutdown(grace).await
+    }
+}

@@ -1,0 +1,285 @@
+//! The shell of one stream: frames in, frames out, and what the session asks of the store.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use edge_ledger_core::identity::ReceiptedStatement;
+use edge_ledger_core::identity::receipt::ReceiptParts;
+use edge_ledger_core::ids::{DeviceId, IdentityId};
+use edge_ledger_core::ledger::Heads;
+use edge_ledger_core::ledger::journals::Have;
+use edge_ledger_core::sync::{Close, Frame, Input, Output, Outputs, Session, Standing};
+use edge_ledger_store::log_view::read_log;
+use edge_ledger_store::{LogView, Origin, StoreError};
+use futures::StreamExt as _;
+use futures::future::BoxFuture;
+use futures::stream::FuturesOrdered;
+use tokio::sync::{broadcast, oneshot};
+
+use crate::acks;
+use crate::fanout::Notice;
+use crate::ledgers::{self, Job, LedgerHandle, Ledgers};
+use crate::limits::RECEIPTS_PER_FRAME;
+
+type Answer = Result<Vec<Input>, StoreError>;
+
+/// What ended a session from inside.
+pub(crate) enum End {
+    /// The session itself.
+    Close(Close),
+    /// The store.
+    Store(StoreError),
+}
+
+/// A session with what it needs to carry out its outputs.
+pub(crate) struct Shell {
+    origin: Origin,
+    session: Session,
+    ledgers: Arc<Ledgers>,
+    ledger: Option<Joined>,
+    /// Frames to be sent, oldest first.
+    pub(crate) held: VecDeque<Frame>,
+    reads: FuturesOrdered<BoxFuture<'static, Answer>>,
+    ingests: FuturesOrdered<BoxFuture<'static, Answer>>,
+}
+
+/// The ledger of the identity that said hello.
+struct Joined {
+    device: DeviceId,
+    identity: IdentityId,
+    handle: LedgerHandle,
+    notices: broadcast::Receiver<Notice>,
+}
+
+impl Shell {
+    pub(crate) fn new(origin: Origin, session: Session, ledgers: Arc<Ledgers>) -> Self {
+        Self {
+            origin,
+            session,
+            ledgers,
+            ledger: None,
+            held: VecDeque::new(),
+            reads: FuturesOrdered::new(),
+            ingests: FuturesOrdered::new(),
+        }
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.session.is_open()
+    }
+
+    /// Whether everything that was received has been answered.
+    pub(crate) fn is_answered(&self) -> bool {
+        self.reads.is_empty() && self.ingests.is_empty()
+    }
+
+    /// Waits for an answer of the store, or for news of the identity.
+    pub(crate) async fn next_inputs(&mut self) -> Result<Vec<Input>, End> {
+        loop {
+            let answer = match &mut self.ledger {
+                None => match self.reads.next().await {
+                    Some(answer) => answer,
+                    None => std::future::pending().await,
+                },
+                Some(joined) => tokio::select! {
+                    biased;
+                    Some(answer) = self.ingests.next() => answer,
+                    Some(answer) = self.reads.next() => answer,
+                    Ok(()) = joined.handle.log.changed() => {
+                        let view = joined.handle.log.borrow_and_update().clone();
+                        Ok(view.map(|view| Input::LogChanged(view.log)).into_iter().collect())
+                    }
+                    notice = joined.notices.recv() => Ok(self.notice(notice)),
+                },
+            };
+            match answer {
+                Ok(inputs) if inputs.is_empty() => {}
+                Ok(inputs) => return Ok(inputs),
+                Err(error) => return Err(End::Store(error)),
+            }
+        }
+    }
+
+    fn notice(&self, notice: Result<Notice, broadcast::error::RecvError>) -> Vec<Input> {
+        match notice {
+            Ok(Notice::Entries { origin, runs }) if origin != self.origin => vec![Input::Committed(runs)],
+            Ok(Notice::Opened { device, origin }) if origin != self.origin && self.serves(device) => {
+                vec![Input::GoAway(edge_ledger_core::sync::GoAwayReason::Superseded)]
+            }
+            Ok(Notice::Entries { .. } | Notice::Opened { .. }) => Vec::new(),
+            Ok(Notice::Missed) | Err(_) => vec![Input::Missed],
+        }
+    }
+
+    fn serves(&self, device: DeviceId) -> bool {
+        self.ledger.as_ref().is_some_and(|joined| joined.device == device)
+    }
+
+    /// Feeds one input to the session and starts what it asks for.
+    pub(crate) fn handle(&mut self, input: Input) -> Result<(), End> {
+        let mut outputs = Outputs::new();
+        let now_ms = self.ledgers.shared().clock.monotonic_ms();
+        self.session.handle(now_ms, input, &mut outputs);
+        for output in outputs {
+            self.perform(output)?;
+        }
+        Ok(())
+    }
+
+    fn perform(&mut self, output: Output) -> Result<(), End> {
+        match output {
+            Output::Send(frame) => self.held.push_back(frame),
+            Output::Close(close) => return Err(End::Close(close)),
+            Output::Identify { identity, device } => self.identify(identity, device),
+            Output::Adopt(parts) => self.adopt(parts),
+            Output::Judge { frame_id, runs, peer_ahead } => self.judge(frame_id, runs, peer_ahead),
+            Output::Read(have) => self.read(have),
+            Output::Locate(heads) => self.locate(heads),
+            Output::ReadHeads => self.read_heads(),
+            Output::ReadReceipts { after_position } => self.read_receipts(after_position),
+            Output::Live { .. } => {
+                if let Some(joined) = &self.ledger {
+                    let opened = Notice::Opened { device: joined.device, origin: self.origin };
+                    let _ = joined.handle.notices.send(opened);
+                }
+            }
+            // A service has nothing of its own to keep track of.
+            Output::Taken(_) | Output::Acked(_) | Output::Flushed { .. } | Output::PeerGoesAway { .. } => {}
+        }
+        Ok(())
+    }
+
+    /// Joins the ledger first and reads then, so that nothing falls between.
+    fn identify(&mut self, identity: IdentityId, device: DeviceId) {
+        let handle = self.ledgers.open(identity);
+        let notices = handle.notices.subscribe();
+        self.ledger = Some(Joined { device, identity, handle, notices });
+        let shared = self.ledgers.shared().clone();
+        self.reads.push_back(Box::pin(async move {
+            let view = read_log(&*shared.identities, &shared.genesis, identity, None).await?;
+            standing(&shared, identity, device, view).await
+        }));
+    }
+
+    fn adopt(&mut self, parts: Vec<ReceiptParts>) {
+        let Some(joined) = &self.ledger else { return };
+        let (jobs, shared) = (joined.handle.jobs.clone(), self.ledgers.shared().clone());
+        let (identity, device, open) = (joined.identity, joined.device, self.session.is_open());
+        self.reads.push_back(Box::pin(async move {
+            let (reply, answer) = oneshot::channel();
+            let view = ask(&jobs, Job::Adopt(parts, reply), answer).await??;
+            // A session that is open hears of it as a change of the log.
+            if open { Ok(Vec::new()) } else { standing(&shared, identity, device, view).await }
+        }));
+    }
+
+    fn judge(&mut self, frame_id: u64, runs: Vec<edge_ledger_core::ledger::Run>, peer_ahead: bool) {
+        let Some(joined) = &self.ledger else { return };
+        let frame = ledgers::Frame { origin: self.origin, peer_ahead, own: joined.device, runs };
+        let jobs = joined.handle.jobs.clone();
+        self.ingests.push_back(Box::pin(async move {
+            let (reply, answer) = oneshot::channel();
+            let (ingested, acks) = ask(&jobs, Job::Ingest(frame, reply), answer).await??;
+            let judged = Input::Judged {
+                frame_id,
+                outcomes: ingested.outcomes,
+                kept: ingested.kept,
+                log_wanted: ingested.log_wanted,
+                heads_wanted: ingested.heads_wanted,
+            };
+            let mut inputs = vec![judged];
+            if !acks.is_empty() {
+                inputs.push(Input::Acks(acks));
+            }
+            Ok(inputs)
+        }));
+    }
+
+    fn read(&mut self, have: Have) {
+        let Some(joined) = &self.ledger else { return };
+        let (shared, identity) = (self.ledgers.shared().clone(), joined.identity);
+        let known = joined.handle.log.borrow().clone();
+        self.reads.push_back(Box::pin(async move {
+            let page = shared.ledgers.missing(identity, &have).await?;
+            let mut inputs = Vec::new();
+            // Nothing is delivered under an older log than it was read under.
+            if known.as_ref().is_none_or(|view| view.version < page.version) {
+                let view = read_log(&*shared.identities, &shared.genesis, identity, known.as_ref()).await?;
+                inputs.extend(view.map(|view| Input::LogChanged(view.log)));
+            }
+            inputs.push(Input::Page { runs: page.value.runs, more: page.value.more });
+            Ok(inputs)
+        }));
+    }
+
+    fn locate(&mut self, heads: Heads) {
+        let Some(joined) = &self.ledger else { return };
+        let (store, identity) = (self.ledgers.shared().ledgers.clone(), joined.identity);
+        self.reads.push_back(Box::pin(async move {
+            Ok(vec![Input::Located(store.locate(identity, &heads).await?.value)])
+        }));
+    }
+
+    fn read_heads(&mut self) {
+        let Some(joined) = &self.ledger else { return };
+        let (store, identity) = (self.ledgers.shared().ledgers.clone(), joined.identity);
+        self.reads.push_back(Box::pin(async move {
+            Ok(vec![Input::Heads(store.heads(identity).await?.value)])
+        }));
+    }
+
+    fn read_receipts(&mut self, after_position: u64) {
+        let Some(joined) = &self.ledger else { return };
+        let view = joined.handle.log.borrow().clone();
+        let (shared, identity) = (self.ledgers.shared().clone(), joined.identity);
+        self.reads.push_back(Box::pin(async move {
+            let view = match view {
+                Some(view) => Some(view),
+                None => read_log(&*shared.identities, &shared.genesis, identity, None).await?,
+            };
+            let receipts = view.map_or_else(Vec::new, |view| receipts(&shared, &view, after_position));
+            Ok(vec![Input::Receipts(receipts)])
+        }));
+    }
+}
+
+/// What the store holds of who says hello, and acks for what it holds of the device's journal:
+/// the device may have missed them.
+async fn standing(
+    shared: &ledgers::Shared,
+    identity: IdentityId,
+    device: DeviceId,
+    view: Option<LogView>,
+) -> Answer {
+    let Some(view) = view else { return Ok(vec![Input::Identified(None)]) };
+    let heads = shared.ledgers.heads(identity).await?;
+    let own = heads.value.of(&device).to_vec();
+    let standing = Standing { log: view.log.clone(), heads: heads.value, store_epoch: view.epoch };
+    let mut inputs = vec![Input::Identified(Some(standing))];
+    if heads.version == view.version && own.len() == 1 {
+        let tips = own.into_iter().map(|point| edge_ledger_core::ledger::Tip { device, point });
+        let now = shared.clock.wall_ms();
+        inputs.push(Input::Acks(acks::sign(&shared.signer, &view, shared.ledgers.level(), now, tips)));
+    }
+    Ok(inputs)
+}
+
+fn receipts(shared: &ledgers::Shared, view: &LogView, after_position: u64) -> Vec<ReceiptParts> {
+    let records = view.log.records_after(after_position).iter().take(RECEIPTS_PER_FRAME);
+    records
+        .filter_map(|record| {
+            let log_hash = view.log.hash_at(record.statement.body().position)?;
+            Some(ReceiptedStatement::sign(&shared.signer, &shared.genesis, record.clone(), log_hash).parts())
+        })
+        .collect()
+}
+
+async fn ask<T>(
+    jobs: &tokio::sync::mpsc::Sender<Job>,
+    job: Job,
+    answer: oneshot::Receiver<T>,
+) -> Result<T, StoreError> {
+    let gone = || StoreError::Unavailable("the ledger is shutting down".to_owned());
+    jobs.send(job).await.map_err(|_| gone())?;
+    answer.await.map_err(|_| gone())
+}
