@@ -5,7 +5,7 @@ use edge_ledger_core::identity::{Act, FormatError, IdentityLog, LogError, Statem
 use edge_ledger_core::keys::{KeyError, SecretKey, Signature};
 use edge_ledger_core::tags::Tag;
 
-use crate::fixture::protobuf::{Writer, fields};
+use crate::fixture::protobuf::{AS_DEVICE, AS_ROOT, body_of, resigned};
 use crate::fixture::{World, device_id, key, record, rename, revoke};
 
 /// A log with an admin, two plain devices, a revoked and a replaced one.
@@ -157,31 +157,6 @@ fn a_log_is_opened_by_its_root_alone() {
     }
 }
 
-/// Replaces the signatures of a statement.
-fn resigned(statement: &Statement, signatures: &[(u64, &[u8; 32], Signature)]) -> Vec<u8> {
-    let (_, body) = &fields(statement.bytes())[0];
-    let mut writer = Writer::new().raw(body);
-    for (kind, key, signature) in signatures {
-        let signature = Writer::new()
-            .varint(1, *kind)
-            .bytes(2, *key)
-            .bytes(3, signature.as_bytes())
-            .finish();
-        writer = writer.bytes(2, &signature);
-    }
-    writer.finish()
-}
-
-/// The body of a statement without the field's key and length.
-fn body_of(statement: &Statement) -> Vec<u8> {
-    let (_, field) = &fields(statement.bytes())[0];
-    let mut start = 1;
-    while field[start] >= 0x80 {
-        start += 1;
-    }
-    field[start + 1..].to_vec()
-}
-
 #[test]
 fn a_signature_of_another_form_or_key_does_not_fit() {
     let world = World::uncapped();
@@ -191,7 +166,6 @@ fn a_signature_of_another_form_or_key_does_not_fit() {
     let body = body_of(&statement);
     let hash = Tag::Statement.hash(ledger_id, &[&body]);
     let (root_key, admin_key) = (root.public_key(), admin.public_key());
-    let (as_root, as_device) = (1, 2);
     let ph = root.sign_root(Tag::Statement, ledger_id, &body);
     let admin_ph = admin.sign_root(Tag::Statement, ledger_id, &body);
 
@@ -201,26 +175,26 @@ fn a_signature_of_another_form_or_key_does_not_fit() {
         log.check(&statement)
     };
     assert_eq!(
-        check(&[(as_device, admin_key.as_bytes(), admin.sign(&hash))]),
+        check(&[(AS_DEVICE, admin_key.as_bytes(), admin.sign(&hash))]),
         Ok(())
     );
-    assert_eq!(check(&[(as_root, root_key.as_bytes(), ph)]), Ok(()));
+    assert_eq!(check(&[(AS_ROOT, root_key.as_bytes(), ph)]), Ok(()));
     let bad = Err(LogError::Format(FormatError::Key(
         "the signature of a statement",
         KeyError::BadSignature,
     )));
     for forged in [
-        (as_root, root_key.as_bytes(), root.sign(&hash)),
-        (as_device, admin_key.as_bytes(), admin_ph),
-        (as_device, admin_key.as_bytes(), key("phone").sign(&hash)),
-        (as_device, admin_key.as_bytes(), admin.sign(&[0; 32])),
+        (AS_ROOT, root_key.as_bytes(), root.sign(&hash)),
+        (AS_DEVICE, admin_key.as_bytes(), admin_ph),
+        (AS_DEVICE, admin_key.as_bytes(), key("phone").sign(&hash)),
+        (AS_DEVICE, admin_key.as_bytes(), admin.sign(&[0; 32])),
     ] {
         assert_eq!(check(&[forged]), bad);
     }
     // The second of two signatures is checked too.
     let both = [
-        (as_device, admin_key.as_bytes(), admin.sign(&hash)),
-        (as_device, admin_key.as_bytes(), key("phone").sign(&hash)),
+        (AS_DEVICE, admin_key.as_bytes(), admin.sign(&hash)),
+        (AS_DEVICE, admin_key.as_bytes(), key("phone").sign(&hash)),
     ];
     assert_eq!(check(&both), bad);
 }

@@ -6,11 +6,14 @@
 
 mod fixture;
 
+mod gate_form;
+mod gate_limits;
 mod key_policy;
 mod log_acts;
 mod log_cuts;
 mod log_receipts;
 mod log_signers;
 mod pikey;
+mod separation;
 mod statement_form;
 mod wycheproof;

@@ -15,7 +15,7 @@ use edge_ledger_core::limits::{
 };
 use edge_ledger_core::tags::Tag;
 
-use crate::fixture::protobuf::{Writer, fields, other_spellings};
+use crate::fixture::protobuf::{Writer, body_of, fields, other_spellings, value};
 use crate::fixture::{World, device_id, key, rename, revoke, tip};
 
 /// One statement of every act.
@@ -37,15 +37,6 @@ fn every_act(world: &World) -> Vec<Statement> {
     let admin = key("admin");
     acts.map(|act| world.sign(&log, act, &[SigningAs::Device(&admin)]))
         .to_vec()
-}
-
-/// The value of a length-delimited field.
-fn value(field: &[u8]) -> Vec<u8> {
-    let mut start = 1;
-    while field[start] >= 0x80 {
-        start += 1;
-    }
-    field[start + 1..].to_vec()
 }
 
 /// The value of the act's only message field of a statement body, and how to put another there.
@@ -94,7 +85,7 @@ fn statements_have_one_spelling_at_every_depth() {
             assert!(decode(spelling).is_err() || is_a_list(what), "{what}");
             refused += 1;
         }
-        let body = value(&fields(&bytes)[0].1);
+        let body = body_of(&statement);
         for (what, spelling) in other_spellings(&body, 15) {
             let bytes = rewrap_body(&statement, |_| spelling.clone());
             assert!(decode(bytes).is_err(), "body: {what}");
@@ -137,8 +128,7 @@ fn a_statement_without_an_act_or_with_two_is_refused() {
         Statement::decode(world.ledger_id(), without.into()),
         Err(FormatError::Field("the act of a statement"))
     );
-    let other_body = value(&fields(rename.bytes())[0].1);
-    let other_act = fields(&other_body).pop().expect("an act").1;
+    let other_act = fields(&body_of(rename)).pop().expect("an act").1;
     let two = rewrap_body(add, |body| [body, &other_act].concat());
     assert!(Statement::decode(world.ledger_id(), two.into()).is_err());
     let unknown = rewrap_body(add, |body| {
