@@ -1,1 +1,18 @@
-//! End-to-end tests of edge-ledger through real services, agents and binaries.
+//! What the end-to-end tests stand on: a deployment with its store and services, identities made
+//! by hand, and a device that speaks the protocol frame by frame, so that it can also lie.
+
+pub mod deployment;
+pub mod identity;
+pub mod raw;
+
+pub use deployment::Deployment;
+pub use identity::{Identity, TestDevice};
+pub use raw::RawStream;
+
+use tonic_types::StatusExt as _;
+
+/// The code and reason of a refusal.
+pub fn refusal(status: &tonic::Status) -> (tonic::Code, String) {
+    let reason = status.get_details_error_info().map_or_else(String::new, |info| info.reason);
+    (status.code(), reason)
+}

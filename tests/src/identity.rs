@@ -1,0 +1,172 @@
+//! Identities made by hand: every statement is signed and put into the store as the identity
+//! service would.
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use edge_ledger_core::identity::certificate::Description;
+use edge_ledger_core::identity::genesis::next_key_hash;
+use edge_ledger_core::identity::statement::SigningAs;
+use edge_ledger_core::identity::{
+    Act, Certificate, IdentityLog, Point, RevokeReason, Statement, StatementBody, StatementRecord,
+};
+use edge_ledger_core::ids::{DeviceId, StoreEpoch};
+use edge_ledger_core::keys::SecretKey;
+use edge_ledger_core::ledger::posting::EventKey;
+use edge_ledger_core::ledger::{Draft, Kind, Posting, Run};
+use edge_ledger_store::IdentityStore as _;
+use edge_ledger_store::identity::{StatementAppend, StatementOutcome};
+
+use crate::Deployment;
+
+/// A device with its key and the end of its journal.
+#[expect(missing_debug_implementations, reason = "holds a key")]
+pub struct TestDevice {
+    /// Its key.
+    pub key: SecretKey,
+    /// The last entry that it made.
+    pub tip: Point,
+}
+
+impl TestDevice {
+    /// A device with a fresh key and an empty journal.
+    pub fn fresh() -> Self {
+        Self { key: SecretKey::from_seed(rand::random()), tip: Point::START }
+    }
+
+    /// Its id.
+    pub fn id(&self) -> DeviceId {
+        self.key.public_key().device_id()
+    }
+}
+
+/// An identity with its log and devices.
+#[expect(missing_debug_implementations, reason = "holds keys")]
+pub struct Identity {
+    /// The root key.
+    pub root: SecretKey,
+    /// The log as it is in the store.
+    pub log: IdentityLog,
+    /// The devices; the first is the admin.
+    pub devices: Vec<TestDevice>,
+}
+
+impl Identity {
+    /// Makes an identity with so many devices, and puts its log into the store.
+    ///
+    /// # Errors
+    /// When a statement is refused.
+    pub async fn create(deployment: &Deployment, devices: usize) -> anyhow::Result<Self> {
+        let root = SecretKey::from_seed(rand::random());
+        let identity = root.public_key().identity_id();
+        let log = IdentityLog::empty(deployment.genesis.clone(), identity);
+        let mut this = Self { root, log, devices: vec![TestDevice::fresh()] };
+        let certificate = Box::new(this.certificate(&this.devices[0].key)?);
+        let next = SecretKey::from_seed(rand::random()).public_key();
+        let genesis = Box::new(deployment.genesis.clone());
+        let incept = Act::Incept { next_root_hash: next_key_hash(&next), genesis, certificate };
+        this.append(deployment, incept, true).await?;
+        for _ in 1..devices {
+            this.add_device(deployment).await?;
+        }
+        Ok(this)
+    }
+
+    /// Links one more device.
+    ///
+    /// # Errors
+    /// When the statement is refused.
+    pub async fn add_device(&mut self, deployment: &Deployment) -> anyhow::Result<usize> {
+        let device = TestDevice::fresh();
+        let certificate = Box::new(self.certificate(&device.key)?);
+        self.devices.push(device);
+        self.append(deployment, Act::AddDevice { certificate, admin: false }, false).await?;
+        Ok(self.devices.len() - 1)
+    }
+
+    /// Revokes a device, naming no tips.
+    ///
+    /// # Errors
+    /// When the statement is refused.
+    pub async fn revoke(&mut self, deployment: &Deployment, device: usize) -> anyhow::Result<()> {
+        let device = self.devices[device].id();
+        self.append(deployment, Act::Revoke { device, reason: RevokeReason::Lost, tips: Vec::new() }, false).await
+    }
+
+    fn certificate(&self, key: &SecretKey) -> anyhow::Result<Certificate> {
+        let description = Description {
+            identity: self.log.identity(),
+            name: format!("device {}", self.devices.len()),
+            platform: "test".to_owned(),
+            replaces: None,
+        };
+        Ok(Certificate::sign(self.log.ledger_id(), key, &description)?)
+    }
+
+    async fn append(&mut self, deployment: &Deployment, act: Act, as_root: bool) -> anyhow::Result<()> {
+        let head = self.log.head();
+        let body = StatementBody {
+            identity: self.log.identity(),
+            position: head.position + 1,
+            expected_head: head.hash,
+            act,
+        };
+        let signer = if as_root { SigningAs::Root(&self.root) } else { SigningAs::Device(&self.devices[0].key) };
+        let statement = Statement::sign(self.log.ledger_id(), &body, &[signer])?;
+        let mut grown = self.log.clone();
+        let probe = StatementRecord { statement: statement.clone(), service_time_ms: 0, tips: Vec::new() };
+        grown.apply(probe)?;
+        let append = StatementAppend {
+            expected: head,
+            statement: statement.bytes().clone(),
+            head: grown.head(),
+            service_time_ms: 1_700_000_000_000,
+            ends: self.log.ends(&statement).into_iter().collect(),
+            fresh_epoch: StoreEpoch::from_bytes(rand::random()),
+        };
+        let outcome = deployment.store.append_statement(self.log.identity(), append).await?;
+        let StatementOutcome::Appended(records) = outcome else { anyhow::bail!("the log moved") };
+        let stored = records.into_iter().next().context("nothing was recorded")?;
+        let (service_time_ms, tips) = (stored.service_time_ms, stored.tips);
+        self.log.apply(StatementRecord { statement, service_time_ms, tips })?;
+        Ok(())
+    }
+
+    /// Makes the next entry of a device: one credit.
+    ///
+    /// # Errors
+    /// When the posting is out of its limits.
+    pub fn credit(&mut self, device: usize, key: &str, amount: u64) -> anyhow::Result<Run> {
+        let posting = Posting::new(Kind::Credit, EventKey::new(Bytes::copy_from_slice(key.as_bytes()))?, amount)?;
+        self.entry(device, vec![posting])
+    }
+
+    /// Makes the next entry of a device.
+    ///
+    /// # Errors
+    /// When a posting is out of its limits.
+    pub fn entry(&mut self, device: usize, postings: Vec<Posting>) -> anyhow::Result<Run> {
+        let (ledger_id, identity) = (self.log.ledger_id(), self.log.identity());
+        let device = &mut self.devices[device];
+        let run = Draft { wall_ms: 0, postings }.sign(ledger_id, identity, &device.key, device.tip)?;
+        device.tip = end(ledger_id, identity, &device.key, &run);
+        Ok(run)
+    }
+}
+
+/// The last entry of a run of a device.
+pub fn end(
+    ledger_id: edge_ledger_core::ids::LedgerId,
+    identity: edge_ledger_core::ids::IdentityId,
+    key: &SecretKey,
+    run: &Run,
+) -> Point {
+    let key = key.public_key();
+    let author = edge_ledger_core::ledger::entry::Author { ledger_id, identity, key: &key };
+    let mut at = run.parent();
+    for payload in &run.payloads {
+        let seq = at.seq + 1;
+        let hash = edge_ledger_core::ledger::entry::entry_hash(author, run.format, seq, at.hash, payload);
+        at = Point { seq, hash };
+    }
+    at
+}

@@ -1,0 +1,5 @@
+//! End-to-end tests: one binary, one file per subject.
+
+mod stream_bad_input;
+mod stream_handshake;
+mod stream_sync;
