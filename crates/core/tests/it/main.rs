@@ -14,6 +14,7 @@ mod log_cuts;
 mod log_receipts;
 mod log_signers;
 mod pikey;
+mod protocol_vectors;
 mod separation;
 mod statement_form;
 mod wycheproof;
