@@ -52,7 +52,6 @@ struct Shared {
     events: EventLog,
     stop: CancellationToken,
     tasks: TaskTracker,
-    _vault: Vault,
 }
 
 impl Agent {
@@ -82,12 +81,13 @@ impl Agent {
             clock,
             events: events.clone(),
             stop: stop.clone(),
+            vault,
         });
         let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
         let tasks = TaskTracker::new();
         tasks.spawn(engine.run(inbox));
         tasks.close();
-        let shared = Shared { membership, key, clock, commands, snapshot, events, stop, tasks, _vault: vault };
+        let shared = Shared { membership, key, clock, commands, snapshot, events, stop, tasks };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -231,7 +231,7 @@ impl Agent {
     }
 
     /// Stops: closes what waits into entries, tells the service what it can within a second, and
-    /// releases the home folder once the last clone is dropped.
+    /// releases the home folder.
     pub async fn stop(&self) {
         self.shared.stop.cancel();
         self.shared.tasks.wait().await;

@@ -25,10 +25,11 @@ use crate::error::AgentError;
 use crate::event::{Event, EventLog};
 use crate::limits::{BACKOFF_FIRST, BACKOFF_MAX, BACKOFF_REFUSED, COMMANDS_MAX, LIVE_WITHIN, TICK_EVERY};
 use crate::status::{State, Status};
+use crate::vault::Vault;
 
 pub(crate) use command::Command;
 pub use command::Recorded;
-use connection::{Connection, Ended};
+use connection::{Connection, Ended, Meaning};
 
 /// What the engine starts with.
 pub(crate) struct Start {
@@ -39,6 +40,8 @@ pub(crate) struct Start {
     pub(crate) events: EventLog,
     pub(crate) stop: CancellationToken,
     pub(crate) acked: Option<(Point, Level)>,
+    /// Held until the engine has ended.
+    pub(crate) vault: Vault,
 }
 
 /// Somebody who waits until a sync that began after the call is done.
@@ -71,6 +74,8 @@ pub(crate) struct Engine {
     opening: Option<connection::Opening>,
     backoff: ExponentialBackoff,
     retry_at_ms: u64,
+    /// When the service wants to see this device again: nobody is too impatient for that.
+    not_before_ms: u64,
     acked: Option<(Point, Level)>,
     waiting_since_ms: Option<u64>,
     next_ping: u64,
@@ -79,6 +84,7 @@ pub(crate) struct Engine {
     synced_at_ms: Option<u64>,
     heard_at_ms: Option<u64>,
     last_error: Option<String>,
+    _vault: Vault,
 }
 
 /// What readers see without asking the engine.
@@ -88,6 +94,10 @@ pub(crate) struct Snapshot {
     pub(crate) log: Arc<edge_ledger_core::identity::IdentityLog>,
     /// When it was taken, by the monotonic clock.
     pub(crate) at_ms: u64,
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn new_backoff() -> ExponentialBackoff {
@@ -116,6 +126,7 @@ impl Engine {
             opening: None,
             backoff: new_backoff(),
             retry_at_ms: now,
+            not_before_ms: now,
             acked: start.acked,
             waiting_since_ms: None,
             next_ping: 1,
@@ -124,6 +135,7 @@ impl Engine {
             synced_at_ms: None,
             heard_at_ms: None,
             last_error: None,
+            _vault: start.vault,
         };
         engine.publish();
         let snapshot = engine.snapshot.subscribe();
@@ -192,7 +204,7 @@ impl Engine {
         let now = self.clock.monotonic_ms();
         self.feed(Input::Tick).await;
         let late = self.connection.as_ref().is_some_and(|c| {
-            !c.session.is_open() && c.opened_at_ms + u64::try_from(LIVE_WITHIN.as_millis()).unwrap_or(u64::MAX) < now
+            !c.session.is_open() && c.opened_at_ms.saturating_add(millis(LIVE_WITHIN)) < now
         });
         if late {
             let why = "the handshake was not finished in time".to_owned();
@@ -207,14 +219,17 @@ impl Engine {
     /// Ends the connection, says why, and sets the time of the next attempt.
     async fn disconnected(&mut self, ended: Ended) {
         self.connection = None;
-        let (why, permanent, error) = ended.describe(&self.ledger_url);
-        let wait = if permanent {
-            BACKOFF_REFUSED
-        } else {
-            self.backoff.next().unwrap_or(BACKOFF_MAX)
+        let Meaning { error, permanent, retry_after } = ended.meaning(&self.ledger_url);
+        let wait = match retry_after {
+            Some(wait) => wait,
+            None if permanent => BACKOFF_REFUSED,
+            None => self.backoff.next().unwrap_or(BACKOFF_MAX),
         };
-        self.retry_at_ms = self.clock.monotonic_ms() + u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        let now = self.clock.monotonic_ms();
+        self.retry_at_ms = now.saturating_add(millis(wait));
+        self.not_before_ms = retry_after.map_or(now, |_| self.retry_at_ms);
         self.enter(if permanent { State::Degraded } else { State::Offline });
+        let why = error.to_string();
         if self.last_error.as_ref() != Some(&why) {
             self.events.push(Event::SyncFailed { why: why.clone(), permanent });
         }
@@ -222,9 +237,8 @@ impl Engine {
         for waiter in &mut self.syncs {
             waiter.ping_id = None;
         }
-        if let Some(error) = error.filter(|_| permanent) {
+        if let AgentError::Refused(refusal) = error {
             // What a person has to change is told to everybody who waits.
-            let AgentError::Refused(refusal) = error else { return };
             for waiter in self.syncs.drain(..) {
                 let _ = waiter.reply.send(Err(AgentError::Refused(refusal.clone())));
             }

@@ -57,10 +57,14 @@ fn root_cause(error: &dyn std::error::Error) -> String {
     cause.to_string()
 }
 
+/// Reasons that pass by themselves, beside those that their code says it of.
+const PASSING: [&str; 4] = ["OVERLOADED", "RATE_LIMITED", "SLOW_CONSUMER", "STORAGE_FULL"];
+
 /// What a status means to a caller: a typed refusal is final, anything else may pass later.
 pub(crate) fn from_status(service: &'static str, url: &str, status: &Status) -> AgentError {
     let reason = status.get_details_error_info().map(|info| info.reason);
-    let passing = matches!(status.code(), tonic::Code::Unavailable | tonic::Code::DeadlineExceeded | tonic::Code::Aborted);
+    let passing = matches!(status.code(), tonic::Code::Unavailable | tonic::Code::DeadlineExceeded | tonic::Code::Aborted)
+        || reason.as_ref().is_some_and(|reason| PASSING.contains(&reason.as_str()));
     match reason {
         Some(reason) if !passing => {
             AgentError::Refused(Refusal { reason, message: status.message().to_owned() })

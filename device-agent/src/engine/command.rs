@@ -65,6 +65,7 @@ impl Engine {
                         self.events.push(crate::event::Event::DevicesChanged { log_position });
                         self.feed(Input::LogChanged(log)).await;
                     }
+                    self.publish();
                     let _ = reply.send(adopted.map(|_| ()));
                 }
                 Command::History { reply } => {
@@ -133,6 +134,7 @@ impl Engine {
             }
             recorded
         };
+        self.publish();
         let failed = result.err().map(|error| error.to_string());
         for (event_key, reply) in keys.into_iter().zip(replies) {
             let answer = match &failed {
@@ -153,7 +155,7 @@ impl Engine {
             self.feed(Input::Flush { ping_id }).await;
         } else {
             // Somebody waits: try now rather than when the back-off ends.
-            self.retry_at_ms = self.clock.monotonic_ms();
+            self.retry_at_ms = self.not_before_ms.max(self.clock.monotonic_ms());
         }
     }
 
@@ -163,6 +165,7 @@ impl Engine {
         if own_told && (equal || self.syncs[index].rounds >= SYNC_ROUNDS_MAX) {
             let waiter = self.syncs.swap_remove(index);
             self.synced_at_ms = Some(self.clock.monotonic_ms());
+            self.publish();
             self.events.push(crate::event::Event::Synced { balance: self.book.fold().balance() });
             let _ = waiter.reply.send(Ok(()));
             return Vec::new();

@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use edge_ledger_core::keys::SecretKey;
 use edge_ledger_core::ledger::{Ack, Tip};
-use edge_ledger_core::sync::{Close, Frame, GoAwayReason, Input, Outcome, Output, Session, WhoWeAre};
+use edge_ledger_core::sync::{Close, Frame, Input, Outcome, Output, Session, WhoWeAre};
 use edge_ledger_store::LedgerStore as _;
 use edge_ledger_proto::ledger as pb;
 use tokio::sync::mpsc;
 use tonic::Streaming;
+use tonic_types::StatusExt as _;
 
 use super::{Engine, new_backoff};
 use crate::book::Book;
@@ -47,8 +48,6 @@ pub(super) struct Connection {
     inbound: Streaming<pb::SyncResponse>,
     outbound: mpsc::Sender<pb::SyncRequest>,
     held: VecDeque<Frame>,
-    /// Why the service said that it goes away.
-    goes_away: Option<GoAwayReason>,
 }
 
 /// What happened on a connection.
@@ -70,11 +69,23 @@ pub(super) enum Ended {
     Error(AgentError),
 }
 
+/// What the end of a connection means.
+pub(super) struct Meaning {
+    pub(super) error: AgentError,
+    /// Whether only a person can change it.
+    pub(super) permanent: bool,
+    /// When the service wants to see this device again, if it said so.
+    pub(super) retry_after: Option<Duration>,
+}
+
 impl Ended {
-    /// What to show, whether only a person can change it, and the error for those who wait.
-    pub(super) fn describe(self, url: &str) -> (String, bool, Option<AgentError>) {
+    pub(super) fn meaning(self, url: &str) -> Meaning {
+        let mut retry_after = None;
         let error = match self {
-            Self::Status(status) => from_status("ledger", url, &status),
+            Self::Status(status) => {
+                retry_after = status.get_details_retry_info().and_then(|info| info.retry_delay);
+                from_status("ledger", url, &status)
+            }
             Self::Closed => unreachable(url, "it closed the stream".to_owned()),
             Self::Session(close @ (Close::Handshake(_) | Close::LogForked)) => {
                 AgentError::Refused(Refusal { reason: "UNTRUSTED".to_owned(), message: close.to_string() })
@@ -82,8 +93,7 @@ impl Ended {
             Self::Session(close) => unreachable(url, close.to_string()),
             Self::Error(error) => error,
         };
-        let permanent = matches!(error, AgentError::Refused(_));
-        (error.to_string(), permanent, Some(error))
+        Meaning { permanent: matches!(error, AgentError::Refused(_)), error, retry_after }
     }
 }
 
@@ -137,7 +147,6 @@ impl Connection {
             inbound: stream.inbound,
             outbound: stream.outbound,
             held: VecDeque::new(),
-            goes_away: None,
         })
     }
 
@@ -202,14 +211,9 @@ impl Engine {
             Output::Taken(taken) => self.taken(&taken).await,
             Output::Acked(acks) => self.acks(&acks).await?,
             Output::Flushed { ping_id, equal } => self.flushed(ping_id, equal),
-            Output::PeerGoesAway { reason, .. } => {
-                if let Some(connection) = &mut self.connection {
-                    connection.goes_away = Some(reason);
-                }
-                Vec::new()
-            }
-            // Only a service is asked who somebody is.
-            Output::Identify { .. } => Vec::new(),
+            // The status that ends the stream says the same; and only a service is asked who
+            // somebody is.
+            Output::PeerGoesAway { .. } | Output::Identify { .. } => Vec::new(),
         };
         Ok(inputs)
     }
@@ -267,6 +271,7 @@ impl Engine {
     }
 
     fn kept(&mut self, entries: usize, forked: &[edge_ledger_core::ids::DeviceId]) {
+        self.publish();
         for device in forked {
             self.events.push(Event::Forked { device: *device });
         }

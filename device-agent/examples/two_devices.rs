@@ -1,0 +1,61 @@
+//! One identity on two devices: link, earn on one, see it on the other, spend there.
+//!
+//! Runs by itself: it starts a pair of services in this process first.
+
+use std::path::Path;
+use std::time::Duration;
+
+use device_agent::{Agent, AgentError, Details, Level, NewDevice, Options, Trust, within};
+
+#[path = "two_devices/pair.rs"]
+mod pair;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let pair = pair::start().await?;
+
+    // The first device makes the identity. On loopback it may trust what answers.
+    let phone = new_device(folder.path(), "phone", &pair.identity_url);
+    device_agent::init(&phone, Trust::FirstUse).await?;
+    let phone = Agent::open(&phone.home, Options::default()).await?;
+
+    // It shows a link; the second device joins with it, and trusts only what the link names.
+    let session = phone.link().await?;
+    let invitation = session.link().parse()?;
+    let laptop = new_device(folder.path(), "laptop", &pair.identity_url);
+    let (linked, joined) = tokio::join!(
+        session.accept(false, |_| {}),
+        device_agent::join(&laptop, &invitation, Trust::FirstUse),
+    );
+    (linked?, joined?);
+    let laptop = Agent::open(&laptop.home, Options::default()).await?;
+
+    phone.earn(100, Details { memo: "first shift".to_owned(), ..Details::default() }).await?;
+    within(Duration::from_secs(5), phone.wait_acked(Level::Volatile)).await?;
+
+    within(Duration::from_secs(5), laptop.sync()).await?;
+    assert_eq!(laptop.balance().balance, 100);
+    laptop.spend(30, Details::default()).await?;
+    let refused = laptop.spend(1_000, Details::default()).await;
+    assert!(matches!(refused, Err(AgentError::NoFunds { available: 70, .. })));
+
+    within(Duration::from_secs(5), laptop.sync()).await?;
+    within(Duration::from_secs(5), phone.sync()).await?;
+    assert_eq!(phone.balance().balance, 70);
+    assert_eq!(phone.status().digest, laptop.status().digest);
+
+    phone.stop().await;
+    laptop.stop().await;
+    pair.stop().await;
+    Ok(())
+}
+
+fn new_device(folder: &Path, name: &str, identity_url: &str) -> NewDevice {
+    NewDevice {
+        home: folder.join(name),
+        identity_url: identity_url.to_owned(),
+        ledger_url: None,
+        name: name.to_owned(),
+    }
+}
