@@ -2,11 +2,12 @@
 //!
 //! [`serve`] accepts connections and ends them, within [`limits`]; [`tasks`] spawns what must not
 //! outlive the service; [`status`] says every refusal in one form; [`audience`] knows under which
-//! names the service is dialled; [`clock`] tells the time. Nothing here knows identities or
-//! ledgers.
+//! names the service is dialled; [`keys`] keeps a deployment's keys; [`clock`] tells the time.
+//! Nothing here knows identities or ledgers.
 
 pub mod audience;
 pub mod clock;
+pub mod keys;
 pub mod limits;
 pub mod serve;
 pub mod status;
@@ -14,6 +15,7 @@ pub mod tasks;
 
 pub use audience::Audiences;
 pub use clock::{Clock, Hands};
+pub use keys::{Keys, KeysError, KeysFolder};
 pub use limits::Limits;
 pub use serve::{Authority, Listener, Peer, Serving};
 pub use status::{Reason, refusal};

@@ -1,0 +1,302 @@
+//! The keys folder of a deployment: made once, read on every start, apart from the data.
+//!
+//! Losing the data is repaired by the devices; losing the root ends the ledger. So nothing here
+//! is ever overwritten, and nothing that cannot be made again is made in place of something that
+//! is missing.
+//!
+//! | file | what | without it |
+//! | --- | --- | --- |
+//! | `root.key` | the service root, which certifies service keys; may be kept elsewhere | no new service key |
+//! | `next-root.key` | the root that comes after it, to which the genesis commits; likewise | no succession |
+//! | `genesis` | what fixes the deployment, and so its `ledger_id` | no deployment |
+//! | `service.key` | signs greetings, receipts and acks | the service does not start |
+//! | `service.cert` | the root's word for that key | made again by the root |
+//! | `sealing.key` | seals challenges, which live for a minute | made again |
+//!
+//! Keys are 64 hex digits. The certificate is its body and its signature, a line of hex each.
+
+mod file;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use edge_ledger_core::identity::genesis::{GenesisSpec, next_key_hash};
+use edge_ledger_core::identity::service_key::ServiceSigner;
+use edge_ledger_core::identity::{
+    CreditPolicy, FormatError, Genesis, ServiceCertificate, ServiceRole,
+};
+use edge_ledger_core::keys::{SecretKey, Signature};
+use edge_ledger_core::limits::{AMOUNT_MAX, JOURNAL_TOTAL_MAX};
+use zeroize::Zeroize as _;
+
+use file::{Files, decode_hex, encode_hex};
+
+const ROOT: &str = "root.key";
+const NEXT_ROOT: &str = "next-root.key";
+const GENESIS: &str = "genesis";
+const SERVICE: &str = "service.key";
+const CERTIFICATE: &str = "service.cert";
+const SEALING: &str = "sealing.key";
+
+/// Number of a deployment's first service key.
+const FIRST_SERIAL: u64 = 1;
+
+/// What a new deployment is to be. Fixed for ever once its keys are made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Choices {
+    /// Name of one whole unit, 1 to 16 bytes.
+    pub unit: String,
+    /// Decimal places of a unit.
+    pub decimals: u32,
+    /// Who may create credits.
+    pub policy: CreditPolicy,
+}
+
+/// Whole credits that devices report themselves, capped by nothing but the format: 2^53 − 1 in
+/// one posting and 2^63 − 1 along one journal. Whoever hands credits out to others wants
+/// [`CreditPolicy::Issued`] or smaller caps.
+impl Default for Choices {
+    fn default() -> Self {
+        Self {
+            unit: "credit".to_owned(),
+            decimals: 0,
+            policy: CreditPolicy::SelfReported {
+                posting_cap: AMOUNT_MAX,
+                journal_cap: u64::try_from(JOURNAL_TOTAL_MAX).unwrap_or(u64::MAX),
+            },
+        }
+    }
+}
+
+/// The key that seals challenges. It has no `Debug`, and is wiped when dropped.
+#[expect(missing_debug_implementations, reason = "secrets have no Debug")]
+pub struct SealingKey([u8; 32]);
+
+impl SealingKey {
+    /// The 32 bytes.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl Drop for SealingKey {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+/// What a service needs of the keys folder. It has no `Debug`.
+#[expect(missing_debug_implementations, reason = "secrets have no Debug")]
+pub struct Keys {
+    /// The deployment.
+    pub genesis: Genesis,
+    /// The key that signs greetings, receipts and acks.
+    pub signer: Arc<ServiceSigner>,
+    /// The key that seals challenges.
+    pub sealing: SealingKey,
+}
+
+/// Why a keys folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum KeysError {
+    /// Something that cannot be made again is not there.
+    #[error("{} is missing", .0.display())]
+    Missing(PathBuf),
+    /// A file that cannot be read as what it should be.
+    #[error("{} is damaged: {why}", .path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A file of another deployment than the genesis.
+    #[error("{} belongs to another deployment than the genesis beside it", .0.display())]
+    Foreign(PathBuf),
+    /// The choices for a new deployment are out of their limits.
+    #[error("a deployment cannot be made like this")]
+    Choices(#[source] FormatError),
+    /// The system refused.
+    #[error("cannot use {}", .path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+impl KeysError {
+    /// What a person can do about it.
+    pub const fn what_to_do(&self) -> &'static str {
+        match self {
+            Self::Missing(_) | Self::Damaged { .. } | Self::Foreign(_) => {
+                "put the backup of the keys folder back; nothing was changed in it"
+            }
+            Self::Choices(_) => "choose a unit of 1 to 16 bytes and at most 18 decimals",
+            Self::Io { .. } => "give a folder that this user can read and write",
+        }
+    }
+}
+
+/// A folder of keys.
+#[derive(Debug)]
+pub struct KeysFolder {
+    files: Files,
+}
+
+impl KeysFolder {
+    /// Reads the keys in a folder. Makes what is missing of a new one, also when making it was
+    /// interrupted: the folder with mode 0700, its files with mode 0400, each whole or not at
+    /// all, and `choices` of the deployment.
+    ///
+    /// # Errors
+    /// [`KeysError`] saying why not.
+    pub fn open_or_init(folder: &Path, choices: &Choices) -> Result<Keys, KeysError> {
+        let this = Self {
+            files: Files::new(folder),
+        };
+        if let Some(keys) = this.read()? {
+            return Ok(keys);
+        }
+        // Of two processes that start on a new folder one makes the keys and the other reads them.
+        let _lock = this.files.lock()?;
+        let genesis = match this.genesis()? {
+            Some(genesis) => genesis,
+            None => this.make_genesis(choices)?,
+        };
+        if this.files.read(CERTIFICATE)?.is_none() {
+            this.certify(&genesis)?;
+        }
+        this.seed_or_new(SEALING)?;
+        let missing = || KeysError::Missing(this.files.path(SERVICE));
+        this.read()?.ok_or_else(missing)
+    }
+
+    /// Whether a folder holds a deployment.
+    ///
+    /// # Errors
+    /// [`KeysError::Io`].
+    pub fn is_made(folder: &Path) -> Result<bool, KeysError> {
+        Ok(Files::new(folder).read(GENESIS)?.is_some())
+    }
+
+    /// The keys, if all are there.
+    fn read(&self) -> Result<Option<Keys>, KeysError> {
+        let (Some(genesis), Some(certificate), Some(sealing)) = (
+            self.genesis()?,
+            self.files.read(CERTIFICATE)?,
+            self.seed(SEALING)?,
+        ) else {
+            return Ok(None);
+        };
+        let secret = self.seed(SERVICE)?.map(SecretKey::from_seed);
+        let secret = secret.ok_or_else(|| KeysError::Missing(self.files.path(SERVICE)))?;
+        let certificate = self.certificate(&genesis, &certificate)?;
+        let signer = ServiceSigner::new(secret, certificate)
+            .map_err(|error| self.damaged(CERTIFICATE, &error))?;
+        Ok(Some(Keys {
+            genesis,
+            signer: Arc::new(signer),
+            sealing: SealingKey(sealing),
+        }))
+    }
+
+    /// The genesis, which must be that of the root beside it.
+    fn genesis(&self) -> Result<Option<Genesis>, KeysError> {
+        let Some(text) = self.files.read(GENESIS)? else {
+            return Ok(None);
+        };
+        let bytes = decode_hex(&text).ok_or_else(|| self.damaged(GENESIS, &"it is not hex"))?;
+        let genesis = Genesis::decode(bytes.to_vec().into())
+            .map_err(|error| self.damaged(GENESIS, &error))?;
+        let root = self.seed(ROOT)?.map(SecretKey::from_seed);
+        let same = root.is_none_or(|root| root.public_key() == *genesis.service_root());
+        if same {
+            Ok(Some(genesis))
+        } else {
+            Err(KeysError::Foreign(self.files.path(ROOT)))
+        }
+    }
+
+    fn make_genesis(&self, choices: &Choices) -> Result<Genesis, KeysError> {
+        // These come after the genesis: it was there, and a new one would be another ledger.
+        for later in [SERVICE, CERTIFICATE] {
+            if self.files.read(later)?.is_some() {
+                return Err(KeysError::Missing(self.files.path(GENESIS)));
+            }
+        }
+        let root = SecretKey::from_seed(self.seed_or_new(ROOT)?);
+        let next_root = SecretKey::from_seed(self.seed_or_new(NEXT_ROOT)?);
+        let genesis = Genesis::create(GenesisSpec {
+            service_root: root.public_key(),
+            next_service_root_hash: next_key_hash(&next_root.public_key()),
+            unit: choices.unit.clone(),
+            decimals: choices.decimals,
+            policy: choices.policy,
+            random: rand::random(),
+        })
+        .map_err(KeysError::Choices)?;
+        self.files.write(GENESIS, &encode_hex(genesis.bytes()))?;
+        Ok(genesis)
+    }
+
+    /// Lets the root certify the service key.
+    fn certify(&self, genesis: &Genesis) -> Result<(), KeysError> {
+        let root = self.seed(ROOT)?.map(SecretKey::from_seed);
+        let root = root.ok_or_else(|| KeysError::Missing(self.files.path(ROOT)))?;
+        let key = SecretKey::from_seed(self.seed_or_new(SERVICE)?).public_key();
+        let (ledger_id, role) = (genesis.ledger_id(), ServiceRole::Service);
+        let certificate = ServiceCertificate::issue(&root, ledger_id, &key, role, FIRST_SERIAL);
+        let body = encode_hex(certificate.body());
+        let signature = encode_hex(certificate.signature().as_bytes());
+        let text = format!("{}\n{}", *body, *signature);
+        self.files.write(CERTIFICATE, &text)
+    }
+
+    fn certificate(&self, genesis: &Genesis, text: &str) -> Result<ServiceCertificate, KeysError> {
+        let parts = text.split_once('\n');
+        let parts = parts.and_then(|(body, signature)| {
+            let signature = Signature::try_from(&decode_hex(signature)?[..]).ok()?;
+            Some((decode_hex(body)?.to_vec(), signature))
+        });
+        let (body, signature) =
+            parts.ok_or_else(|| self.damaged(CERTIFICATE, &"it is not two lines of hex"))?;
+        match ServiceCertificate::verify(genesis, body.into(), signature) {
+            Ok(certificate) => Ok(certificate),
+            Err(FormatError::Key(..)) => Err(KeysError::Foreign(self.files.path(CERTIFICATE))),
+            Err(error) => Err(self.damaged(CERTIFICATE, &error)),
+        }
+    }
+
+    fn seed_or_new(&self, name: &'static str) -> Result<[u8; 32], KeysError> {
+        if let Some(seed) = self.seed(name)? {
+            return Ok(seed);
+        }
+        let seed: [u8; 32] = rand::random();
+        self.files.write(name, &encode_hex(&seed))?;
+        Ok(seed)
+    }
+
+    fn seed(&self, name: &'static str) -> Result<Option<[u8; 32]>, KeysError> {
+        let Some(text) = self.files.read(name)? else {
+            return Ok(None);
+        };
+        let seed = decode_hex(&text).and_then(|bytes| <[u8; 32]>::try_from(&bytes[..]).ok());
+        match seed {
+            Some(seed) => Ok(Some(seed)),
+            None => Err(self.damaged(name, &"it is not 64 hex digits")),
+        }
+    }
+
+    fn damaged(&self, name: &str, why: &dyn std::fmt::Display) -> KeysError {
+        KeysError::Damaged {
+            path: self.files.path(name),
+            why: why.to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

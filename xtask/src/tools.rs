@@ -1,0 +1,115 @@
+//! Fetches the tools that the checks need and the machine lacks, into `target/tools`.
+
+use std::path::Path;
+
+use anyhow::bail;
+
+use crate::command::Run;
+use crate::output;
+
+/// Versions that build with the toolchain of the workspace.
+const NEXTEST: &str = "0.9.143";
+const DENY: &str = "0.20.2";
+const BUF: &str = "1.75.0";
+
+const VENV: &str = "target/tools/buf-venv";
+
+/// Makes `cargo nextest` work.
+pub(crate) fn nextest(root: &Path) -> anyhow::Result<()> {
+    cargo_tool(root, "nextest", NEXTEST)
+}
+
+/// Makes `cargo deny` work.
+pub(crate) fn deny(root: &Path) -> anyhow::Result<()> {
+    cargo_tool(root, "deny", DENY)
+}
+
+fn cargo_tool(root: &Path, name: &str, version: &str) -> anyhow::Result<()> {
+    let present = || Run::cargo(root).args([name, "--version"]).succeeds();
+    if present() {
+        return Ok(());
+    }
+    let package = format!("cargo-{name}@{version}");
+    output::line(&format!("installing {package}: a few minutes, once"));
+    let install = Run::cargo(root).args([
+        "install",
+        "--quiet",
+        "--locked",
+        "--root",
+        "target/tools",
+        &package,
+    ]);
+    let typed = String::from(install.typed());
+    if let Err(error) = install.run() {
+        bail!("{error}; install it by hand: {typed}");
+    }
+    if !present() {
+        bail!("`cargo {name}` does not start though installed; remove target/tools and try again");
+    }
+    Ok(())
+}
+
+/// Makes `buf` work, in the one version whose rules the contract was written for.
+pub(crate) fn buf(root: &Path) -> anyhow::Result<()> {
+    let present = || {
+        root.join(VENV).join("bin/buf").is_file()
+            && Run::new(root, "buf")
+                .args(["--version"])
+                .text()
+                .is_ok_and(|version| version.trim() == BUF)
+    };
+    if present() {
+        return Ok(());
+    }
+    output::line(&format!("installing buf {BUF} into {VENV}"));
+    ensure_venv(root)?;
+    Run::new(root, "python3")
+        .args(["-m", "venv", "--clear", VENV])
+        .run()?;
+    let package = format!("buf-bin=={BUF}");
+    let install = Run::new(root, &format!("{VENV}/bin/python")).args([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        &package,
+    ]);
+    let typed = String::from(install.typed());
+    if let Err(error) = install.run() {
+        bail!("{error}; install it by hand: {typed}");
+    }
+    if !present() {
+        bail!("buf {BUF} does not start though installed; remove {VENV} and try again");
+    }
+    Ok(())
+}
+
+/// Debian ships Python without the part that makes environments.
+fn ensure_venv(root: &Path) -> anyhow::Result<()> {
+    const BY_HAND: &str = "apt-get install -y python3-venv";
+    let present = || {
+        Run::new(root, "python3")
+            .args(["-c", "import venv, ensurepip"])
+            .succeeds()
+    };
+    if present() {
+        return Ok(());
+    }
+    let is_root = Run::new(root, "id")
+        .args(["-u"])
+        .text()
+        .is_ok_and(|id| id.trim() == "0");
+    if !is_root || !Run::new(root, "apt-get").args(["--version"]).succeeds() {
+        bail!("buf needs Python's venv module; type: sudo {BY_HAND}");
+    }
+    Run::new(root, "apt-get").args(["update", "-q"]).run()?;
+    Run::new(root, "apt-get")
+        .args(["install", "-y", "-q", "python3-venv"])
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .run()?;
+    if !present() {
+        bail!("Python's venv module is still missing; type: {BY_HAND}");
+    }
+    Ok(())
+}
