@@ -217,7 +217,9 @@ pub fn lacking<V: JournalView>(view: &V, have: &BTreeSet<Point>) -> Result<Lacki
     if tips.iter().all(|tip| known.contains(tip)) {
         return Ok(Lacking::Nothing);
     }
-    if known.is_empty() && !have.is_empty() {
+    // Who told a first entry told all there is of that branch: nothing of it is shared.
+    let told_down = have.iter().any(|point| point.seq == 1);
+    if known.is_empty() && !have.is_empty() && !told_down {
         return Ok(Lacking::Unknown);
     }
     if tips.len() == 1 {
@@ -247,28 +249,34 @@ pub fn lacking<V: JournalView>(view: &V, have: &BTreeSet<Point>) -> Result<Lacki
 }
 
 /// Points of a journal for somebody whose tip is unknown here: 0, 1, 2, 4 … places back from
-/// each tip, and every branch at those places.
+/// each tip, and every branch at those places. When these are too many, those in the middle are
+/// left out: the high ones save the most, and the low ones are what is shared if anything is.
 ///
 /// # Errors
 /// When reading the view fails.
 pub fn locator<V: JournalView>(view: &V) -> Result<Vec<Point>, V::Error> {
+    let tips = view.tips()?;
     let mut seqs = BTreeSet::new();
-    for tip in view.tips()? {
-        seqs.insert(tip.seq);
+    for tip in &tips {
+        seqs.insert(1);
         let mut back = 1_u64;
         while back < tip.seq {
             seqs.insert(tip.seq - back);
             back = back.saturating_mul(2);
         }
-        seqs.insert(1);
     }
-    let mut points = Vec::new();
-    for seq in seqs.into_iter().rev() {
-        points.extend(view.at(seq)?);
-        if points.len() >= LOCATOR_POINTS_MAX {
-            break;
+    let mut points: BTreeSet<Point> = tips.into_iter().take(LOCATOR_POINTS_MAX).collect();
+    let mut high = false;
+    while points.len() < LOCATOR_POINTS_MAX
+        && let Some(seq) = if high {
+            seqs.pop_last()
+        } else {
+            seqs.pop_first()
         }
+    {
+        high = !high;
+        let room = LOCATOR_POINTS_MAX - points.len();
+        points.extend(view.at(seq)?.into_iter().take(room));
     }
-    points.truncate(LOCATOR_POINTS_MAX);
-    Ok(points)
+    Ok(points.into_iter().rev().collect())
 }

@@ -3,6 +3,7 @@
 pub(crate) mod entries;
 pub(crate) mod forest;
 pub(crate) mod protobuf;
+pub(crate) mod tally;
 
 use edge_ledger_core::identity::certificate::Description;
 use edge_ledger_core::identity::genesis::{GenesisSpec, next_key_hash};
@@ -14,10 +15,20 @@ use edge_ledger_core::identity::{
 };
 use edge_ledger_core::ids::{DeviceId, IdentityId, LedgerId};
 use edge_ledger_core::keys::SecretKey;
+use proptest::test_runner::Config as ProptestConfig;
 use sha2::{Digest as _, Sha256};
 
 /// The service time of every record that does not say otherwise.
 pub(crate) const SERVICE_TIME_MS: i64 = 1_790_000_000_000;
+
+/// The number of cases of every property. What fails is printed, not kept in a file.
+pub(crate) fn cases() -> ProptestConfig {
+    ProptestConfig {
+        cases: 10_000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
 
 /// The seed that belongs to a name.
 pub(crate) fn seed(name: &str) -> [u8; 32] {

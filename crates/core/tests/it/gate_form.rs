@@ -8,9 +8,9 @@ use edge_ledger_core::ledger::entry::Author;
 use edge_ledger_core::ledger::{Kind, Posting, Reject, Run, verify};
 use proptest::prelude::*;
 
-use crate::fixture::World;
 use crate::fixture::entries::{Pen, credit, debit, payload_at, posting, posting_bytes, refund};
 use crate::fixture::protobuf::{Writer, other_spellings};
+use crate::fixture::{World, cases};
 
 fn judged(pen: &Pen<'_>, payload: impl Into<Bytes>) -> Result<(), Reject> {
     let run = pen.run(1, Point::START, vec![payload.into()]);
@@ -188,7 +188,7 @@ fn changed(run: &Run, what: u8, where_: usize) -> Option<Run> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(10_000))]
+    #![proptest_config(cases())]
 
     /// Whatever single thing of a run is changed, the gate refuses it.
     #[test]

@@ -8,6 +8,7 @@ mod fixture;
 
 mod gate_form;
 mod gate_limits;
+mod journal_model;
 mod key_policy;
 mod log_acts;
 mod log_cuts;
