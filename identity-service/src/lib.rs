@@ -1,1 +1,25 @@
-//! Who may speak: challenges, sessions, identity logs and links.
+//! Who may speak: challenges and sessions, identity logs, and the relay that links new devices.
+//!
+//! [`Server::bind`] starts the service. A call enters at `rpc`, which reads it into the domain's
+//! types; `authn` says who calls; `log` is the only place that makes new positions of identity
+//! logs, by compare-and-append in the store; `link` relays sealed messages between two devices.
+//! What is refused, and how, is in `refusals`.
+//!
+//! The service keeps nothing that matters in memory: any replica can answer any call.
+
+mod announcements;
+mod authn;
+mod challenge;
+mod devices;
+mod limits;
+mod link;
+mod log;
+mod refusals;
+mod rpc;
+mod server;
+mod sessions;
+mod watch;
+
+pub use challenge::SealingKey;
+pub use limits::Limits;
+pub use server::{BindError, Config, Server};

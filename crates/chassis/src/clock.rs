@@ -26,6 +26,10 @@ struct Dial {
 
 impl Clock {
     /// The clock of the machine.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the clock"
+    )]
     pub fn system() -> Self {
         Self(Source::System {
             started: Instant::now(),
@@ -42,6 +46,10 @@ impl Clock {
     }
 
     /// Milliseconds since 1970: for display, expiry and receipts.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the clock"
+    )]
     pub fn wall_ms(&self) -> i64 {
         match &self.0 {
             Source::System { .. } => match SystemTime::now().duration_since(UNIX_EPOCH) {

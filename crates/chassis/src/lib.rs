@@ -2,13 +2,14 @@
 //!
 //! [`serve`] accepts connections and ends them, within [`limits`]; [`tasks`] spawns what must not
 //! outlive the service; [`status`] says every refusal in one form; [`audience`] knows under which
-//! names the service is dialled; [`keys`] keeps a deployment's keys; [`clock`] tells the time.
-//! Nothing here knows identities or ledgers.
+//! names the service is dialled; [`keys`] keeps a deployment's keys; [`clock`] tells the time and
+//! [`random`] draws nonces. Nothing here knows identities or ledgers.
 
 pub mod audience;
 pub mod clock;
 pub mod keys;
 pub mod limits;
+pub mod random;
 pub mod serve;
 pub mod status;
 pub mod tasks;

@@ -1,0 +1,172 @@
+//! Who calls: challenges are given and redeemed here, and a token is turned into its device.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use edge_ledger_chassis::status::store_refusal;
+use edge_ledger_chassis::{Audiences, Authority, Clock, Reason, random, refusal};
+use edge_ledger_core::identity::{Challenge, DeviceState, Purpose};
+use edge_ledger_core::ids::{DeviceId, IdentityId};
+use edge_ledger_core::keys::{PublicKey, Signature};
+use edge_ledger_core::limits::CHALLENGE_LIFE_MS;
+use edge_ledger_store::{IdentityStore, LogView};
+use tonic::metadata::MetadataMap;
+use tonic::{Extensions, Status};
+use zeroize::Zeroizing;
+
+use crate::challenge::Sealer;
+use crate::log::Logs;
+use crate::sessions::{Session, Sessions};
+
+/// What a call is made by.
+pub(crate) struct Caller {
+    /// The session that says so.
+    pub(crate) session: Session,
+    /// Its identity's log, in which the device is active.
+    pub(crate) view: LogView,
+}
+
+/// Says who may speak.
+pub(crate) struct Authn {
+    pub(crate) audiences: Audiences,
+    pub(crate) sealer: Sealer,
+    pub(crate) sessions: Sessions,
+    pub(crate) logs: Arc<Logs>,
+    pub(crate) store: Arc<dyn IdentityStore>,
+    pub(crate) clock: Clock,
+}
+
+/// A challenge, to be signed and to be brought back.
+pub(crate) struct Given {
+    pub(crate) challenge: Bytes,
+    pub(crate) sealed: Bytes,
+}
+
+/// A challenge that is brought back.
+pub(crate) struct Answer<'a> {
+    pub(crate) sealed: &'a [u8],
+    pub(crate) key: PublicKey,
+    pub(crate) proof: &'a [u8],
+}
+
+impl Authn {
+    /// Makes a challenge. Whether identity and device exist is not looked at.
+    pub(crate) fn challenge(
+        &self,
+        extensions: &Extensions,
+        identity: IdentityId,
+        device: DeviceId,
+        purpose: Purpose,
+    ) -> Result<Given, Status> {
+        let challenge = Challenge {
+            nonce: random::bytes(),
+            purpose,
+            audience: self.audience(extensions)?.to_owned(),
+            identity,
+            device,
+            expires_ms: self.clock.wall_ms().saturating_add(CHALLENGE_LIFE_MS),
+        };
+        let challenge = challenge.encode();
+        Ok(Given {
+            sealed: self.sealer.seal(&challenge),
+            challenge,
+        })
+    }
+
+    /// Redeems a challenge and opens a session.
+    pub(crate) async fn authenticate(
+        &self,
+        extensions: &Extensions,
+        answer: Answer<'_>,
+    ) -> Result<Zeroizing<String>, Status> {
+        let audience = self.audience(extensions)?;
+        let challenge = self.check(audience, &answer).ok_or_else(invalid)?;
+        let (identity, device) = (challenge.identity, challenge.device);
+        let view = self.logs.read(identity).await?.ok_or_else(invalid)?;
+        let record = view.log.device(&device).ok_or_else(invalid)?;
+        // The key was proved: its owner may know that it was cut off.
+        if record.state != DeviceState::Active {
+            return Err(revoked());
+        }
+        let now_ms = self.clock.wall_ms();
+        let redeemed = self
+            .store
+            .redeem_challenge(identity, challenge.nonce, challenge.expires_ms, now_ms)
+            .await
+            .map_err(|error| store_refusal(&error))?;
+        if !redeemed {
+            return Err(invalid());
+        }
+        self.sessions
+            .open(identity, device)
+            .await
+            .map_err(|error| store_refusal(&error))
+    }
+
+    /// The challenge that an answer fits. Costs nothing that lasts.
+    fn check(&self, audience: &str, answer: &Answer<'_>) -> Option<Challenge> {
+        let opened = self.sealer.open(answer.sealed)?;
+        let challenge = opened.challenge;
+        let proof = Signature::try_from(answer.proof).ok()?;
+        let ledger_id = self.logs.genesis().ledger_id();
+        let fits = challenge.expires_ms > self.clock.wall_ms()
+            && challenge.purpose == Purpose::Identity
+            && challenge.audience == audience
+            && challenge.device == answer.key.device_id()
+            && Challenge::check_proof(ledger_id, &opened.encoded, &answer.key, &proof).is_ok();
+        fits.then_some(challenge)
+    }
+
+    /// The device behind a token.
+    pub(crate) async fn caller(&self, metadata: &MetadataMap) -> Result<Caller, Status> {
+        let token = bearer(metadata).ok_or_else(no_session)?;
+        let found = self.sessions.find(token).await;
+        let session = found
+            .map_err(|error| store_refusal(&error))?
+            .ok_or_else(no_session)?;
+        let view = self.logs.read(session.identity).await?;
+        let view = view.ok_or_else(no_session)?;
+        if is_active(&view, &session.device) {
+            Ok(Caller { session, view })
+        } else {
+            Err(revoked())
+        }
+    }
+
+    fn audience<'a>(&self, extensions: &'a Extensions) -> Result<&'a str, Status> {
+        let Authority(dialled) = extensions.get::<Authority>().ok_or_else(unknown_audience)?;
+        self.audiences.check(dialled).ok_or_else(unknown_audience)
+    }
+}
+
+/// Whether a log has a device as active.
+pub(crate) fn is_active(view: &LogView, device: &DeviceId) -> bool {
+    let record = view.log.device(device);
+    record.is_some_and(|record| record.state == DeviceState::Active)
+}
+
+/// Refuses a device that the log has ended.
+pub(crate) fn revoked() -> Status {
+    refusal(Reason::DeviceRevoked, "this device was revoked or replaced")
+}
+
+fn bearer(metadata: &MetadataMap) -> Option<&str> {
+    let value = metadata.get("authorization")?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token)
+}
+
+fn invalid() -> Status {
+    refusal(Reason::ChallengeInvalid, "the challenge is not valid")
+}
+
+fn no_session() -> Status {
+    refusal(Reason::SessionInvalid, "no session fits the token")
+}
+
+fn unknown_audience() -> Status {
+    refusal(
+        Reason::AudienceUnknown,
+        "the service does not answer to this name",
+    )
+}

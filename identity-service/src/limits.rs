@@ -1,0 +1,56 @@
+//! Every bound of the identity service, in one place.
+
+use std::time::Duration;
+
+use edge_ledger_core::limits::{FRAME_BYTES_MAX, STATEMENT_BYTES_MAX};
+
+/// Longest request: a statement and its envelope.
+pub(crate) const REQUEST_BYTES_MAX: usize = STATEMENT_BYTES_MAX + 1024;
+/// Longest sealed challenge.
+pub(crate) const SEALED_BYTES_MAX: usize = 1024;
+/// Life of a session, in milliseconds.
+pub(crate) const SESSION_LIFE_MS: i64 = 600_000;
+/// Most statements of one page of a log.
+pub(crate) const PAGE_STATEMENTS_MAX: usize = 256;
+/// Bytes after which a page of a log ends.
+pub(crate) const PAGE_BYTES_MAX: usize = FRAME_BYTES_MAX;
+/// How often an append is tried while the log moves under it.
+pub(crate) const APPEND_TRIES_MAX: usize = 4;
+/// Most logs that are kept replayed.
+pub(crate) const LOGS_CACHED_MAX: usize = 1_024;
+/// How often a watcher looks at the log although nothing was announced: announcements are hints.
+pub(crate) const WATCH_EVERY: Duration = Duration::from_secs(5);
+
+/// Life of a link session.
+pub(crate) const LINK_LIFE: Duration = Duration::from_secs(120);
+/// Time to say whether a link is opened or joined.
+pub(crate) const LINK_FIRST_MESSAGE: Duration = Duration::from_secs(5);
+/// Longest message that a link relays.
+pub(crate) const LINK_MESSAGE_BYTES_MAX: usize = 16 * 1024;
+/// How often a link looks at its session although nothing was announced.
+pub(crate) const LINK_LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Messages to a device of a link that wait to be sent.
+pub(crate) const LINK_OUTBOUND_MAX: usize = 4;
+/// Time that the last word of a link has to be sent.
+pub(crate) const LINK_LAST_WORD: Duration = Duration::from_secs(1);
+
+/// The bounds that a deployment, or a test, may change.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Those of connections.
+    pub connections: edge_ledger_chassis::Limits,
+    /// Life of a link session, at most 120 s.
+    pub link_life: Duration,
+    /// Time to say whether a link is opened or joined.
+    pub link_first_message: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: edge_ledger_chassis::Limits::default(),
+            link_life: LINK_LIFE,
+            link_first_message: LINK_FIRST_MESSAGE,
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! Identity logs: the one place that makes new positions, and signs what was recorded of them.
+//!
+//! An append compares the head in the store and records time and tips in the same step. A receipt
+//! signs exactly what was recorded, so the same statement gets the same receipt from any replica,
+//! however often it is sent.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use edge_ledger_chassis::status::store_refusal;
+use edge_ledger_chassis::{Clock, Reason, random, refusal};
+use edge_ledger_core::identity::log::next_hash;
+use edge_ledger_core::identity::receipt::ReceiptParts;
+use edge_ledger_core::identity::service_key::ServiceSigner;
+use edge_ledger_core::identity::{
+    Act, FormatError, Genesis, IdentityLog, LogHead, ReceiptedStatement, Statement, StatementRecord,
+};
+use edge_ledger_core::ids::{IdentityId, LogHash, StoreEpoch};
+use edge_ledger_core::limits::STATEMENT_BYTES_MAX;
+use edge_ledger_store::identity::{StatementAppend, StatementOutcome};
+use edge_ledger_store::log_view::read_log;
+use edge_ledger_store::{IdentityStore, LogView};
+use tonic::Status;
+
+use crate::limits::{APPEND_TRIES_MAX, LOGS_CACHED_MAX, PAGE_BYTES_MAX, PAGE_STATEMENTS_MAX};
+use crate::refusals;
+
+/// The logs in the store.
+pub(crate) struct Logs {
+    store: Arc<dyn IdentityStore>,
+    genesis: Genesis,
+    signer: Arc<ServiceSigner>,
+    clock: Clock,
+    /// Logs as they were read, so that only what is new is replayed.
+    views: Mutex<BTreeMap<IdentityId, LogView>>,
+}
+
+/// A part of a log.
+pub(crate) struct Page {
+    pub(crate) statements: Vec<ReceiptParts>,
+    pub(crate) more: bool,
+}
+
+impl Logs {
+    pub(crate) fn new(
+        store: Arc<dyn IdentityStore>,
+        genesis: Genesis,
+        signer: Arc<ServiceSigner>,
+        clock: Clock,
+    ) -> Self {
+        Self {
+            store,
+            genesis,
+            signer,
+            clock,
+            views: Mutex::default(),
+        }
+    }
+
+    /// The deployment.
+    pub(crate) fn genesis(&self) -> &Genesis {
+        &self.genesis
+    }
+
+    /// An identity's log as the store has it; `None` for an unknown identity.
+    pub(crate) async fn read(&self, identity: IdentityId) -> Result<Option<LogView>, Status> {
+        let known = self.cached(&identity);
+        let view = read_log(&*self.store, &self.genesis, identity, known.as_ref())
+            .await
+            .map_err(|error| store_refusal(&error))?;
+        if let Some(view) = &view {
+            self.cache(identity, view.clone());
+        }
+        Ok(view)
+    }
+
+    /// Opens a log by a statement that proves itself. Nothing is looked up before it did, so that
+    /// only the owner of the root key learns whether the identity exists.
+    pub(crate) async fn register(&self, bytes: Bytes) -> Result<ReceiptParts, Status> {
+        let statement = self.decode(bytes, refusals::malformed_incept)?;
+        let identity = statement.body().identity;
+        if !matches!(statement.body().act, Act::Incept { .. }) || statement.body().position != 1 {
+            return Err(refusal(
+                Reason::BadMessage,
+                "only an Incept at position 1 opens a log",
+            ));
+        }
+        IdentityLog::empty(self.genesis.clone(), identity)
+            .check(&statement)
+            .map_err(|error| refusals::statement(&statement, &error))?;
+        self.make_position(&statement).await
+    }
+
+    /// Appends a statement to the caller's log.
+    pub(crate) async fn append(
+        &self,
+        caller: IdentityId,
+        bytes: Bytes,
+    ) -> Result<ReceiptParts, Status> {
+        let statement = self.decode(bytes, refusals::malformed)?;
+        if statement.body().identity != caller {
+            return Err(refusals::not_yours());
+        }
+        self.make_position(&statement).await
+    }
+
+    /// The statements after a position, as many as fit into one answer.
+    pub(crate) fn page(&self, log: &IdentityLog, after: u64) -> Page {
+        let records = log.records_after(after);
+        let mut statements = Vec::new();
+        let mut bytes = 0;
+        for record in records.iter().take(PAGE_STATEMENTS_MAX) {
+            let Some(parts) = self.receipt(log, record) else {
+                break;
+            };
+            bytes += parts.statement.len() + parts.body.len();
+            if bytes > PAGE_BYTES_MAX && !statements.is_empty() {
+                break;
+            }
+            statements.push(parts);
+        }
+        Page {
+            more: statements.len() < records.len(),
+            statements,
+        }
+    }
+
+    /// Signs what was recorded of a statement.
+    pub(crate) fn receipt(
+        &self,
+        log: &IdentityLog,
+        record: &StatementRecord,
+    ) -> Option<ReceiptParts> {
+        let log_hash = log.hash_at(record.statement.body().position)?;
+        Some(self.sign(record.clone(), log_hash))
+    }
+
+    fn decode(
+        &self,
+        bytes: Bytes,
+        refuse: impl Fn(&FormatError) -> Status,
+    ) -> Result<Statement, Status> {
+        if bytes.len() > STATEMENT_BYTES_MAX {
+            let what = "a statement has at most 64 KiB";
+            return Err(refusal(Reason::MessageTooLarge, what));
+        }
+        Statement::decode(self.genesis.ledger_id(), bytes).map_err(|error| refuse(&error))
+    }
+
+    /// Gives a statement its place, or finds the place that it has.
+    async fn make_position(&self, statement: &Statement) -> Result<ReceiptParts, Status> {
+        let identity = statement.body().identity;
+        for _ in 0..APPEND_TRIES_MAX {
+            let view = self.read(identity).await?;
+            let log = match &view {
+                Some(view) => Arc::clone(&view.log),
+                None => Arc::new(IdentityLog::empty(self.genesis.clone(), identity)),
+            };
+            if let Some(receipt) = self.given_before(&log, statement) {
+                return Ok(receipt);
+            }
+            log.check(statement)
+                .map_err(|error| refusals::statement(statement, &error))?;
+            if let Some(receipt) = self.try_append(&log, statement).await? {
+                return Ok(receipt);
+            }
+            // Somebody else was faster, perhaps with the same statement.
+        }
+        Err(refusals::conflict())
+    }
+
+    fn given_before(&self, log: &IdentityLog, statement: &Statement) -> Option<ReceiptParts> {
+        let before = statement.body().position.checked_sub(1)?;
+        let record = log.records_after(before).first()?;
+        let same = record.statement.bytes() == statement.bytes();
+        same.then(|| self.receipt(log, record)).flatten()
+    }
+
+    /// `None` when the store's log is not `log` any more.
+    async fn try_append(
+        &self,
+        log: &IdentityLog,
+        statement: &Statement,
+    ) -> Result<Option<ReceiptParts>, Status> {
+        let (identity, expected) = (log.identity(), log.head());
+        let head = LogHead {
+            position: expected.position + 1,
+            hash: next_hash(log.ledger_id(), expected.hash, statement.bytes()),
+        };
+        let append = StatementAppend {
+            expected,
+            statement: statement.bytes().clone(),
+            head,
+            service_time_ms: self.clock.wall_ms(),
+            ends: log.ends(statement).into_iter().collect(),
+            fresh_epoch: StoreEpoch::from_bytes(random::bytes()),
+        };
+        let outcome = self.store.append_statement(identity, append).await;
+        let recorded = match outcome.map_err(|error| store_refusal(&error))? {
+            StatementOutcome::Appended(records) => records.into_iter().next(),
+            StatementOutcome::Conflict => None,
+        };
+        let Some(recorded) = recorded else {
+            return Ok(None);
+        };
+        tracing::info!(%identity, position = head.position, "statement appended");
+        let record = StatementRecord {
+            statement: statement.clone(),
+            service_time_ms: recorded.service_time_ms,
+            tips: recorded.tips,
+        };
+        Ok(Some(self.sign(record, head.hash)))
+    }
+
+    fn sign(&self, record: StatementRecord, log_hash: LogHash) -> ReceiptParts {
+        ReceiptedStatement::sign(&self.signer, &self.genesis, record, log_hash).parts()
+    }
+
+    fn cached(&self, identity: &IdentityId) -> Option<LogView> {
+        let views = self.views.lock().unwrap_or_else(PoisonError::into_inner);
+        views.get(identity).cloned()
+    }
+
+    fn cache(&self, identity: IdentityId, view: LogView) {
+        let mut views = self.views.lock().unwrap_or_else(PoisonError::into_inner);
+        if views.len() >= LOGS_CACHED_MAX && !views.contains_key(&identity) {
+            // Identities are random, so whichever comes next is as good as any.
+            let next = views
+                .range(identity..)
+                .next()
+                .or_else(|| views.iter().next());
+            if let Some(next) = next.map(|(identity, _)| *identity) {
+                views.remove(&next);
+            }
+        }
+        views.insert(identity, view);
+    }
+}

@@ -1,0 +1,160 @@
+//! The service as a whole: what it is made of, and how it starts and stops.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use edge_ledger_chassis::{Audiences, Clock, Listener, Serving};
+use edge_ledger_core::identity::service_key::ServiceSigner;
+use edge_ledger_core::identity::{FormatError, Genesis, ServiceCertificate, ServiceRole};
+use edge_ledger_proto::identity::identity_service_server::IdentityServiceServer;
+use edge_ledger_store::IdentityStore;
+use tonic::service::Routes;
+
+use crate::announcements::Announcements;
+use crate::authn::Authn;
+use crate::challenge::{Sealer, SealingKey};
+use crate::limits::{Limits, REQUEST_BYTES_MAX};
+use crate::link::Links;
+use crate::log::Logs;
+use crate::rpc::Rpc;
+use crate::sessions::Sessions;
+
+/// What a service is made of.
+#[expect(missing_debug_implementations, reason = "holds keys")]
+pub struct Config {
+    /// Where to listen; port 0 for any that is free.
+    pub listen: SocketAddr,
+    /// Authorities (host and port) under which devices dial this service. A service that listens
+    /// on loopback knows the names of loopback.
+    pub audiences: Vec<String>,
+    /// Address of the ledger service as devices shall dial it.
+    pub ledger_url: String,
+    /// Where identities live.
+    pub store: Arc<dyn IdentityStore>,
+    /// The deployment.
+    pub genesis: Genesis,
+    /// Signs receipts.
+    pub signer: Arc<ServiceSigner>,
+    /// Seals challenges; the same on all replicas.
+    pub sealing_key: SealingKey,
+    /// Tells the time.
+    pub clock: Clock,
+    /// The bounds.
+    pub limits: Limits,
+}
+
+/// Why a service does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {listen}")]
+    Listen {
+        /// The address.
+        listen: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The signing key is not one of this deployment's service keys.
+    #[error("the service key does not belong to this deployment")]
+    ServiceKey(#[source] FormatError),
+}
+
+/// A service that runs. Dropped, it ends at once.
+#[derive(Debug)]
+pub struct Server {
+    serving: Serving,
+}
+
+impl Server {
+    /// Starts the service.
+    ///
+    /// # Errors
+    /// [`BindError`] saying why not.
+    pub async fn bind(config: Config) -> Result<Self, BindError> {
+        check_signer(&config.genesis, &config.signer).map_err(BindError::ServiceKey)?;
+        let listen = config.listen;
+        let listener = Listener::bind(listen)
+            .await
+            .map_err(|source| BindError::Listen { listen, source })?;
+        let limits = config.limits.connections;
+        let service = IdentityServiceServer::new(assemble(config, &listener))
+            .max_decoding_message_size(REQUEST_BYTES_MAX);
+        let serving = listener.serve(Routes::new(service), limits);
+        tracing::info!(address = %serving.local_addr(), "identity service listens");
+        Ok(Self { serving })
+    }
+
+    /// The bound address.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.serving.local_addr()
+    }
+
+    /// Stops: open calls have the grace to end. Says whether all did.
+    pub async fn shutdown(self, grace: Duration) -> bool {
+        self.serving.shutdown(grace).await
+    }
+}
+
+fn check_signer(genesis: &Genesis, signer: &ServiceSigner) -> Result<(), FormatError> {
+    let certificate = signer.certificate();
+    ServiceCertificate::verify(
+        genesis,
+        certificate.body().clone(),
+        *certificate.signature(),
+    )?;
+    if certificate.role() == ServiceRole::Service {
+        Ok(())
+    } else {
+        Err(FormatError::Field("the role of the service key"))
+    }
+}
+
+fn assemble(config: Config, listener: &Listener) -> Rpc {
+    let Config {
+        store,
+        genesis,
+        signer,
+        clock,
+        ..
+    } = config;
+    let tasks = listener.tasks().clone();
+    let announcements = Announcements::start(&tasks, store.changes());
+    let sealer = Sealer::new(&config.sealing_key, genesis.ledger_id());
+    let logs = Arc::new(Logs::new(
+        Arc::clone(&store),
+        genesis,
+        Arc::clone(&signer),
+        clock.clone(),
+    ));
+    let authn = Arc::new(Authn {
+        audiences: Audiences::new(config.audiences, listener.local_addr()),
+        sealer,
+        sessions: Sessions {
+            store: Arc::clone(&store),
+            clock: clock.clone(),
+        },
+        logs: Arc::clone(&logs),
+        store: Arc::clone(&store),
+        clock: clock.clone(),
+    });
+    let links = Links {
+        store,
+        authn: Arc::clone(&authn),
+        announcements: announcements.clone(),
+        clock: clock.clone(),
+        tasks: tasks.clone(),
+        limits: config.limits,
+    };
+    Rpc {
+        authn,
+        logs,
+        links,
+        announcements,
+        signer,
+        ledger_url: config.ledger_url,
+        clock,
+        tasks,
+    }
+}
