@@ -1,5 +1,6 @@
 //! A deployment of its own for each test: keys, an in-memory store, and a ledger service.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use edge_ledger_chassis::{Clock, Limits};
@@ -68,8 +69,16 @@ impl Deployment {
     /// # Errors
     /// When it cannot bind.
     pub async fn ledger_service(&self) -> anyhow::Result<Server> {
+        self.ledger_service_on(([127, 0, 0, 1], 0).into()).await
+    }
+
+    /// Starts a ledger service on a port.
+    ///
+    /// # Errors
+    /// When it cannot bind.
+    pub async fn ledger_service_on(&self, listen: SocketAddr) -> anyhow::Result<Server> {
         let config = Config {
-            listen: ([127, 0, 0, 1], 0).into(),
+            listen,
             audiences: Vec::new(),
             genesis: self.genesis.clone(),
             signer: self.signer.clone(),

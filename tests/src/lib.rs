@@ -3,10 +3,12 @@
 
 pub mod deployment;
 pub mod identity;
+pub mod pair;
 pub mod raw;
 
 pub use deployment::Deployment;
 pub use identity::{Identity, TestDevice};
+pub use pair::Pair;
 pub use raw::RawStream;
 
 use tonic_types::StatusExt as _;
