@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use edge_ledger_core::identity::statement::SigningAs;
-use edge_ledger_core::identity::{Act, DeviceState, IdentityLog, RevokeReason, Statement, StatementBody};
+use edge_ledger_core::identity::{
+    Act, DeviceState, IdentityLog, RevokeReason, Statement, StatementBody,
+};
 use edge_ledger_core::ids::DeviceId;
 use edge_ledger_core::keys::SecretKey;
 use edge_ledger_core::ledger::posting::EventKey;
@@ -72,7 +74,11 @@ impl Agent {
         }
         let store = open_store(&vault)?;
         let book = Book::open(store, key.clone(), &membership.genesis, membership.identity).await?;
-        let (clock, events, stop) = (Clock::start(), EventLog::default(), CancellationToken::new());
+        let (clock, events, stop) = (
+            Clock::start(),
+            EventLog::default(),
+            CancellationToken::new(),
+        );
         let (engine, snapshot) = Engine::new(Start {
             acked: book.load_ack().await?,
             book,
@@ -87,8 +93,19 @@ impl Agent {
         let tasks = TaskTracker::new();
         tasks.spawn(engine.run(inbox));
         tasks.close();
-        let shared = Shared { membership, key, clock, commands, snapshot, events, stop, tasks };
-        Ok(Self { shared: Arc::new(shared) })
+        let shared = Shared {
+            membership,
+            key,
+            clock,
+            commands,
+            snapshot,
+            events,
+            stop,
+            tasks,
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+        })
     }
 
     /// Earns: credits the identity. `amount` is in minor units.
@@ -113,12 +130,26 @@ impl Agent {
     ///
     /// # Errors
     /// As [`earn`](Self::earn), and [`AgentError::NothingToRefund`].
-    pub async fn refund(&self, debit: EventKey, total: u64, memo: String) -> Result<Recorded, AgentError> {
-        let details = Details { event_key: Some(debit), memo, ..Details::default() };
+    pub async fn refund(
+        &self,
+        debit: EventKey,
+        total: u64,
+        memo: String,
+    ) -> Result<Recorded, AgentError> {
+        let details = Details {
+            event_key: Some(debit),
+            memo,
+            ..Details::default()
+        };
         self.record(Kind::Refund, total, details).await
     }
 
-    async fn record(&self, kind: Kind, amount: u64, details: Details) -> Result<Recorded, AgentError> {
+    async fn record(
+        &self,
+        kind: Kind,
+        amount: u64,
+        details: Details,
+    ) -> Result<Recorded, AgentError> {
         let event_key = match details.event_key {
             Some(key) => key,
             None => EventKey::new(uuid::Uuid::now_v7().as_bytes().to_vec())?,
@@ -162,7 +193,11 @@ impl Agent {
     /// Everything that the agent knows of itself.
     pub fn status(&self) -> Status {
         let snapshot = self.shared.snapshot.borrow().clone();
-        let since = self.shared.clock.monotonic_ms().saturating_sub(snapshot.at_ms);
+        let since = self
+            .shared
+            .clock
+            .monotonic_ms()
+            .saturating_sub(snapshot.at_ms);
         let mut status = snapshot.status;
         status.synced_ms_ago = status.synced_ms_ago.map(|ms| ms + since);
         status.heard_ms_ago = status.heard_ms_ago.map(|ms| ms + since);
@@ -205,7 +240,13 @@ impl Agent {
     /// [`AgentError::Refused`], such as `LAST_ADMIN`; [`AgentError::Unreachable`]: nobody can be
     /// cut off offline.
     pub async fn revoke(&self, device: DeviceId, reason: RevokeReason) -> Result<(), AgentError> {
-        self.state_act(|_| Act::Revoke { device, reason, tips: Vec::new() }).await.map(|_| ())
+        self.state_act(|_| Act::Revoke {
+            device,
+            reason,
+            tips: Vec::new(),
+        })
+        .await
+        .map(|_| ())
     }
 
     /// Gives a device another name. This device must be an admin, or the one that is renamed.
@@ -213,7 +254,12 @@ impl Agent {
     /// # Errors
     /// As [`revoke`](Self::revoke).
     pub async fn rename(&self, device: DeviceId, name: &str) -> Result<(), AgentError> {
-        self.state_act(|_| Act::Rename { device, name: name.to_owned() }).await.map(|_| ())
+        self.state_act(|_| Act::Rename {
+            device,
+            name: name.to_owned(),
+        })
+        .await
+        .map(|_| ())
     }
 
     /// Opens a link session: show its code to the person at the new device, then
@@ -227,7 +273,13 @@ impl Agent {
         let (stream, expires_in_s) = link::open(&mut session, &code).await?;
         let url = &self.shared.membership.identity_url;
         let link = Invitation::link(&code, url, self.shared.membership.genesis.ledger_id());
-        Ok(LinkSession { agent: self.clone(), stream, code: code.to_string(), link, expires_in_s })
+        Ok(LinkSession {
+            agent: self.clone(),
+            stream,
+            code: code.to_string(),
+            link,
+            expires_in_s,
+        })
     }
 
     /// Stops: closes what waits into entries, tells the service what it can within a second, and
@@ -253,19 +305,30 @@ impl Agent {
     }
 
     /// Signs an act at the head of the log and appends it, anew if the log moved meanwhile.
-    async fn state_act(&self, act: impl Fn(&IdentityLog) -> Act) -> Result<IdentitySession, AgentError> {
+    async fn state_act(
+        &self,
+        act: impl Fn(&IdentityLog) -> Act,
+    ) -> Result<IdentitySession, AgentError> {
         let mut session = self.sign_in().await?;
         let mut refused = AgentError::TimedOut;
         let mut sent = None;
         for _ in 0..STATEMENT_RETRIES_MAX {
             let gained = session.log_after(self.log().head().position).await?;
             if !gained.is_empty() {
-                self.ask(|reply| Command::Adopt { parts: gained, reply }).await?;
+                self.ask(|reply| Command::Adopt {
+                    parts: gained,
+                    reply,
+                })
+                .await?;
             }
             let log = self.log();
             let head = log.head();
             // An answer may have been lost after the append.
-            if sent.is_some_and(|sent| log.records_after(0).iter().any(|r| *r.statement.bytes() == sent)) {
+            if sent.is_some_and(|sent| {
+                log.records_after(0)
+                    .iter()
+                    .any(|r| *r.statement.bytes() == sent)
+            }) {
                 return Ok(session);
             }
             let body = StatementBody {
@@ -274,11 +337,19 @@ impl Agent {
                 expected_head: head.hash,
                 act: act(&log),
             };
-            let statement = Statement::sign(log.ledger_id(), &body, &[SigningAs::Device(&self.shared.key)])?;
+            let statement = Statement::sign(
+                log.ledger_id(),
+                &body,
+                &[SigningAs::Device(&self.shared.key)],
+            )?;
             sent = Some(statement.bytes().clone());
             match session.append(statement.bytes().clone()).await {
                 Ok(receipted) => {
-                    self.ask(|reply| Command::Adopt { parts: vec![receipted], reply }).await?;
+                    self.ask(|reply| Command::Adopt {
+                        parts: vec![receipted],
+                        reply,
+                    })
+                    .await?;
                     return Ok(session);
                 }
                 // The log moved: read it and sign again. Anything else is final.
@@ -294,7 +365,11 @@ impl Agent {
         command: impl FnOnce(oneshot::Sender<Result<T, AgentError>>) -> Command,
     ) -> Result<T, AgentError> {
         let (reply, answer) = oneshot::channel();
-        self.shared.commands.send(command(reply)).await.map_err(|_| AgentError::Stopped)?;
+        self.shared
+            .commands
+            .send(command(reply))
+            .await
+            .map_err(|_| AgentError::Stopped)?;
         answer.await.map_err(|_| AgentError::Stopped)?
     }
 }
@@ -360,7 +435,11 @@ impl LinkSession {
     ///
     /// # Errors
     /// [`AgentError::LinkEnded`] when nobody came or the codes differ, [`AgentError::Refused`].
-    pub async fn accept(mut self, admin: bool, seen: impl FnOnce(&Joining)) -> Result<Joining, AgentError> {
+    pub async fn accept(
+        mut self,
+        admin: bool,
+        seen: impl FnOnce(&Joining),
+    ) -> Result<Joining, AgentError> {
         let certificate = self.stream.offer(&self.agent.log()).await?;
         let joining = Joining {
             device: certificate.key().device_id(),
@@ -369,7 +448,10 @@ impl LinkSession {
             admin,
         };
         seen(&joining);
-        let add = |_: &IdentityLog| Act::AddDevice { certificate: Box::new(certificate.clone()), admin };
+        let add = |_: &IdentityLog| Act::AddDevice {
+            certificate: Box::new(certificate.clone()),
+            admin,
+        };
         let added = match self.agent.log().device(&joining.device).map(|d| d.state) {
             // A new device that lost the answer asks again with the same key.
             Some(DeviceState::Active) => self.agent.sign_in().await,
@@ -397,5 +479,7 @@ pub async fn within<T>(
     limit: Duration,
     future: impl Future<Output = Result<T, AgentError>>,
 ) -> Result<T, AgentError> {
-    tokio::time::timeout(limit, future).await.unwrap_or(Err(AgentError::TimedOut))
+    tokio::time::timeout(limit, future)
+        .await
+        .unwrap_or(Err(AgentError::TimedOut))
 }

@@ -16,10 +16,11 @@ use edge_ledger_core::ledger::entry::Author;
 use edge_ledger_core::ledger::fold::{fold, fold_with};
 use edge_ledger_core::ledger::journals::Have;
 use edge_ledger_core::ledger::{
-    Ack, Admission, Draft, EntryContent, Extended, Fold, Heads, Kind, Level, Posting, Run, VerifiedEntry, VerifiedRun, gate,
+    Ack, Admission, Draft, EntryContent, Extended, Fold, Heads, Kind, Level, Posting, Run,
+    VerifiedEntry, VerifiedRun, gate,
 };
-use edge_ledger_core::sync::AckParts;
 use edge_ledger_core::limits::{ENTRY_PAYLOAD_BYTES_MAX, ENTRY_POSTINGS_MAX, FRAME_STATEMENTS_MAX};
+use edge_ledger_core::sync::AckParts;
 use edge_ledger_proto::identity as pb;
 use edge_ledger_store::identity::StatementOutcome;
 use edge_ledger_store::ingest::{Ingested, Under, ingest};
@@ -57,10 +58,12 @@ impl Book {
     ) -> Result<Self, AgentError> {
         let device = key.public_key().device_id();
         let view = read_log(&store, genesis, identity, None).await?;
-        let view = view.filter(|view| view.log.device(&device).is_some()).ok_or_else(|| HomeError::Damaged {
-            path: "ledger.redb".to_owned(),
-            why: "it does not hold this device's identity log".to_owned(),
-        })?;
+        let view = view
+            .filter(|view| view.log.device(&device).is_some())
+            .ok_or_else(|| HomeError::Damaged {
+                path: "ledger.redb".to_owned(),
+                why: "it does not hold this device's identity log".to_owned(),
+            })?;
         let mut outbox = VecDeque::new();
         for (id, bytes) in store.outbox().await? {
             outbox.push_back((id, Posting::decode(bytes)?));
@@ -115,13 +118,20 @@ impl Book {
 
     /// Whether this device may sign another entry: not when somebody else did so with its key.
     pub(crate) fn may_sign(&self) -> bool {
-        let active = self.log().device(&self.device).is_some_and(|d| d.cut.is_none());
+        let active = self
+            .log()
+            .device(&self.device)
+            .is_some_and(|d| d.cut.is_none());
         active && !self.rolled_back && self.heads.of(&self.device).len() <= 1
     }
 
     pub(crate) fn balance(&self) -> Balance {
-        let waiting_debits: i128 =
-            self.outbox.iter().filter(|(_, p)| p.kind == Kind::Debit).map(|(_, p)| i128::from(p.amount)).sum();
+        let waiting_debits: i128 = self
+            .outbox
+            .iter()
+            .filter(|(_, p)| p.kind == Kind::Debit)
+            .map(|(_, p)| i128::from(p.amount))
+            .sum();
         let free = (self.fold.balance() - waiting_debits).max(0);
         Balance {
             balance: self.fold.balance(),
@@ -136,7 +146,10 @@ impl Book {
 
     /// A posting with the same key that waits or counts already: its amount.
     pub(crate) fn recorded(&self, posting: &Posting) -> Option<u64> {
-        let waiting = self.outbox.iter().find(|(_, p)| p.kind == posting.kind && p.event_key == posting.event_key);
+        let waiting = self
+            .outbox
+            .iter()
+            .find(|(_, p)| p.kind == posting.kind && p.event_key == posting.event_key);
         if let Some((_, waiting)) = waiting {
             return Some(waiting.amount);
         }
@@ -151,27 +164,40 @@ impl Book {
 
     /// The debit of this lineage with a key, counted or waiting.
     pub(crate) fn debit(&self, posting: &Posting) -> Option<u64> {
-        let debit = Posting { kind: Kind::Debit, ..posting.clone() };
+        let debit = Posting {
+            kind: Kind::Debit,
+            ..posting.clone()
+        };
         self.recorded(&debit)
     }
 
     /// Makes postings durable, to be closed into an entry later.
     pub(crate) async fn record(&mut self, postings: Vec<Posting>) -> Result<(), AgentError> {
-        let ids = self.store.record(postings.iter().map(Posting::encode).collect()).await?;
+        let ids = self
+            .store
+            .record(postings.iter().map(Posting::encode).collect())
+            .await?;
         self.outbox.extend(ids.into_iter().zip(postings));
         Ok(())
     }
 
     /// Closes waiting postings into one entry, as many as fit.
-    pub(crate) async fn close_entry(&mut self, wall_ms: i64) -> Result<Option<Arc<[VerifiedRun]>>, AgentError> {
+    pub(crate) async fn close_entry(
+        &mut self,
+        wall_ms: i64,
+    ) -> Result<Option<Arc<[VerifiedRun]>>, AgentError> {
         if self.outbox.is_empty() || !self.may_sign() {
             return Ok(None);
         }
         let mut bytes = 16;
-        let fitting = self.outbox.iter().take(ENTRY_POSTINGS_MAX).take_while(|(_, posting)| {
-            bytes += Draft::posting_bytes(posting);
-            bytes <= ENTRY_PAYLOAD_BYTES_MAX
-        });
+        let fitting = self
+            .outbox
+            .iter()
+            .take(ENTRY_POSTINGS_MAX)
+            .take_while(|(_, posting)| {
+                bytes += Draft::posting_bytes(posting);
+                bytes <= ENTRY_PAYLOAD_BYTES_MAX
+            });
         let (ids, postings): (Vec<u64>, Vec<Posting>) = fitting.cloned().unzip();
         let count = ids.len();
         let run = self.sign(wall_ms, postings)?;
@@ -181,7 +207,11 @@ impl Book {
     }
 
     /// Makes one entry of postings that are not in the outbox.
-    pub(crate) async fn make_entry(&mut self, wall_ms: i64, postings: Vec<Posting>) -> Result<Arc<[VerifiedRun]>, AgentError> {
+    pub(crate) async fn make_entry(
+        &mut self,
+        wall_ms: i64,
+        postings: Vec<Posting>,
+    ) -> Result<Arc<[VerifiedRun]>, AgentError> {
         let run = self.sign(wall_ms, postings)?;
         self.commit(run.clone(), None).await?;
         Ok(Arc::from([run]))
@@ -190,20 +220,37 @@ impl Book {
     fn sign(&self, wall_ms: i64, postings: Vec<Posting>) -> Result<VerifiedRun, AgentError> {
         let log = self.log();
         let parent = self.tip().unwrap_or(Point::START);
-        let run = Draft { wall_ms, postings }.sign(log.ledger_id(), log.identity(), &self.key, parent)?;
+        let run =
+            Draft { wall_ms, postings }.sign(log.ledger_id(), log.identity(), &self.key, parent)?;
         let key = self.key.public_key();
-        let author = Author { ledger_id: log.ledger_id(), identity: log.identity(), key: &key };
+        let author = Author {
+            ledger_id: log.ledger_id(),
+            identity: log.identity(),
+            key: &key,
+        };
         // What this device would send passes the gate that everybody else applies to it.
         gate::verify(author, &run).map_err(|reject| AgentError::Untrusted(reject.to_string()))
     }
 
-    async fn commit(&mut self, run: VerifiedRun, outbox: Option<Vec<u64>>) -> Result<(), AgentError> {
+    async fn commit(
+        &mut self,
+        run: VerifiedRun,
+        outbox: Option<Vec<u64>>,
+    ) -> Result<(), AgentError> {
         let identity = self.log().identity();
-        let admissible = Admissible { run: run.clone(), in_cut: false };
+        let admissible = Admissible {
+            run: run.clone(),
+            in_cut: false,
+        };
         let (version, ids) = (self.view.version, outbox.unwrap_or_default());
-        let outcome = self.store.close_entry(identity, version, OWN, admissible, ids).await?;
+        let outcome = self
+            .store
+            .close_entry(identity, version, OWN, admissible, ids)
+            .await?;
         match outcome {
-            AppendOutcome::Appended(extended) if matches!(extended[..], [Extended::Kept { .. }]) => {
+            AppendOutcome::Appended(extended)
+                if matches!(extended[..], [Extended::Kept { .. }]) =>
+            {
                 self.keep(run.entries()).await
             }
             AppendOutcome::Appended(_) | AppendOutcome::LogMoved => {
@@ -213,13 +260,27 @@ impl Book {
     }
 
     /// Admits and appends what somebody sent.
-    pub(crate) async fn ingest(&mut self, peer_ahead: bool, runs: &[Run]) -> Result<Ingested, AgentError> {
+    pub(crate) async fn ingest(
+        &mut self,
+        peer_ahead: bool,
+        runs: &[Run],
+    ) -> Result<Ingested, AgentError> {
         let log = self.log().clone();
-        let under = Under { log: &log, version: self.view.version, origin: OWN, peer_ahead, refuse: None };
+        let under = Under {
+            log: &log,
+            version: self.view.version,
+            origin: OWN,
+            peer_ahead,
+            refuse: None,
+        };
         let ingested = ingest(&self.store, &mut self.admission, under, runs).await?;
-        let ingested = ingested
-            .ok_or_else(|| StoreError::Damaged("the log moved though nobody else writes it".to_owned()))?;
-        self.rolled_back |= ingested.fresh.iter().any(|entry| entry.device() == self.device);
+        let ingested = ingested.ok_or_else(|| {
+            StoreError::Damaged("the log moved though nobody else writes it".to_owned())
+        })?;
+        self.rolled_back |= ingested
+            .fresh
+            .iter()
+            .any(|entry| entry.device() == self.device);
         self.keep(&ingested.fresh).await?;
         Ok(ingested)
     }
@@ -247,18 +308,28 @@ impl Book {
             return Ok(false);
         }
         let view = read_log(&self.store, log.genesis(), log.identity(), Some(&self.view)).await?;
-        self.view = view.ok_or_else(|| StoreError::Damaged("the identity log is gone".to_owned()))?;
+        self.view =
+            view.ok_or_else(|| StoreError::Damaged("the identity log is gone".to_owned()))?;
         self.admission.forget_ended(&self.view.log);
         self.refold().await?;
         Ok(true)
     }
 
     /// The receipted statements after a position, about one frame of them.
-    pub(crate) async fn receipts_after(&self, position: u64) -> Result<Vec<ReceiptParts>, AgentError> {
+    pub(crate) async fn receipts_after(
+        &self,
+        position: u64,
+    ) -> Result<Vec<ReceiptParts>, AgentError> {
         let mut parts = Vec::new();
-        let last = self.log().head().position.min(position.saturating_add(FRAME_STATEMENTS_MAX as u64));
+        let last = self
+            .log()
+            .head()
+            .position
+            .min(position.saturating_add(FRAME_STATEMENTS_MAX as u64));
         for position in position + 1..=last {
-            let Some(bytes) = self.store.get(&receipt_key(position)).await? else { break };
+            let Some(bytes) = self.store.get(&receipt_key(position)).await? else {
+                break;
+            };
             let statement = pb::ReceiptedStatement::decode(bytes);
             let damaged = |why: String| StoreError::Damaged(why);
             let statement = statement.map_err(|e| damaged(e.to_string()))?;
@@ -279,9 +350,13 @@ impl Book {
 
     /// How far the service keeps this device's journal, as it last said.
     pub(crate) async fn load_ack(&self) -> Result<Option<(Point, Level)>, AgentError> {
-        let Some(bytes) = self.store.get(ACK_KEY).await? else { return Ok(None) };
+        let Some(bytes) = self.store.get(ACK_KEY).await? else {
+            return Ok(None);
+        };
         let damaged = || StoreError::Damaged("the stored ack cannot be read".to_owned());
-        let message = bytes.get(StoreEpoch::LEN + LogHash::LEN..).ok_or_else(damaged)?;
+        let message = bytes
+            .get(StoreEpoch::LEN + LogHash::LEN..)
+            .ok_or_else(damaged)?;
         let message = edge_ledger_proto::ledger::Ack::decode(message).map_err(|_| damaged())?;
         let parts = AckParts::try_from(message).map_err(|_| damaged())?;
         Ok(Some((parts.point, parts.level)))
@@ -299,7 +374,9 @@ impl Book {
             };
             items.push(HistoryItem {
                 device: entry.device(),
-                device_name: log.device(&entry.device()).map_or_else(String::new, |d| d.name.clone()),
+                device_name: log
+                    .device(&entry.device())
+                    .map_or_else(String::new, |d| d.name.clone()),
                 seq: entry.point().seq,
                 wall_ms,
                 kind: posting.kind,
@@ -330,7 +407,11 @@ impl Book {
             for kept in &page.runs {
                 let damaged = || StoreError::Damaged("an entry does not pass the gate".to_owned());
                 let device = log.device(&kept.run.device).ok_or_else(damaged)?;
-                let author = Author { ledger_id: log.ledger_id(), identity: log.identity(), key: &device.key };
+                let author = Author {
+                    ledger_id: log.ledger_id(),
+                    identity: log.identity(),
+                    key: &device.key,
+                };
                 let verified = gate::verify(author, &kept.run).map_err(|_| damaged())?;
                 entries.extend_from_slice(verified.entries());
                 let points = have.entry(kept.run.device).or_default();
@@ -350,13 +431,19 @@ fn receipt_key(position: u64) -> String {
 
 /// Takes over statements that follow a log, with their receipts, which the device shows to
 /// whoever lost them. Returns whether there were any.
-pub(crate) async fn adopt_into(store: &Embedded, log: &IdentityLog, parts: &[ReceiptParts]) -> Result<bool, AgentError> {
+pub(crate) async fn adopt_into(
+    store: &Embedded,
+    log: &IdentityLog,
+    parts: &[ReceiptParts],
+) -> Result<bool, AgentError> {
     let following = log_view::follow(log, parts);
     // The receipts go first: a statement without one could not be shown after a crash.
     for receipted in &following.taken {
         let position = receipted.record().statement.body().position;
         let bytes = pb::ReceiptedStatement::from(receipted.parts()).encode_to_vec();
-        store.put(&receipt_key(position), Bytes::from(bytes)).await?;
+        store
+            .put(&receipt_key(position), Bytes::from(bytes))
+            .await?;
     }
     if following.taken.is_empty() {
         return Ok(false);

@@ -23,7 +23,9 @@ use crate::book::Book;
 use crate::clock::Clock;
 use crate::error::AgentError;
 use crate::event::{Event, EventLog};
-use crate::limits::{BACKOFF_FIRST, BACKOFF_MAX, BACKOFF_REFUSED, COMMANDS_MAX, LIVE_WITHIN, TICK_EVERY};
+use crate::limits::{
+    BACKOFF_FIRST, BACKOFF_MAX, BACKOFF_REFUSED, COMMANDS_MAX, LIVE_WITHIN, TICK_EVERY,
+};
 use crate::status::{State, Status};
 use crate::vault::Vault;
 
@@ -114,7 +116,12 @@ impl Engine {
         let now = start.clock.monotonic_ms();
         let log = start.book.log().clone();
         let mut engine = Self {
-            snapshot: watch::channel(Snapshot { status: report::empty(&start.book), log, at_ms: now }).0,
+            snapshot: watch::channel(Snapshot {
+                status: report::empty(&start.book),
+                log,
+                at_ms: now,
+            })
+            .0,
             book: start.book,
             key: start.key,
             ledger_url: start.ledger_url,
@@ -208,10 +215,14 @@ impl Engine {
         });
         if late {
             let why = "the handshake was not finished in time".to_owned();
-            self.disconnected(Ended::Error(connection::unreachable(&self.ledger_url, why))).await;
+            self.disconnected(Ended::Error(connection::unreachable(&self.ledger_url, why)))
+                .await;
         }
         // Nothing waits for an answer that does not come: each wait is bounded by a tick or two.
-        if self.waiting_since_ms.is_some_and(|since| since + 1_000 <= now) {
+        if self
+            .waiting_since_ms
+            .is_some_and(|since| since + 1_000 <= now)
+        {
             self.close_entries(true).await;
         }
     }
@@ -219,7 +230,11 @@ impl Engine {
     /// Ends the connection, says why, and sets the time of the next attempt.
     async fn disconnected(&mut self, ended: Ended) {
         self.connection = None;
-        let Meaning { error, permanent, retry_after } = ended.meaning(&self.ledger_url);
+        let Meaning {
+            error,
+            permanent,
+            retry_after,
+        } = ended.meaning(&self.ledger_url);
         let wait = match retry_after {
             Some(wait) => wait,
             None if permanent => BACKOFF_REFUSED,
@@ -228,10 +243,17 @@ impl Engine {
         let now = self.clock.monotonic_ms();
         self.retry_at_ms = now.saturating_add(millis(wait));
         self.not_before_ms = retry_after.map_or(now, |_| self.retry_at_ms);
-        self.enter(if permanent { State::Degraded } else { State::Offline });
+        self.enter(if permanent {
+            State::Degraded
+        } else {
+            State::Offline
+        });
         let why = error.to_string();
         if self.last_error.as_ref() != Some(&why) {
-            self.events.push(Event::SyncFailed { why: why.clone(), permanent });
+            self.events.push(Event::SyncFailed {
+                why: why.clone(),
+                permanent,
+            });
         }
         self.last_error = Some(why);
         for waiter in &mut self.syncs {
@@ -256,9 +278,13 @@ impl Engine {
     /// Closes what waits in the outbox, when nothing that was sent is unanswered; or anyway.
     async fn close_entries(&mut self, anyway: bool) {
         loop {
-            let unanswered = self.connection.as_ref().is_some_and(|c| c.session.unanswered() > 0);
+            let unanswered = self
+                .connection
+                .as_ref()
+                .is_some_and(|c| c.session.unanswered() > 0);
             if unanswered && !anyway {
-                self.waiting_since_ms.get_or_insert_with(|| self.clock.monotonic_ms());
+                self.waiting_since_ms
+                    .get_or_insert_with(|| self.clock.monotonic_ms());
                 return;
             }
             match self.book.close_entry(self.clock.wall_ms()).await {
@@ -281,9 +307,13 @@ impl Engine {
     async fn feed(&mut self, input: Input) {
         let mut inputs = VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
-            let Some(connection) = &mut self.connection else { return };
+            let Some(connection) = &mut self.connection else {
+                return;
+            };
             let mut outputs = Vec::new();
-            connection.session.handle(self.clock.monotonic_ms(), input, &mut outputs);
+            connection
+                .session
+                .handle(self.clock.monotonic_ms(), input, &mut outputs);
             for output in outputs {
                 match self.perform(output).await {
                     Ok(more) => inputs.extend(more),

@@ -10,7 +10,9 @@ use edge_ledger_core::identity::certificate::Description;
 use edge_ledger_core::identity::genesis::next_key_hash;
 use edge_ledger_core::identity::receipt::ReceiptParts;
 use edge_ledger_core::identity::statement::SigningAs;
-use edge_ledger_core::identity::{Act, Certificate, Genesis, IdentityLog, Statement, StatementBody};
+use edge_ledger_core::identity::{
+    Act, Certificate, Genesis, IdentityLog, Statement, StatementBody,
+};
 use edge_ledger_core::ids::{DeviceId, IdentityId, LedgerId, LogHash};
 use edge_ledger_store::Embedded;
 
@@ -58,7 +60,12 @@ pub struct Enrolled {
 /// # Errors
 /// [`AgentError::Unreachable`], or [`AgentError::Untrusted`] when the answer does not prove itself.
 pub async fn discover(identity_url: &str) -> Result<LedgerId, AgentError> {
-    Ok(IdentityClient::connect(identity_url).await?.deployment().await?.genesis.ledger_id())
+    Ok(IdentityClient::connect(identity_url)
+        .await?
+        .deployment()
+        .await?
+        .genesis
+        .ledger_id())
 }
 
 /// Makes an identity and its first device.
@@ -70,7 +77,10 @@ pub async fn init(new: &NewDevice, trust: Trust) -> Result<Enrolled, AgentError>
     let vault = Vault::lock(&new.home)?;
     vault.must_be_free()?;
     let mut client = IdentityClient::connect(&new.identity_url).await?;
-    let Deployment { genesis, ledger_url } = client.deployment().await?;
+    let Deployment {
+        genesis,
+        ledger_url,
+    } = client.deployment().await?;
     check_trust(trust, &genesis)?;
     let root = vault.root_key(rand::random())?;
     let next_root = vault.next_root_key(rand::random())?;
@@ -92,8 +102,19 @@ pub async fn init(new: &NewDevice, trust: Trust) -> Result<Enrolled, AgentError>
     let receipted = client.register(statement.bytes().clone()).await?;
     let ledger_url = new.ledger_url.clone().unwrap_or(ledger_url);
     let identity_url = new.identity_url.clone();
-    let membership = Membership { identity, genesis, identity_url, ledger_url };
-    settle(&vault, &membership, key.public_key().device_id(), &[receipted]).await
+    let membership = Membership {
+        identity,
+        genesis,
+        identity_url,
+        ledger_url,
+    };
+    settle(
+        &vault,
+        &membership,
+        key.public_key().device_id(),
+        &[receipted],
+    )
+    .await
 }
 
 /// Makes a further device of an identity, with the code or link that a linked device shows.
@@ -101,10 +122,17 @@ pub async fn init(new: &NewDevice, trust: Trust) -> Result<Enrolled, AgentError>
 ///
 /// # Errors
 /// As [`init`], and [`AgentError::LinkEnded`].
-pub async fn join(new: &NewDevice, invitation: &Invitation, trust: Trust) -> Result<Enrolled, AgentError> {
+pub async fn join(
+    new: &NewDevice,
+    invitation: &Invitation,
+    trust: Trust,
+) -> Result<Enrolled, AgentError> {
     let vault = Vault::lock(&new.home)?;
     vault.must_be_free()?;
-    let identity_url = invitation.identity_url.clone().unwrap_or_else(|| new.identity_url.clone());
+    let identity_url = invitation
+        .identity_url
+        .clone()
+        .unwrap_or_else(|| new.identity_url.clone());
     let mut client = IdentityClient::connect(&identity_url).await?;
     let ledger_url = match &new.ledger_url {
         Some(url) => url.clone(),
@@ -120,23 +148,41 @@ pub async fn join(new: &NewDevice, invitation: &Invitation, trust: Trust) -> Res
         |genesis| check_trust(expected, genesis),
     );
     let (genesis, identity, statements) = asked.await?;
-    let membership = Membership { identity, genesis, identity_url, ledger_url };
-    settle(&vault, &membership, key.public_key().device_id(), &statements).await
+    let membership = Membership {
+        identity,
+        genesis,
+        identity_url,
+        ledger_url,
+    };
+    settle(
+        &vault,
+        &membership,
+        key.public_key().device_id(),
+        &statements,
+    )
+    .await
 }
 
 fn check_trust(trust: Trust, genesis: &Genesis) -> Result<(), AgentError> {
     match trust {
-        Trust::Ledger(expected) if expected != genesis.ledger_id() => Err(AgentError::Untrusted(format!(
-            "the service is of ledger {}, not {expected}",
-            genesis.ledger_id()
-        ))),
+        Trust::Ledger(expected) if expected != genesis.ledger_id() => {
+            Err(AgentError::Untrusted(format!(
+                "the service is of ledger {}, not {expected}",
+                genesis.ledger_id()
+            )))
+        }
         Trust::Ledger(_) | Trust::FirstUse => Ok(()),
     }
 }
 
 fn describe(identity: IdentityId, name: &str) -> Description {
     let platform = format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH);
-    Description { identity, name: name.to_owned(), platform, replaces: None }
+    Description {
+        identity,
+        name: name.to_owned(),
+        platform,
+        replaces: None,
+    }
 }
 
 /// Stores the log, which must hold the device, and occupies the folder last.
@@ -148,18 +194,39 @@ async fn settle(
 ) -> Result<Enrolled, AgentError> {
     let store = open_store(vault)?;
     let empty = IdentityLog::empty(membership.genesis.clone(), membership.identity);
-    let known = edge_ledger_store::log_view::read_log(&store, &membership.genesis, membership.identity, None).await?;
+    let known = edge_ledger_store::log_view::read_log(
+        &store,
+        &membership.genesis,
+        membership.identity,
+        None,
+    )
+    .await?;
     let log = known.map_or(empty, |view| (*view.log).clone());
     adopt_into(&store, &log, statements).await?;
-    let view = edge_ledger_store::log_view::read_log(&store, &membership.genesis, membership.identity, None).await?;
+    let view = edge_ledger_store::log_view::read_log(
+        &store,
+        &membership.genesis,
+        membership.identity,
+        None,
+    )
+    .await?;
     if view.is_none_or(|view| view.log.device(&device).is_none()) {
-        return Err(AgentError::Untrusted("the log that was sent does not hold this device".to_owned()));
+        return Err(AgentError::Untrusted(
+            "the log that was sent does not hold this device".to_owned(),
+        ));
     }
     vault.occupy(membership)?;
-    Ok(Enrolled { identity: membership.identity, device, ledger_id: membership.genesis.ledger_id() })
+    Ok(Enrolled {
+        identity: membership.identity,
+        device,
+        ledger_id: membership.genesis.ledger_id(),
+    })
 }
 
 pub(crate) fn open_store(vault: &Vault) -> Result<Embedded, HomeError> {
     let path = vault.store_path();
-    Embedded::open(&path).map_err(|error| HomeError::Damaged { path: path.display().to_string(), why: error.to_string() })
+    Embedded::open(&path).map_err(|error| HomeError::Damaged {
+        path: path.display().to_string(),
+        why: error.to_string(),
+    })
 }

@@ -121,7 +121,10 @@ impl EventLog {
             let kept = self.lock();
             kept.first + kept.events.len() as u64
         });
-        Events { log: self.clone(), cursor }
+        Events {
+            log: self.clone(),
+            cursor,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
@@ -182,9 +185,15 @@ mod tests {
             log.push(Event::DevicesChanged { log_position });
         }
         assert_eq!(reader.next().await, Some(Event::Missed { events: 5 }));
-        assert_eq!(reader.next().await, Some(Event::DevicesChanged { log_position: 5 }));
+        assert_eq!(
+            reader.next().await,
+            Some(Event::DevicesChanged { log_position: 5 })
+        );
         let mut again = log.reader(Some(reader.cursor() - 1));
-        assert_eq!(again.next().await, Some(Event::DevicesChanged { log_position: 5 }));
+        assert_eq!(
+            again.next().await,
+            Some(Event::DevicesChanged { log_position: 5 })
+        );
         log.close();
         let mut at_the_end = log.reader(None);
         assert_eq!(at_the_end.next().await, None);

@@ -22,7 +22,10 @@ use crate::limits::{CALL_WITHIN, CONNECT_WITHIN, KEEPALIVE_EVERY, KEEPALIVE_WITH
 /// [`AgentError::Unreachable`] for an address without a host.
 pub(crate) fn authority(service: &'static str, url: &str) -> Result<String, AgentError> {
     let uri: Option<http::Uri> = url.parse().ok();
-    let authority = uri.as_ref().and_then(http::Uri::authority).map(ToString::to_string);
+    let authority = uri
+        .as_ref()
+        .and_then(http::Uri::authority)
+        .map(ToString::to_string);
     authority.ok_or_else(|| AgentError::Unreachable {
         service,
         url: url.to_owned(),
@@ -45,7 +48,10 @@ pub(crate) async fn connect(service: &'static str, url: &str) -> Result<Channel,
         .keep_alive_timeout(KEEPALIVE_WITHIN)
         .keep_alive_while_idle(true)
         .tcp_nodelay(true);
-    endpoint.connect().await.map_err(|e| unreachable(&root_cause(&e)))
+    endpoint
+        .connect()
+        .await
+        .map_err(|e| unreachable(&root_cause(&e)))
 }
 
 /// The innermost reason of an error, which says what a person can act on.
@@ -58,21 +64,35 @@ fn root_cause(error: &dyn std::error::Error) -> String {
 }
 
 /// Reasons that pass by themselves, beside those that their code says it of.
-const PASSING: [&str; 4] = ["OVERLOADED", "RATE_LIMITED", "SLOW_CONSUMER", "STORAGE_FULL"];
+const PASSING: [&str; 4] = [
+    "OVERLOADED",
+    "RATE_LIMITED",
+    "SLOW_CONSUMER",
+    "STORAGE_FULL",
+];
 
 /// What a status means to a caller: a typed refusal is final, anything else may pass later.
 pub(crate) fn from_status(service: &'static str, url: &str, status: &Status) -> AgentError {
     let reason = status.get_details_error_info().map(|info| info.reason);
-    let passing = matches!(status.code(), tonic::Code::Unavailable | tonic::Code::DeadlineExceeded | tonic::Code::Aborted)
-        || reason.as_ref().is_some_and(|reason| PASSING.contains(&reason.as_str()));
+    let passing = matches!(
+        status.code(),
+        tonic::Code::Unavailable | tonic::Code::DeadlineExceeded | tonic::Code::Aborted
+    ) || reason
+        .as_ref()
+        .is_some_and(|reason| PASSING.contains(&reason.as_str()));
     match reason {
-        Some(reason) if !passing => {
-            AgentError::Refused(Refusal { reason, message: status.message().to_owned() })
-        }
+        Some(reason) if !passing => AgentError::Refused(Refusal {
+            reason,
+            message: status.message().to_owned(),
+        }),
         _ => AgentError::Unreachable {
             service,
             url: url.to_owned(),
-            why: if status.message().is_empty() { status.code().to_string() } else { status.message().to_owned() },
+            why: if status.message().is_empty() {
+                status.code().to_string()
+            } else {
+                status.message().to_owned()
+            },
         },
     }
 }
@@ -107,7 +127,10 @@ pub(crate) struct IdentitySession {
 impl IdentityClient {
     pub(crate) async fn connect(url: &str) -> Result<Self, AgentError> {
         let channel = connect("identity", url).await?;
-        Ok(Self { url: url.to_owned(), rpc: IdentityServiceClient::new(channel) })
+        Ok(Self {
+            url: url.to_owned(),
+            rpc: IdentityServiceClient::new(channel),
+        })
     }
 
     pub(crate) fn rpc(&mut self) -> &mut IdentityServiceClient<Channel> {
@@ -119,32 +142,56 @@ impl IdentityClient {
     }
 
     pub(crate) async fn deployment(&mut self) -> Result<Deployment, AgentError> {
-        let response = self.rpc.get_deployment(timed(pb::GetDeploymentRequest {})).await;
+        let response = self
+            .rpc
+            .get_deployment(timed(pb::GetDeploymentRequest {}))
+            .await;
         let response = response.map_err(|s| self.refused(&s))?.into_inner();
-        Ok(Deployment { genesis: Genesis::decode(response.genesis)?, ledger_url: response.ledger_url })
+        Ok(Deployment {
+            genesis: Genesis::decode(response.genesis)?,
+            ledger_url: response.ledger_url,
+        })
     }
 
     pub(crate) async fn register(&mut self, statement: Bytes) -> Result<ReceiptParts, AgentError> {
-        let response = self.rpc.register(timed(pb::RegisterRequest { statement })).await;
-        receipted(response.map_err(|s| self.refused(&s))?.into_inner().statement)
+        let response = self
+            .rpc
+            .register(timed(pb::RegisterRequest { statement }))
+            .await;
+        receipted(
+            response
+                .map_err(|s| self.refused(&s))?
+                .into_inner()
+                .statement,
+        )
     }
 
     /// Proves the device's key for this service and opens a session.
-    pub(crate) async fn authenticate(mut self, caller: &Caller) -> Result<IdentitySession, AgentError> {
+    pub(crate) async fn authenticate(
+        mut self,
+        caller: &Caller,
+    ) -> Result<IdentitySession, AgentError> {
         let public_key = Bytes::copy_from_slice(caller.key.public_key().as_bytes());
         let request = pb::GetChallengeRequest {
             identity: Bytes::copy_from_slice(caller.identity.as_bytes()),
             public_key: public_key.clone(),
             purpose: pb::ChallengePurpose::Identity.into(),
         };
-        let given = self.rpc.get_challenge(timed(request)).await.map_err(|s| self.refused(&s))?.into_inner();
+        let given = self
+            .rpc
+            .get_challenge(timed(request))
+            .await
+            .map_err(|s| self.refused(&s))?
+            .into_inner();
         let challenge = Challenge::decode(&given.challenge)?;
         let meant = challenge.purpose == Purpose::Identity
             && challenge.identity == caller.identity
             && challenge.device == caller.key.public_key().device_id()
             && challenge.audience == authority("identity", &self.url)?;
         if !meant {
-            return Err(AgentError::Untrusted("the challenge is meant for somebody else".to_owned()));
+            return Err(AgentError::Untrusted(
+                "the challenge is meant for somebody else".to_owned(),
+            ));
         }
         let proof = Challenge::prove(caller.ledger_id, &given.challenge, &caller.key);
         let request = pb::AuthenticateRequest {
@@ -152,14 +199,26 @@ impl IdentityClient {
             public_key,
             proof: Bytes::copy_from_slice(proof.as_bytes()),
         };
-        let opened = self.rpc.authenticate(timed(request)).await.map_err(|s| self.refused(&s))?.into_inner();
-        Ok(IdentitySession { client: self, identity: caller.identity, token: opened.token })
+        let opened = self
+            .rpc
+            .authenticate(timed(request))
+            .await
+            .map_err(|s| self.refused(&s))?
+            .into_inner();
+        Ok(IdentitySession {
+            client: self,
+            identity: caller.identity,
+            token: opened.token,
+        })
     }
 }
 
 impl IdentitySession {
     /// All statements after a position.
-    pub(crate) async fn log_after(&mut self, position: u64) -> Result<Vec<ReceiptParts>, AgentError> {
+    pub(crate) async fn log_after(
+        &mut self,
+        position: u64,
+    ) -> Result<Vec<ReceiptParts>, AgentError> {
         let mut all = Vec::new();
         loop {
             let request = pb::GetLogRequest {
@@ -167,7 +226,13 @@ impl IdentitySession {
                 after_position: position + all.len() as u64,
             };
             let request = self.signed_in(timed(request))?;
-            let page = self.client.rpc.get_log(request).await.map_err(|s| self.client.refused(&s))?.into_inner();
+            let page = self
+                .client
+                .rpc
+                .get_log(request)
+                .await
+                .map_err(|s| self.client.refused(&s))?
+                .into_inner();
             let more = page.more && !page.statements.is_empty();
             for statement in page.statements {
                 all.push(receipted(Some(statement))?);
@@ -181,14 +246,21 @@ impl IdentitySession {
     pub(crate) async fn append(&mut self, statement: Bytes) -> Result<ReceiptParts, AgentError> {
         let request = self.signed_in(timed(pb::AppendStatementRequest { statement }))?;
         let response = self.client.rpc.append_statement(request).await;
-        receipted(response.map_err(|s| self.client.refused(&s))?.into_inner().statement)
+        receipted(
+            response
+                .map_err(|s| self.client.refused(&s))?
+                .into_inner()
+                .statement,
+        )
     }
 
     /// Adds the session's token to a request.
     pub(crate) fn signed_in<T>(&self, mut request: Request<T>) -> Result<Request<T>, AgentError> {
-        let untrusted = |_| AgentError::Untrusted("the session token is no header value".to_owned());
-        let mut value: tonic::metadata::MetadataValue<_> =
-            format!("Bearer {}", self.token).parse().map_err(untrusted)?;
+        let untrusted =
+            |_| AgentError::Untrusted("the session token is no header value".to_owned());
+        let mut value: tonic::metadata::MetadataValue<_> = format!("Bearer {}", self.token)
+            .parse()
+            .map_err(untrusted)?;
         value.set_sensitive(true);
         request.metadata_mut().insert("authorization", value);
         Ok(request)
@@ -205,7 +277,10 @@ fn timed<T>(message: T) -> Request<T> {
     request
 }
 
-pub(crate) fn receipted(statement: Option<pb::ReceiptedStatement>) -> Result<ReceiptParts, AgentError> {
-    let statement = statement.ok_or_else(|| AgentError::Untrusted("the answer has no statement".to_owned()))?;
+pub(crate) fn receipted(
+    statement: Option<pb::ReceiptedStatement>,
+) -> Result<ReceiptParts, AgentError> {
+    let statement =
+        statement.ok_or_else(|| AgentError::Untrusted("the answer has no statement".to_owned()))?;
     ReceiptParts::try_from(statement).map_err(|e| AgentError::Untrusted(e.to_string()))
 }

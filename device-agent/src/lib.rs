@@ -1,4 +1,103 @@
-//! The device agent that applications embed.
+//! The device agent: one identity, one balance, on every device of a person, online and offline.
+//!
+//! # A device of its own
+//!
+//! A device lives in a home folder. The first one makes the identity; it needs the address of the
+//! identity service, which tells everything else. `edge-ledger up` prints address and ledger id:
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), device_agent::AgentError> {
+//! use device_agent::{Agent, NewDevice, Options, Trust};
+//!
+//! let phone = NewDevice {
+//!     home: "phone".into(),
+//!     identity_url: "http://127.0.0.1:7410".to_owned(),
+//!     ledger_url: None,
+//!     name: "Ana's phone".to_owned(),
+//! };
+//! let ledger_id = "00112233445566778899aabbccddeeff".parse().expect("32 hex digits");
+//! device_agent::init(&phone, Trust::Ledger(ledger_id)).await?;
+//! let phone = Agent::open(&phone.home, Options::default()).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Earn and spend
+//!
+//! Every call returns as soon as the posting is durable on this device, online or not; from there
+//! on the agent brings it to the service and to the other devices by itself. Amounts are in minor
+//! units. Give your own event key (an order number, say) and try again as often as you like: a key
+//! counts once.
+//!
+//! ```no_run
+//! # async fn example(phone: device_agent::Agent) -> Result<(), device_agent::AgentError> {
+//! use std::time::Duration;
+//! use device_agent::{AgentError, Details, Level, within};
+//!
+//! phone.earn(100, Details { event_key: Some("shift-42".parse()?), ..Details::default() }).await?;
+//! match phone.spend(250, Details::default()).await {
+//!     Err(AgentError::NoFunds { available, .. }) => println!("only {available} left"),
+//!     other => println!("{:?}", other?),
+//! }
+//! // Where goods change hands, wait until the service keeps it, too.
+//! within(Duration::from_secs(5), phone.wait_acked(Level::Durable)).await?;
+//! println!("{}", phone.balance().balance);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # A second device
+//!
+//! A linked device opens a session and shows its link (as a QR code, say) or its code; the new
+//! device joins with it. Both must be online for that.
+//!
+//! ```no_run
+//! # async fn example(phone: device_agent::Agent) -> Result<(), device_agent::AgentError> {
+//! let session = phone.link().await?;
+//! println!("scan {} or type {}", session.link(), session.code());
+//! let joined = session.accept(false, |asks| println!("{} asks to join", asks.name)).await?;
+//! println!("linked {}", joined.name);
+//! # Ok(())
+//! # }
+//! # async fn other(laptop: device_agent::NewDevice, typed: &str) -> Result<(), device_agent::AgentError> {
+//! // On the new device:
+//! device_agent::join(&laptop, &typed.parse()?, device_agent::Trust::FirstUse).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What happens meanwhile
+//!
+//! [`Agent::status`] is everything at one moment, [`Agent::events`] everything as it happens.
+//! [`Agent::sync`] returns when this device and the service have told each other all that they
+//! had at the time of the call.
+//!
+//! ```no_run
+//! # async fn example(phone: device_agent::Agent) -> Result<(), device_agent::AgentError> {
+//! use device_agent::Event;
+//!
+//! let mut events = phone.events();
+//! while let Some(event) = events.next().await {
+//!     match event {
+//!         Event::EntriesKept { balance, .. } => println!("balance {balance}"),
+//!         Event::SyncFailed { why, permanent: true } => println!("a person is needed: {why}"),
+//!         _ => {}
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A lost device is cut off by [`Agent::revoke`] on another one. What it had acked stays; nothing
+//! that it signs afterwards counts, anywhere.
+//!
+//! `examples/two_devices` is the whole walk as a program that runs by itself.
+//!
+//! # Inside
+//!
+//! `agent` (calls of the application) → `engine` (the one task) → `book` (outbox, entries, fold,
+//! store) → the session of `edge_ledger_core::sync` → `stream` (gRPC). Nothing goes back up but
+//! events and snapshots.
 
 mod agent;
 mod book;

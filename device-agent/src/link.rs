@@ -37,13 +37,22 @@ pub(crate) async fn open(
     session: &mut IdentitySession,
     code: &LinkCode,
 ) -> Result<(LinkStream, u32), AgentError> {
-    let first = link_request::Message::Open(pb::OpenLink { session: name(code) });
+    let first = link_request::Message::Open(pb::OpenLink {
+        session: name(code),
+    });
     let (outbound, requests) = stream(first).await?;
     let request = session.signed_in(Request::new(requests))?;
     let response = session.client().rpc().link(request).await;
-    let inbound = response.map_err(|status| session.client().refused(&status))?.into_inner();
+    let inbound = response
+        .map_err(|status| session.client().refused(&status))?
+        .into_inner();
     let until = Instant::now() + LINK_WITHIN;
-    let mut link = LinkStream { channel: Channel::new(code, Side::Opener), outbound, inbound, until };
+    let mut link = LinkStream {
+        channel: Channel::new(code, Side::Opener),
+        outbound,
+        inbound,
+        until,
+    };
     match link.next().await? {
         link_response::Message::Opened(opened) => Ok((link, opened.expires_in_s)),
         link_response::Message::Joined(_) | link_response::Message::Relay(_) => Err(out_of_turn()),
@@ -51,13 +60,25 @@ pub(crate) async fn open(
 }
 
 /// Joins a session as a new device.
-pub(crate) async fn join(client: &mut IdentityClient, code: &LinkCode) -> Result<LinkStream, AgentError> {
-    let first = link_request::Message::Join(pb::JoinLink { session: name(code) });
+pub(crate) async fn join(
+    client: &mut IdentityClient,
+    code: &LinkCode,
+) -> Result<LinkStream, AgentError> {
+    let first = link_request::Message::Join(pb::JoinLink {
+        session: name(code),
+    });
     let (outbound, requests) = stream(first).await?;
     let response = client.rpc().link(Request::new(requests)).await;
-    let inbound = response.map_err(|status| client.refused(&status))?.into_inner();
+    let inbound = response
+        .map_err(|status| client.refused(&status))?
+        .into_inner();
     let until = Instant::now() + LINK_WITHIN;
-    let mut link = LinkStream { channel: Channel::new(code, Side::Joiner), outbound, inbound, until };
+    let mut link = LinkStream {
+        channel: Channel::new(code, Side::Joiner),
+        outbound,
+        inbound,
+        until,
+    };
     link.joined().await?;
     Ok(link)
 }
@@ -68,10 +89,21 @@ fn name(code: &LinkCode) -> Bytes {
 
 async fn stream(
     first: link_request::Message,
-) -> Result<(mpsc::Sender<pb::LinkRequest>, ReceiverStream<pb::LinkRequest>), AgentError> {
+) -> Result<
+    (
+        mpsc::Sender<pb::LinkRequest>,
+        ReceiverStream<pb::LinkRequest>,
+    ),
+    AgentError,
+> {
     let (outbound, requests) = mpsc::channel(4);
     let ended = |_| AgentError::LinkEnded("the stream closed".to_owned());
-    outbound.send(pb::LinkRequest { message: Some(first) }).await.map_err(ended)?;
+    outbound
+        .send(pb::LinkRequest {
+            message: Some(first),
+        })
+        .await
+        .map_err(ended)?;
     Ok((outbound, ReceiverStream::new(requests)))
 }
 
@@ -84,13 +116,16 @@ impl LinkStream {
     pub(crate) async fn joined(&mut self) -> Result<(), AgentError> {
         match self.next().await? {
             link_response::Message::Joined(_) => Ok(()),
-            link_response::Message::Opened(_) | link_response::Message::Relay(_) => Err(out_of_turn()),
+            link_response::Message::Opened(_) | link_response::Message::Relay(_) => {
+                Err(out_of_turn())
+            }
         }
     }
 
     async fn next(&mut self) -> Result<link_response::Message, AgentError> {
         let message = timeout_at(self.until, self.inbound.message()).await;
-        let message = message.map_err(|_| AgentError::LinkEnded("nobody came in time".to_owned()))?;
+        let message =
+            message.map_err(|_| AgentError::LinkEnded("nobody came in time".to_owned()))?;
         match message {
             Ok(Some(response)) => response.message.ok_or_else(out_of_turn),
             Ok(None) => Err(AgentError::LinkEnded("the other device left".to_owned())),
@@ -99,8 +134,12 @@ impl LinkStream {
     }
 
     async fn say(&mut self, message: Message) -> Result<(), AgentError> {
-        let sealed = self.channel.seal(&pb::LinkMessage { message: Some(message) })?;
-        let request = pb::LinkRequest { message: Some(link_request::Message::Relay(sealed)) };
+        let sealed = self.channel.seal(&pb::LinkMessage {
+            message: Some(message),
+        })?;
+        let request = pb::LinkRequest {
+            message: Some(link_request::Message::Relay(sealed)),
+        };
         let ended = |_| AgentError::LinkEnded("the stream closed".to_owned());
         self.outbound.send(request).await.map_err(ended)
     }
@@ -108,12 +147,21 @@ impl LinkStream {
     async fn hear(&mut self) -> Result<Message, AgentError> {
         match self.next().await? {
             link_response::Message::Relay(sealed) => {
-                match self.channel.open(&sealed)?.message.ok_or_else(out_of_turn)? {
+                match self
+                    .channel
+                    .open(&sealed)?
+                    .message
+                    .ok_or_else(out_of_turn)?
+                {
                     Message::Refused(why) => Err(AgentError::LinkEnded(why)),
-                    message => Ok(message),
+                    message @ (Message::Offer(_)
+                    | Message::Certificate(_)
+                    | Message::Welcome(_)) => Ok(message),
                 }
             }
-            link_response::Message::Opened(_) | link_response::Message::Joined(_) => Err(out_of_turn()),
+            link_response::Message::Opened(_) | link_response::Message::Joined(_) => {
+                Err(out_of_turn())
+            }
         }
     }
 
@@ -129,7 +177,11 @@ impl LinkStream {
             Message::Certificate(certificate) => {
                 let signature = Signature::try_from(&certificate.signature[..])
                     .map_err(|e| AgentError::Untrusted(e.to_string()))?;
-                Ok(Certificate::verify(log.ledger_id(), certificate.body, signature)?)
+                Ok(Certificate::verify(
+                    log.ledger_id(),
+                    certificate.body,
+                    signature,
+                )?)
             }
             Message::Offer(_) | Message::Welcome(_) | Message::Refused(_) => Err(out_of_turn()),
         }
@@ -138,14 +190,19 @@ impl LinkStream {
     /// The end of the linked device's half.
     pub(crate) async fn welcome(mut self, statements: Vec<ReceiptParts>) -> Result<(), AgentError> {
         let statements = statements.into_iter().map(Into::into).collect();
-        self.say(Message::Welcome(pb::LinkWelcome { statements })).await?;
+        self.say(Message::Welcome(pb::LinkWelcome { statements }))
+            .await?;
         self.close().await;
         Ok(())
     }
 
     /// Tells the other device why not.
     pub(crate) async fn refuse(mut self, why: &str) {
-        if self.say(Message::Refused(why.chars().take(120).collect())).await.is_ok() {
+        if self
+            .say(Message::Refused(why.chars().take(120).collect()))
+            .await
+            .is_ok()
+        {
             self.close().await;
         }
     }
@@ -153,7 +210,12 @@ impl LinkStream {
     /// Closes this end, and waits until the relay has closed the other, so that nothing that was
     /// said is cut off.
     async fn close(self) {
-        let Self { outbound, mut inbound, until, .. } = self;
+        let Self {
+            outbound,
+            mut inbound,
+            until,
+            ..
+        } = self;
         drop(outbound);
         let drain = async { while let Ok(Some(_)) = inbound.message().await {} };
         let _ = timeout_at(until, drain).await;
@@ -166,7 +228,9 @@ impl LinkStream {
         describe: impl FnOnce(IdentityId) -> Description,
         trust: impl FnOnce(&Genesis) -> Result<(), AgentError>,
     ) -> Result<(Genesis, IdentityId, Vec<ReceiptParts>), AgentError> {
-        let Message::Offer(offer) = self.hear().await? else { return Err(out_of_turn()) };
+        let Message::Offer(offer) = self.hear().await? else {
+            return Err(out_of_turn());
+        };
         let genesis = Genesis::decode(offer.genesis)?;
         trust(&genesis)?;
         let identity = IdentityId::try_from(&offer.identity[..])
@@ -177,8 +241,14 @@ impl LinkStream {
             signature: Bytes::copy_from_slice(certificate.signature().as_bytes()),
         };
         self.say(Message::Certificate(message)).await?;
-        let Message::Welcome(welcome) = self.hear().await? else { return Err(out_of_turn()) };
-        let statements = welcome.statements.into_iter().map(|s| receipted(Some(s))).collect::<Result<_, _>>()?;
+        let Message::Welcome(welcome) = self.hear().await? else {
+            return Err(out_of_turn());
+        };
+        let statements = welcome
+            .statements
+            .into_iter()
+            .map(|s| receipted(Some(s)))
+            .collect::<Result<_, _>>()?;
         Ok((genesis, identity, statements))
     }
 }

@@ -32,18 +32,30 @@ pub(crate) async fn open(url: &str) -> Result<Stream, AgentError> {
         url: url.to_owned(),
         why: "it does not answer".to_owned(),
     })?;
-    let inbound = response.map_err(|status| from_status("ledger", url, &status))?.into_inner();
+    let inbound = response
+        .map_err(|status| from_status("ledger", url, &status))?
+        .into_inner();
     Ok(Stream { inbound, outbound })
 }
 
 /// Reads the next frame; `None` at the end of the stream.
-pub(crate) async fn next_frame(inbound: &mut Streaming<pb::SyncResponse>) -> Result<Option<Frame>, Status> {
-    let Some(response) = inbound.message().await? else { return Ok(None) };
-    let frame = response.frame.ok_or_else(|| Status::invalid_argument("a message without a frame"))?;
-    Frame::try_from(frame).map(Some).map_err(|error| Status::invalid_argument(error.to_string()))
+pub(crate) async fn next_frame(
+    inbound: &mut Streaming<pb::SyncResponse>,
+) -> Result<Option<Frame>, Status> {
+    let Some(response) = inbound.message().await? else {
+        return Ok(None);
+    };
+    let frame = response
+        .frame
+        .ok_or_else(|| Status::invalid_argument("a message without a frame"))?;
+    Frame::try_from(frame)
+        .map(Some)
+        .map_err(|error| Status::invalid_argument(error.to_string()))
 }
 
 /// Wraps a frame for the wire.
 pub(crate) fn request(frame: Frame) -> pb::SyncRequest {
-    pb::SyncRequest { frame: Some(frame.into()) }
+    pb::SyncRequest {
+        frame: Some(frame.into()),
+    }
 }

@@ -64,7 +64,11 @@ impl Vault {
     /// # Errors
     /// [`HomeError::InUse`] when another process holds it, [`HomeError::Io`].
     pub(crate) fn lock(folder: &Path) -> Result<Self, HomeError> {
-        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|e| io_error(folder, e))?;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .map_err(|e| io_error(folder, e))?;
         let path = folder.join(LOCK);
         let lock = OpenOptions::new()
             .create(true)
@@ -74,7 +78,10 @@ impl Vault {
             .open(&path)
             .map_err(|e| io_error(&path, e))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { folder: folder.to_owned(), _lock: lock }),
+            Ok(()) => Ok(Self {
+                folder: folder.to_owned(),
+                _lock: lock,
+            }),
             Err(TryLockError::WouldBlock) => Err(HomeError::InUse(folder.display().to_string())),
             Err(TryLockError::Error(error)) => Err(io_error(&path, error)),
         }
@@ -90,7 +97,11 @@ impl Vault {
     /// # Errors
     /// [`HomeError::Occupied`].
     pub(crate) fn must_be_free(&self) -> Result<(), HomeError> {
-        if self.is_occupied() { Err(HomeError::Occupied(self.folder.display().to_string())) } else { Ok(()) }
+        if self.is_occupied() {
+            Err(HomeError::Occupied(self.folder.display().to_string()))
+        } else {
+            Ok(())
+        }
     }
 
     /// The device's store.
@@ -152,8 +163,11 @@ impl Vault {
             }
             Err(error) => return Err(io_error(&path, error)),
         };
-        let file: MembershipFile = serde_json::from_slice(&bytes).map_err(|e| damaged(&path, &e))?;
-        let genesis = data_encoding::HEXLOWER.decode(file.genesis.as_bytes()).map_err(|e| damaged(&path, &e))?;
+        let file: MembershipFile =
+            serde_json::from_slice(&bytes).map_err(|e| damaged(&path, &e))?;
+        let genesis = data_encoding::HEXLOWER
+            .decode(file.genesis.as_bytes())
+            .map_err(|e| damaged(&path, &e))?;
         let membership = Membership {
             identity: file.identity.parse().map_err(|e| damaged(&path, &e))?,
             genesis: Genesis::decode(genesis.into()).map_err(|e| damaged(&path, &e))?,
@@ -161,7 +175,10 @@ impl Vault {
             ledger_url: file.ledger_url,
         };
         let key = self.read_key(DEVICE_KEY)?.ok_or_else(|| {
-            damaged(&self.folder.join(DEVICE_KEY), &"the device's key is missing; link this device anew")
+            damaged(
+                &self.folder.join(DEVICE_KEY),
+                &"the device's key is missing; link this device anew",
+            )
         })?;
         Ok((membership, key))
     }
@@ -172,7 +189,8 @@ impl Vault {
         }
         let key = SecretKey::from_seed(fresh_seed);
         let text = Zeroizing::new(data_encoding::HEXLOWER.encode(&*key.seed()));
-        write_new(&self.folder, name, text.as_bytes()).map_err(|e| io_error(&self.folder.join(name), e))?;
+        write_new(&self.folder, name, text.as_bytes())
+            .map_err(|e| io_error(&self.folder.join(name), e))?;
         Ok(key)
     }
 
@@ -183,16 +201,24 @@ impl Vault {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(io_error(&path, error)),
         };
-        let bytes = data_encoding::HEXLOWER_PERMISSIVE.decode(text.trim().as_bytes()).map(Zeroizing::new);
+        let bytes = data_encoding::HEXLOWER_PERMISSIVE
+            .decode(text.trim().as_bytes())
+            .map(Zeroizing::new);
         let seed = bytes.ok().and_then(|b| <[u8; 32]>::try_from(&b[..]).ok());
-        seed.map(|seed| Some(SecretKey::from_seed(seed))).ok_or_else(|| damaged(&path, &"not 64 hex digits"))
+        seed.map(|seed| Some(SecretKey::from_seed(seed)))
+            .ok_or_else(|| damaged(&path, &"not 64 hex digits"))
     }
 }
 
 /// Writes a new file so that it is there whole or not at all, and never in place of another.
 fn write_new(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     let draft = folder.join(format!(".{name}.{}", std::process::id()));
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&draft)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     // A link, unlike a rename, fails when the name is taken.
@@ -203,11 +229,17 @@ fn write_new(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
 }
 
 fn io_error(path: &Path, why: io::Error) -> HomeError {
-    HomeError::Io { path: path.display().to_string(), why }
+    HomeError::Io {
+        path: path.display().to_string(),
+        why,
+    }
 }
 
 fn damaged(path: &Path, why: &dyn std::fmt::Display) -> HomeError {
-    HomeError::Damaged { path: path.display().to_string(), why: why.to_string() }
+    HomeError::Damaged {
+        path: path.display().to_string(),
+        why: why.to_string(),
+    }
 }
 
 #[cfg(test)]
@@ -222,17 +254,26 @@ mod tests {
         let first = vault.device_key([1; 32]).unwrap();
         let again = vault.device_key([2; 32]).unwrap();
         assert_eq!(first.public_key(), again.public_key());
-        let mode = fs::metadata(folder.path().join(DEVICE_KEY)).unwrap().permissions().mode();
+        let mode = fs::metadata(folder.path().join(DEVICE_KEY))
+            .unwrap()
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o600);
         assert!(write_new(folder.path(), DEVICE_KEY, b"x").is_err());
-        assert_eq!(vault.device_key([3; 32]).unwrap().public_key(), first.public_key());
+        assert_eq!(
+            vault.device_key([3; 32]).unwrap().public_key(),
+            first.public_key()
+        );
     }
 
     #[test]
     fn a_second_holder_is_refused_until_the_first_is_gone() {
         let folder = tempfile::tempdir().unwrap();
         let vault = Vault::lock(folder.path()).unwrap();
-        assert!(matches!(Vault::lock(folder.path()), Err(HomeError::InUse(_))));
+        assert!(matches!(
+            Vault::lock(folder.path()),
+            Err(HomeError::InUse(_))
+        ));
         drop(vault);
         assert!(Vault::lock(folder.path()).is_ok());
     }
@@ -242,7 +283,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let vault = Vault::lock(folder.path()).unwrap();
         fs::write(folder.path().join(DEVICE_KEY), "abc").unwrap();
-        assert!(matches!(vault.device_key([1; 32]), Err(HomeError::Damaged { .. })));
+        assert!(matches!(
+            vault.device_key([1; 32]),
+            Err(HomeError::Damaged { .. })
+        ));
         assert!(matches!(vault.open(), Err(HomeError::Empty(_))));
     }
 }

@@ -9,8 +9,6 @@ use edge_ledger_core::ledger::ack::AckBody;
 use edge_ledger_core::ledger::{Ack, Level, Tip};
 use edge_ledger_store::LogView;
 
-
-
 /// Signs one ack for the highest of the tips of each journal, under the log that they were
 /// committed or read under.
 pub(crate) fn sign(

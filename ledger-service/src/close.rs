@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use edge_ledger_chassis::status::{refusal, refusal_retry, store_refusal};
 use edge_ledger_chassis::Reason;
+use edge_ledger_chassis::status::{refusal, refusal_retry, store_refusal};
 use edge_ledger_core::identity::FormatError;
 use edge_ledger_core::keys::KeyError;
 use edge_ledger_core::sync::{Close, GoAwayReason, HandshakeError};
@@ -34,17 +34,25 @@ fn of_close(close: &Close) -> Status {
         Close::Misbehaved => refusal(Reason::Misbehaved, &what),
         Close::Stalled => refusal(Reason::SlowConsumer, &what),
         Close::GoAway(GoAwayReason::Draining) => refusal(Reason::Draining, "this process stops"),
-        Close::GoAway(GoAwayReason::DeviceRevoked) => refusal(Reason::DeviceRevoked, "the device was revoked"),
-        Close::GoAway(GoAwayReason::Superseded) => {
-            refusal_retry(Reason::Superseded, "another stream of this device was opened", SUPERSEDED_FOR)
+        Close::GoAway(GoAwayReason::DeviceRevoked) => {
+            refusal(Reason::DeviceRevoked, "the device was revoked")
         }
+        Close::GoAway(GoAwayReason::Superseded) => refusal_retry(
+            Reason::Superseded,
+            "another stream of this device was opened",
+            SUPERSEDED_FOR,
+        ),
     }
 }
 
 fn of_handshake(error: &HandshakeError, what: &str) -> Status {
     match error {
-        HandshakeError::Format(FormatError::Key(_, KeyError::Weak)) => refusal(Reason::KeyWeak, what),
-        HandshakeError::Format(FormatError::Key(_, KeyError::Length)) => refusal(Reason::KeyFormat, what),
+        HandshakeError::Format(FormatError::Key(_, KeyError::Weak)) => {
+            refusal(Reason::KeyWeak, what)
+        }
+        HandshakeError::Format(FormatError::Key(_, KeyError::Length)) => {
+            refusal(Reason::KeyFormat, what)
+        }
         HandshakeError::Format(_) => refusal(Reason::BadMessage, what),
         HandshakeError::Version(_) => refusal(Reason::UpgradeRequired, what),
         HandshakeError::Proof | HandshakeError::Audience(_) | HandshakeError::Deployment => {

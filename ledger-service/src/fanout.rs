@@ -41,7 +41,12 @@ pub(crate) async fn run(mut feed: ChangeFeed, ledgers: Arc<Ledgers>, stop: Cance
             change = feed.recv() => change,
         };
         match change {
-            Ok(Change::Entries { identity, origin, runs, .. }) => {
+            Ok(Change::Entries {
+                identity,
+                origin,
+                runs,
+                ..
+            }) => {
                 if let Some(ledger) = ledgers.get(identity) {
                     // Nobody listening is no failure.
                     let _ = ledger.notices.send(Notice::Entries { origin, runs });

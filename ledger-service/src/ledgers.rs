@@ -40,8 +40,14 @@ pub(crate) struct Frame {
 }
 
 pub(crate) enum Job {
-    Ingest(Frame, oneshot::Sender<Result<(Ingested, Vec<Ack>), StoreError>>),
-    Adopt(Vec<ReceiptParts>, oneshot::Sender<Result<Option<LogView>, StoreError>>),
+    Ingest(
+        Frame,
+        oneshot::Sender<Result<(Ingested, Vec<Ack>), StoreError>>,
+    ),
+    Adopt(
+        Vec<ReceiptParts>,
+        oneshot::Sender<Result<Option<LogView>, StoreError>>,
+    ),
     /// The log changed in the store.
     Refresh,
 }
@@ -68,7 +74,10 @@ pub(crate) struct Ledgers {
 
 impl Ledgers {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, open: Mutex::new(BTreeMap::new()) }
+        Self {
+            shared,
+            open: Mutex::new(BTreeMap::new()),
+        }
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -82,7 +91,10 @@ impl Ledgers {
 
     /// All ledgers that are open.
     pub(crate) fn all(&self) -> Vec<LedgerHandle> {
-        self.lock().values().filter_map(WeakHandle::upgrade).collect()
+        self.lock()
+            .values()
+            .filter_map(WeakHandle::upgrade)
+            .collect()
     }
 
     /// Opens the ledger of an identity, or joins those who have it open.
@@ -95,7 +107,13 @@ impl Ledgers {
         let (jobs, inbox) = mpsc::channel(LEDGER_JOBS_MAX);
         let (notices, _) = broadcast::channel(NOTICES_MAX);
         let (tell_log, log) = watch::channel(None);
-        let ledger = Ledger { identity, shared: self.shared.clone(), admission: Admission::default(), forked: BTreeSet::new(), log: tell_log };
+        let ledger = Ledger {
+            identity,
+            shared: self.shared.clone(),
+            admission: Admission::default(),
+            forked: BTreeSet::new(),
+            log: tell_log,
+        };
         self.shared.tasks.spawn(ledger.run(inbox));
         let handle = LedgerHandle { jobs, notices, log };
         open.insert(
@@ -110,14 +128,20 @@ impl Ledgers {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<IdentityId, WeakHandle>> {
-        self.open.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.open
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
 impl WeakHandle {
     fn upgrade(&self) -> Option<LedgerHandle> {
         let jobs = self.jobs.upgrade()?;
-        Some(LedgerHandle { jobs, notices: self.notices.clone(), log: self.log.clone() })
+        Some(LedgerHandle {
+            jobs,
+            notices: self.notices.clone(),
+            log: self.log.clone(),
+        })
     }
 }
 
@@ -152,7 +176,9 @@ impl Ledger {
 
     async fn ingest(&mut self, frame: Frame) -> Result<(Ingested, Vec<Ack>), StoreError> {
         for _ in 0..LOG_MOVED_RETRIES_MAX {
-            let Some(view) = self.view().await? else { break };
+            let Some(view) = self.view().await? else {
+                break;
+            };
             let under = Under {
                 log: &view.log,
                 version: view.version,
@@ -170,7 +196,9 @@ impl Ledger {
             }
             self.refresh().await?;
         }
-        Err(StoreError::Unavailable("the identity log does not stand still".to_owned()))
+        Err(StoreError::Unavailable(
+            "the identity log does not stand still".to_owned(),
+        ))
     }
 
     async fn view(&mut self) -> Result<Option<LogView>, StoreError> {
@@ -184,7 +212,13 @@ impl Ledger {
     /// Reads what the log has gained, and tells the sessions.
     async fn refresh(&mut self) -> Result<Option<LogView>, StoreError> {
         let known = self.log.borrow().clone();
-        let view = read_log(&*self.shared.identities, &self.shared.genesis, self.identity, known.as_ref()).await?;
+        let view = read_log(
+            &*self.shared.identities,
+            &self.shared.genesis,
+            self.identity,
+            known.as_ref(),
+        )
+        .await?;
         if let Some(view) = &view {
             self.admission.forget_ended(&view.log);
             self.forked.retain(|device| view.log.cut(device).is_none());
@@ -200,7 +234,12 @@ impl Ledger {
     async fn adopt(&mut self, parts: Vec<ReceiptParts>) -> Result<Option<LogView>, StoreError> {
         for _ in 0..LOG_MOVED_RETRIES_MAX {
             let view = self.refresh().await?;
-            let empty = || Arc::new(IdentityLog::empty(self.shared.genesis.clone(), self.identity));
+            let empty = || {
+                Arc::new(IdentityLog::empty(
+                    self.shared.genesis.clone(),
+                    self.identity,
+                ))
+            };
             let log = view.as_ref().map_or_else(empty, |view| view.log.clone());
             let following = log_view::follow(&log, &parts);
             if following.taken.is_empty() {
@@ -212,6 +251,8 @@ impl Ledger {
                 StatementOutcome::Conflict => {}
             }
         }
-        Err(StoreError::Unavailable("the identity log does not stand still".to_owned()))
+        Err(StoreError::Unavailable(
+            "the identity log does not stand still".to_owned(),
+        ))
     }
 }

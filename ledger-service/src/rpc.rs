@@ -48,13 +48,28 @@ impl LedgerService for Rpc {
         let authority = request.extensions().get::<Authority>();
         let audience = authority.and_then(|Authority(authority)| self.audiences.check(authority));
         let audience = audience
-            .ok_or_else(|| refusal(Reason::AudienceUnknown, "this service does not answer to that name"))?
+            .ok_or_else(|| {
+                refusal(
+                    Reason::AudienceUnknown,
+                    "this service does not answer to that name",
+                )
+            })?
             .to_owned();
         let shared = self.ledgers.shared();
         let ledger_id = shared.genesis.ledger_id();
-        let greeting = greet(&shared.signer, ledger_id, NewGreeting { nonce: rand::random(), audience });
+        let greeting = greet(
+            &shared.signer,
+            ledger_id,
+            NewGreeting {
+                nonce: rand::random(),
+                audience,
+            },
+        );
         let origin = Origin(self.next_origin.fetch_add(1, Ordering::Relaxed));
-        let session = Session::new(WhoWeAre::Service { ledger_id, greeting });
+        let session = Session::new(WhoWeAre::Service {
+            ledger_id,
+            greeting,
+        });
         let (outbound, responses) = mpsc::channel(OUTBOUND_FRAMES_MAX);
         let stream = SyncStream {
             shell: Shell::new(origin, session, self.ledgers.clone()),
@@ -155,10 +170,14 @@ impl SyncStream {
 }
 
 fn frame(request: pb::SyncRequest) -> Result<Frame, Status> {
-    let frame = request.frame.ok_or_else(|| refusal(Reason::BadMessage, "a message without a frame"))?;
+    let frame = request
+        .frame
+        .ok_or_else(|| refusal(Reason::BadMessage, "a message without a frame"))?;
     Frame::try_from(frame).map_err(|error| refusal(Reason::BadMessage, &error.to_string()))
 }
 
 fn response(frame: Frame) -> pb::SyncResponse {
-    pb::SyncResponse { frame: Some(frame.into()) }
+    pb::SyncResponse {
+        frame: Some(frame.into()),
+    }
 }

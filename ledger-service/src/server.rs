@@ -58,7 +58,10 @@ impl Server {
     /// # Errors
     /// [`BindError`] when the port cannot be had.
     pub async fn bind(config: Config) -> Result<Self, BindError> {
-        let bind_error = |source| BindError { listen: config.listen, source };
+        let bind_error = |source| BindError {
+            listen: config.listen,
+            source,
+        };
         let listener = Listener::bind(config.listen).await.map_err(bind_error)?;
         let audiences = Audiences::new(config.audiences, listener.local_addr());
         let feed = config.ledgers.changes();
@@ -71,9 +74,15 @@ impl Server {
             tasks: listener.tasks().clone(),
         })));
         let stopping = listener.tasks().stopping();
-        listener.tasks().spawn(fanout::run(feed, ledgers.clone(), stopping));
+        listener
+            .tasks()
+            .spawn(fanout::run(feed, ledgers.clone(), stopping));
         // 0 is the origin of nobody.
-        let service = rpc::service(rpc::Rpc { ledgers, audiences, next_origin: AtomicU64::new(1) });
+        let service = rpc::service(rpc::Rpc {
+            ledgers,
+            audiences,
+            next_origin: AtomicU64::new(1),
+        });
         let serving = listener.serve(Routes::new(service), config.limits);
         Ok(Self { serving })
     }

@@ -102,9 +102,15 @@ impl Shell {
 
     fn notice(&self, notice: Result<Notice, broadcast::error::RecvError>) -> Vec<Input> {
         match notice {
-            Ok(Notice::Entries { origin, runs }) if origin != self.origin => vec![Input::Committed(runs)],
-            Ok(Notice::Opened { device, origin }) if origin != self.origin && self.serves(device) => {
-                vec![Input::GoAway(edge_ledger_core::sync::GoAwayReason::Superseded)]
+            Ok(Notice::Entries { origin, runs }) if origin != self.origin => {
+                vec![Input::Committed(runs)]
+            }
+            Ok(Notice::Opened { device, origin })
+                if origin != self.origin && self.serves(device) =>
+            {
+                vec![Input::GoAway(
+                    edge_ledger_core::sync::GoAwayReason::Superseded,
+                )]
             }
             Ok(Notice::Entries { .. } | Notice::Opened { .. }) => Vec::new(),
             Ok(Notice::Missed) | Err(_) => vec![Input::Missed],
@@ -112,7 +118,9 @@ impl Shell {
     }
 
     fn serves(&self, device: DeviceId) -> bool {
-        self.ledger.as_ref().is_some_and(|joined| joined.device == device)
+        self.ledger
+            .as_ref()
+            .is_some_and(|joined| joined.device == device)
     }
 
     /// Feeds one input to the session and starts what it asks for.
@@ -132,19 +140,29 @@ impl Shell {
             Output::Close(close) => return Err(End::Close(close)),
             Output::Identify { identity, device } => self.identify(identity, device),
             Output::Adopt(parts) => self.adopt(parts),
-            Output::Judge { frame_id, runs, peer_ahead } => self.judge(frame_id, runs, peer_ahead),
+            Output::Judge {
+                frame_id,
+                runs,
+                peer_ahead,
+            } => self.judge(frame_id, runs, peer_ahead),
             Output::Read(have) => self.read(have),
             Output::Locate(heads) => self.locate(heads),
             Output::ReadHeads => self.read_heads(),
             Output::ReadReceipts { after_position } => self.read_receipts(after_position),
             Output::Live { .. } => {
                 if let Some(joined) = &self.ledger {
-                    let opened = Notice::Opened { device: joined.device, origin: self.origin };
+                    let opened = Notice::Opened {
+                        device: joined.device,
+                        origin: self.origin,
+                    };
                     let _ = joined.handle.notices.send(opened);
                 }
             }
             // A service has nothing of its own to keep track of.
-            Output::Taken(_) | Output::Acked(_) | Output::Flushed { .. } | Output::PeerGoesAway { .. } => {}
+            Output::Taken(_)
+            | Output::Acked(_)
+            | Output::Flushed { .. }
+            | Output::PeerGoesAway { .. } => {}
         }
         Ok(())
     }
@@ -153,7 +171,12 @@ impl Shell {
     fn identify(&mut self, identity: IdentityId, device: DeviceId) {
         let handle = self.ledgers.open(identity);
         let notices = handle.notices.subscribe();
-        self.ledger = Some(Joined { device, identity, handle, notices });
+        self.ledger = Some(Joined {
+            device,
+            identity,
+            handle,
+            notices,
+        });
         let shared = self.ledgers.shared().clone();
         self.reads.push_back(Box::pin(async move {
             let view = read_log(&*shared.identities, &shared.genesis, identity, None).await?;
@@ -169,13 +192,22 @@ impl Shell {
             let (reply, answer) = oneshot::channel();
             let view = ask(&jobs, Job::Adopt(parts, reply), answer).await??;
             // A session that is open hears of it as a change of the log.
-            if open { Ok(Vec::new()) } else { standing(&shared, identity, device, view).await }
+            if open {
+                Ok(Vec::new())
+            } else {
+                standing(&shared, identity, device, view).await
+            }
         }));
     }
 
     fn judge(&mut self, frame_id: u64, runs: Vec<edge_ledger_core::ledger::Run>, peer_ahead: bool) {
         let Some(joined) = &self.ledger else { return };
-        let frame = ledgers::Frame { origin: self.origin, peer_ahead, own: joined.device, runs };
+        let frame = ledgers::Frame {
+            origin: self.origin,
+            peer_ahead,
+            own: joined.device,
+            runs,
+        };
         let jobs = joined.handle.jobs.clone();
         self.ingests.push_back(Box::pin(async move {
             let (reply, answer) = oneshot::channel();
@@ -203,11 +235,23 @@ impl Shell {
             let page = shared.ledgers.missing(identity, &have).await?;
             let mut inputs = Vec::new();
             // Nothing is delivered under an older log than it was read under.
-            if known.as_ref().is_none_or(|view| view.version < page.version) {
-                let view = read_log(&*shared.identities, &shared.genesis, identity, known.as_ref()).await?;
+            if known
+                .as_ref()
+                .is_none_or(|view| view.version < page.version)
+            {
+                let view = read_log(
+                    &*shared.identities,
+                    &shared.genesis,
+                    identity,
+                    known.as_ref(),
+                )
+                .await?;
                 inputs.extend(view.map(|view| Input::LogChanged(view.log)));
             }
-            inputs.push(Input::Page { runs: page.value.runs, more: page.value.more });
+            inputs.push(Input::Page {
+                runs: page.value.runs,
+                more: page.value.more,
+            });
             Ok(inputs)
         }));
     }
@@ -216,7 +260,9 @@ impl Shell {
         let Some(joined) = &self.ledger else { return };
         let (store, identity) = (self.ledgers.shared().ledgers.clone(), joined.identity);
         self.reads.push_back(Box::pin(async move {
-            Ok(vec![Input::Located(store.locate(identity, &heads).await?.value)])
+            Ok(vec![Input::Located(
+                store.locate(identity, &heads).await?.value,
+            )])
         }));
     }
 
@@ -237,7 +283,8 @@ impl Shell {
                 Some(view) => Some(view),
                 None => read_log(&*shared.identities, &shared.genesis, identity, None).await?,
             };
-            let receipts = view.map_or_else(Vec::new, |view| receipts(&shared, &view, after_position));
+            let receipts =
+                view.map_or_else(Vec::new, |view| receipts(&shared, &view, after_position));
             Ok(vec![Input::Receipts(receipts)])
         }));
     }
@@ -251,25 +298,46 @@ async fn standing(
     device: DeviceId,
     view: Option<LogView>,
 ) -> Answer {
-    let Some(view) = view else { return Ok(vec![Input::Identified(None)]) };
+    let Some(view) = view else {
+        return Ok(vec![Input::Identified(None)]);
+    };
     let heads = shared.ledgers.heads(identity).await?;
     let own = heads.value.of(&device).to_vec();
-    let standing = Standing { log: view.log.clone(), heads: heads.value, store_epoch: view.epoch };
+    let standing = Standing {
+        log: view.log.clone(),
+        heads: heads.value,
+        store_epoch: view.epoch,
+    };
     let mut inputs = vec![Input::Identified(Some(standing))];
     if heads.version == view.version && own.len() == 1 {
-        let tips = own.into_iter().map(|point| edge_ledger_core::ledger::Tip { device, point });
+        let tips = own
+            .into_iter()
+            .map(|point| edge_ledger_core::ledger::Tip { device, point });
         let now = shared.clock.wall_ms();
-        inputs.push(Input::Acks(acks::sign(&shared.signer, &view, shared.ledgers.level(), now, tips)));
+        inputs.push(Input::Acks(acks::sign(
+            &shared.signer,
+            &view,
+            shared.ledgers.level(),
+            now,
+            tips,
+        )));
     }
     Ok(inputs)
 }
 
 fn receipts(shared: &ledgers::Shared, view: &LogView, after_position: u64) -> Vec<ReceiptParts> {
-    let records = view.log.records_after(after_position).iter().take(RECEIPTS_PER_FRAME);
+    let records = view
+        .log
+        .records_after(after_position)
+        .iter()
+        .take(RECEIPTS_PER_FRAME);
     records
         .filter_map(|record| {
             let log_hash = view.log.hash_at(record.statement.body().position)?;
-            Some(ReceiptedStatement::sign(&shared.signer, &shared.genesis, record.clone(), log_hash).parts())
+            Some(
+                ReceiptedStatement::sign(&shared.signer, &shared.genesis, record.clone(), log_hash)
+                    .parts(),
+            )
         })
         .collect()
 }

@@ -44,7 +44,10 @@ impl Deployment {
             next_service_root_hash: next_key_hash(&next.public_key()),
             unit: "credit".to_owned(),
             decimals: 0,
-            policy: CreditPolicy::SelfReported { posting_cap: 1_000_000, journal_cap: 100_000_000 },
+            policy: CreditPolicy::SelfReported {
+                posting_cap: 1_000_000,
+                journal_cap: 100_000_000,
+            },
             random: rand::random(),
         })?;
         let key = SecretKey::from_seed(rand::random());
@@ -56,7 +59,11 @@ impl Deployment {
             1,
         );
         let signer = Arc::new(ServiceSigner::new(key, certificate)?);
-        Ok(Self { genesis, signer, store })
+        Ok(Self {
+            genesis,
+            signer,
+            store,
+        })
     }
 
     /// The deployment's id.

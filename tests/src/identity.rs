@@ -30,7 +30,10 @@ pub struct TestDevice {
 impl TestDevice {
     /// A device with a fresh key and an empty journal.
     pub fn fresh() -> Self {
-        Self { key: SecretKey::from_seed(rand::random()), tip: Point::START }
+        Self {
+            key: SecretKey::from_seed(rand::random()),
+            tip: Point::START,
+        }
     }
 
     /// Its id.
@@ -59,11 +62,19 @@ impl Identity {
         let root = SecretKey::from_seed(rand::random());
         let identity = root.public_key().identity_id();
         let log = IdentityLog::empty(deployment.genesis.clone(), identity);
-        let mut this = Self { root, log, devices: vec![TestDevice::fresh()] };
+        let mut this = Self {
+            root,
+            log,
+            devices: vec![TestDevice::fresh()],
+        };
         let certificate = Box::new(this.certificate(&this.devices[0].key)?);
         let next = SecretKey::from_seed(rand::random()).public_key();
         let genesis = Box::new(deployment.genesis.clone());
-        let incept = Act::Incept { next_root_hash: next_key_hash(&next), genesis, certificate };
+        let incept = Act::Incept {
+            next_root_hash: next_key_hash(&next),
+            genesis,
+            certificate,
+        };
         this.append(deployment, incept, true).await?;
         for _ in 1..devices {
             this.add_device(deployment).await?;
@@ -79,7 +90,15 @@ impl Identity {
         let device = TestDevice::fresh();
         let certificate = Box::new(self.certificate(&device.key)?);
         self.devices.push(device);
-        self.append(deployment, Act::AddDevice { certificate, admin: false }, false).await?;
+        self.append(
+            deployment,
+            Act::AddDevice {
+                certificate,
+                admin: false,
+            },
+            false,
+        )
+        .await?;
         Ok(self.devices.len() - 1)
     }
 
@@ -89,7 +108,16 @@ impl Identity {
     /// When the statement is refused.
     pub async fn revoke(&mut self, deployment: &Deployment, device: usize) -> anyhow::Result<()> {
         let device = self.devices[device].id();
-        self.append(deployment, Act::Revoke { device, reason: RevokeReason::Lost, tips: Vec::new() }, false).await
+        self.append(
+            deployment,
+            Act::Revoke {
+                device,
+                reason: RevokeReason::Lost,
+                tips: Vec::new(),
+            },
+            false,
+        )
+        .await
     }
 
     fn certificate(&self, key: &SecretKey) -> anyhow::Result<Certificate> {
@@ -102,7 +130,12 @@ impl Identity {
         Ok(Certificate::sign(self.log.ledger_id(), key, &description)?)
     }
 
-    async fn append(&mut self, deployment: &Deployment, act: Act, as_root: bool) -> anyhow::Result<()> {
+    async fn append(
+        &mut self,
+        deployment: &Deployment,
+        act: Act,
+        as_root: bool,
+    ) -> anyhow::Result<()> {
         let head = self.log.head();
         let body = StatementBody {
             identity: self.log.identity(),
@@ -110,10 +143,18 @@ impl Identity {
             expected_head: head.hash,
             act,
         };
-        let signer = if as_root { SigningAs::Root(&self.root) } else { SigningAs::Device(&self.devices[0].key) };
+        let signer = if as_root {
+            SigningAs::Root(&self.root)
+        } else {
+            SigningAs::Device(&self.devices[0].key)
+        };
         let statement = Statement::sign(self.log.ledger_id(), &body, &[signer])?;
         let mut grown = self.log.clone();
-        let probe = StatementRecord { statement: statement.clone(), service_time_ms: 0, tips: Vec::new() };
+        let probe = StatementRecord {
+            statement: statement.clone(),
+            service_time_ms: 0,
+            tips: Vec::new(),
+        };
         grown.apply(probe)?;
         let append = StatementAppend {
             expected: head,
@@ -123,11 +164,20 @@ impl Identity {
             ends: self.log.ends(&statement).into_iter().collect(),
             fresh_epoch: StoreEpoch::from_bytes(rand::random()),
         };
-        let outcome = deployment.store.append_statement(self.log.identity(), append).await?;
-        let StatementOutcome::Appended(records) = outcome else { anyhow::bail!("the log moved") };
+        let outcome = deployment
+            .store
+            .append_statement(self.log.identity(), append)
+            .await?;
+        let StatementOutcome::Appended(records) = outcome else {
+            anyhow::bail!("the log moved")
+        };
         let stored = records.into_iter().next().context("nothing was recorded")?;
         let (service_time_ms, tips) = (stored.service_time_ms, stored.tips);
-        self.log.apply(StatementRecord { statement, service_time_ms, tips })?;
+        self.log.apply(StatementRecord {
+            statement,
+            service_time_ms,
+            tips,
+        })?;
         Ok(())
     }
 
@@ -136,7 +186,11 @@ impl Identity {
     /// # Errors
     /// When the posting is out of its limits.
     pub fn credit(&mut self, device: usize, key: &str, amount: u64) -> anyhow::Result<Run> {
-        let posting = Posting::new(Kind::Credit, EventKey::new(Bytes::copy_from_slice(key.as_bytes()))?, amount)?;
+        let posting = Posting::new(
+            Kind::Credit,
+            EventKey::new(Bytes::copy_from_slice(key.as_bytes()))?,
+            amount,
+        )?;
         self.entry(device, vec![posting])
     }
 
@@ -147,7 +201,11 @@ impl Identity {
     pub fn entry(&mut self, device: usize, postings: Vec<Posting>) -> anyhow::Result<Run> {
         let (ledger_id, identity) = (self.log.ledger_id(), self.log.identity());
         let device = &mut self.devices[device];
-        let run = Draft { wall_ms: 0, postings }.sign(ledger_id, identity, &device.key, device.tip)?;
+        let run = Draft {
+            wall_ms: 0,
+            postings,
+        }
+        .sign(ledger_id, identity, &device.key, device.tip)?;
         device.tip = end(ledger_id, identity, &device.key, &run);
         Ok(run)
     }
@@ -161,11 +219,16 @@ pub fn end(
     run: &Run,
 ) -> Point {
     let key = key.public_key();
-    let author = edge_ledger_core::ledger::entry::Author { ledger_id, identity, key: &key };
+    let author = edge_ledger_core::ledger::entry::Author {
+        ledger_id,
+        identity,
+        key: &key,
+    };
     let mut at = run.parent();
     for payload in &run.payloads {
         let seq = at.seq + 1;
-        let hash = edge_ledger_core::ledger::entry::entry_hash(author, run.format, seq, at.hash, payload);
+        let hash =
+            edge_ledger_core::ledger::entry::entry_hash(author, run.format, seq, at.hash, payload);
         at = Point { seq, hash };
     }
     at

@@ -1,6 +1,11 @@
 //! What the end-to-end tests stand on: a deployment with its store and services, identities made
 //! by hand, and a device that speaks the protocol frame by frame, so that it can also lie.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a test waits for one frame among many"
+)]
+
 pub mod deployment;
 pub mod identity;
 pub mod pair;
@@ -15,6 +20,8 @@ use tonic_types::StatusExt as _;
 
 /// The code and reason of a refusal.
 pub fn refusal(status: &tonic::Status) -> (tonic::Code, String) {
-    let reason = status.get_details_error_info().map_or_else(String::new, |info| info.reason);
+    let reason = status
+        .get_details_error_info()
+        .map_or_else(String::new, |info| info.reason);
     (status.code(), reason)
 }

@@ -89,7 +89,11 @@ impl Pair {
     /// # Errors
     /// When a step fails.
     pub async fn first_device(&self, name: &str) -> anyhow::Result<Agent> {
-        device_agent::init(&self.new_device(name), Trust::Ledger(self.deployment.ledger_id())).await?;
+        device_agent::init(
+            &self.new_device(name),
+            Trust::Ledger(self.deployment.ledger_id()),
+        )
+        .await?;
         self.open(name).await
     }
 
@@ -105,7 +109,8 @@ impl Pair {
             session.accept(admin, |_| {}),
             device_agent::join(&new, &invitation, Trust::FirstUse)
         );
-        (accepted.context("accept")?, joined.context("join")?);
+        accepted.context("accept")?;
+        joined.context("join")?;
         self.open(name).await
     }
 
@@ -123,7 +128,10 @@ impl Pair {
     /// When it did not end by itself.
     pub async fn stop_ledger(&mut self) -> anyhow::Result<()> {
         let ledger = self.ledger.take().context("it is stopped already")?;
-        anyhow::ensure!(ledger.shutdown(GRACE).await, "the ledger service had to be ended");
+        anyhow::ensure!(
+            ledger.shutdown(GRACE).await,
+            "the ledger service had to be ended"
+        );
         Ok(())
     }
 
@@ -142,7 +150,10 @@ impl Pair {
     /// When it did not end by itself.
     pub async fn stop_identity(&mut self) -> anyhow::Result<()> {
         let identity = self.identity.take().context("it is stopped already")?;
-        anyhow::ensure!(identity.shutdown(GRACE).await, "the identity service had to be ended");
+        anyhow::ensure!(
+            identity.shutdown(GRACE).await,
+            "the identity service had to be ended"
+        );
         Ok(())
     }
 }

@@ -38,7 +38,10 @@ impl RawStream {
     pub async fn open(url: &str) -> anyhow::Result<Self> {
         let mut client = LedgerServiceClient::connect(url.to_owned()).await?;
         let (outbound, requests) = mpsc::channel(64);
-        let inbound = client.sync(ReceiverStream::new(requests)).await?.into_inner();
+        let inbound = client
+            .sync(ReceiverStream::new(requests))
+            .await?
+            .into_inner();
         Self::greeted(outbound, inbound).await
     }
 
@@ -46,9 +49,16 @@ impl RawStream {
         outbound: mpsc::Sender<pb::SyncRequest>,
         mut inbound: Streaming<pb::SyncResponse>,
     ) -> anyhow::Result<Self> {
-        let response = timeout(PATIENCE, inbound.message()).await??.context("no greeting")?;
+        let response = timeout(PATIENCE, inbound.message())
+            .await??
+            .context("no greeting")?;
         match Frame::try_from(response.frame.context("no frame")?)? {
-            Frame::Greeting(greeting) => Ok(Self { outbound, inbound, greeting, next_frame_id: 1 }),
+            Frame::Greeting(greeting) => Ok(Self {
+                outbound,
+                inbound,
+                greeting,
+                next_frame_id: 1,
+            }),
             other => anyhow::bail!("{} came first", other.name()),
         }
     }
@@ -57,7 +67,12 @@ impl RawStream {
     ///
     /// # Errors
     /// When the device is not welcomed.
-    pub async fn hello(url: &str, identity: &Identity, device: usize, heads: &Heads) -> anyhow::Result<Self> {
+    pub async fn hello(
+        url: &str,
+        identity: &Identity,
+        device: usize,
+        heads: &Heads,
+    ) -> anyhow::Result<Self> {
         let mut stream = Self::open(url).await?;
         let key = &identity.devices[device].key;
         let hello = stream.sign_hello(identity, key, heads);
@@ -82,7 +97,12 @@ impl RawStream {
         key: &SecretKey,
         digest: Digest,
     ) -> Hello {
-        let body = HelloBody { identity, key: key.public_key(), log, digest };
+        let body = HelloBody {
+            identity,
+            key: key.public_key(),
+            log,
+            digest,
+        };
         Hello::sign(ledger_id, &self.greeting, key, &body)
     }
 
@@ -91,7 +111,10 @@ impl RawStream {
     /// # Errors
     /// When the stream is closed.
     pub async fn send(&self, frame: Frame) -> anyhow::Result<()> {
-        self.send_raw(pb::SyncRequest { frame: Some(frame.into()) }).await
+        self.send_raw(pb::SyncRequest {
+            frame: Some(frame.into()),
+        })
+        .await
     }
 
     /// Sends any message.
@@ -99,7 +122,10 @@ impl RawStream {
     /// # Errors
     /// When the stream is closed.
     pub async fn send_raw(&self, request: pb::SyncRequest) -> anyhow::Result<()> {
-        self.outbound.send(request).await.context("the stream is closed")
+        self.outbound
+            .send(request)
+            .await
+            .context("the stream is closed")
     }
 
     /// Reads the next frame, or the status that ended the stream.
@@ -107,7 +133,10 @@ impl RawStream {
     /// # Errors
     /// When nothing comes, or the stream ended without a status.
     pub async fn next(&mut self) -> anyhow::Result<Result<Frame, tonic::Status>> {
-        match timeout(PATIENCE, self.inbound.message()).await.context("nothing came")? {
+        match timeout(PATIENCE, self.inbound.message())
+            .await
+            .context("nothing came")?
+        {
             Ok(Some(response)) => Ok(Ok(Frame::try_from(response.frame.context("no frame")?)?)),
             Ok(None) => anyhow::bail!("the stream ended OK"),
             Err(status) => Ok(Err(status)),
@@ -130,7 +159,10 @@ impl RawStream {
     ///
     /// # Errors
     /// When the stream ends before.
-    pub async fn until<T>(&mut self, mut pick: impl FnMut(Frame) -> Option<T>) -> anyhow::Result<T> {
+    pub async fn until<T>(
+        &mut self,
+        mut pick: impl FnMut(Frame) -> Option<T>,
+    ) -> anyhow::Result<T> {
         loop {
             match self.next().await? {
                 Ok(frame) => {

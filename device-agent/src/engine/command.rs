@@ -25,11 +25,24 @@ pub struct Recorded {
 type Reply<T> = oneshot::Sender<Result<T, AgentError>>;
 
 pub(crate) enum Command {
-    Record { posting: Posting, reply: Reply<Recorded> },
-    Sync { reply: Reply<()> },
-    WaitAcked { level: Level, reply: Reply<()> },
-    Adopt { parts: Vec<ReceiptParts>, reply: Reply<()> },
-    History { reply: Reply<Vec<HistoryItem>> },
+    Record {
+        posting: Posting,
+        reply: Reply<Recorded>,
+    },
+    Sync {
+        reply: Reply<()>,
+    },
+    WaitAcked {
+        level: Level,
+        reply: Reply<()>,
+    },
+    Adopt {
+        parts: Vec<ReceiptParts>,
+        reply: Reply<()>,
+    },
+    History {
+        reply: Reply<Vec<HistoryItem>>,
+    },
 }
 
 impl Engine {
@@ -39,7 +52,8 @@ impl Engine {
         for command in commands.drain(..) {
             match command {
                 Command::Record { posting, reply } => {
-                    let together: Vec<&Posting> = batch.iter().map(|(posting, _)| posting).collect();
+                    let together: Vec<&Posting> =
+                        batch.iter().map(|(posting, _)| posting).collect();
                     match self.check(&posting, &together) {
                         Ok(None) => batch.push((posting, reply)),
                         Ok(Some(repeated)) => drop(reply.send(Ok(repeated))),
@@ -54,7 +68,12 @@ impl Engine {
                     self.record(&mut batch).await;
                     let seq = self.book.tip().map_or(0, |point| point.seq);
                     let outbox_up_to = self.book.outbox_last();
-                    self.ack_waiters.push(AckWaiter { level, outbox_up_to, seq, reply });
+                    self.ack_waiters.push(AckWaiter {
+                        level,
+                        outbox_up_to,
+                        seq,
+                        reply,
+                    });
                     self.answer_ack_waiters();
                 }
                 Command::Adopt { parts, reply } => {
@@ -62,7 +81,8 @@ impl Engine {
                     let log = self.book.log().clone();
                     if matches!(adopted, Ok(true)) {
                         let log_position = log.head().position;
-                        self.events.push(crate::event::Event::DevicesChanged { log_position });
+                        self.events
+                            .push(crate::event::Event::DevicesChanged { log_position });
                         self.feed(Input::LogChanged(log)).await;
                     }
                     self.publish();
@@ -79,13 +99,24 @@ impl Engine {
 
     /// Decides about one posting: new, recorded before (then the first result stands), or not
     /// allowed. `together` are those that will be recorded in the same step.
-    fn check(&self, posting: &Posting, together: &[&Posting]) -> Result<Option<Recorded>, AgentError> {
+    fn check(
+        &self,
+        posting: &Posting,
+        together: &[&Posting],
+    ) -> Result<Option<Recorded>, AgentError> {
         posting.check()?;
-        let twin = together.iter().find(|p| p.kind == posting.kind && p.event_key == posting.event_key);
-        let before = twin.map(|p| p.amount).or_else(|| self.book.recorded(posting));
+        let twin = together
+            .iter()
+            .find(|p| p.kind == posting.kind && p.event_key == posting.event_key);
+        let before = twin
+            .map(|p| p.amount)
+            .or_else(|| self.book.recorded(posting));
         match before {
             Some(amount) if amount == posting.amount => {
-                return Ok(Some(Recorded { event_key: posting.event_key.clone(), repeated: true }));
+                return Ok(Some(Recorded {
+                    event_key: posting.event_key.clone(),
+                    repeated: true,
+                }));
             }
             // A refund is cumulative: a later one of the same debit is larger.
             Some(amount) if posting.kind == Kind::Refund && amount < posting.amount => {}
@@ -95,10 +126,17 @@ impl Engine {
         match posting.kind {
             Kind::Credit => {}
             Kind::Debit => {
-                let together: u64 = together.iter().filter(|p| p.kind == Kind::Debit).map(|p| p.amount).sum();
+                let together: u64 = together
+                    .iter()
+                    .filter(|p| p.kind == Kind::Debit)
+                    .map(|p| p.amount)
+                    .sum();
                 let available = self.book.balance().available.saturating_sub(together);
                 if posting.amount > available {
-                    return Err(AgentError::NoFunds { available, asked: posting.amount });
+                    return Err(AgentError::NoFunds {
+                        available,
+                        asked: posting.amount,
+                    });
                 }
             }
             Kind::Refund => match self.book.debit(posting) {
@@ -116,8 +154,14 @@ impl Engine {
             return;
         }
         let (postings, replies): (Vec<Posting>, Vec<_>) = batch.drain(..).unzip();
-        let unanswered = self.connection.as_ref().is_some_and(|c| c.session.unanswered() > 0);
-        let at_once = !unanswered && self.book.outbox_first().is_none() && self.book.may_sign() && postings.len() == 1;
+        let unanswered = self
+            .connection
+            .as_ref()
+            .is_some_and(|c| c.session.unanswered() > 0);
+        let at_once = !unanswered
+            && self.book.outbox_first().is_none()
+            && self.book.may_sign()
+            && postings.len() == 1;
         let keys: Vec<EventKey> = postings.iter().map(|p| p.event_key.clone()).collect();
         let result = if at_once {
             match self.book.make_entry(self.clock.wall_ms(), postings).await {
@@ -138,7 +182,10 @@ impl Engine {
         let failed = result.err().map(|error| error.to_string());
         for (event_key, reply) in keys.into_iter().zip(replies) {
             let answer = match &failed {
-                None => Ok(Recorded { event_key, repeated: false }),
+                None => Ok(Recorded {
+                    event_key,
+                    repeated: false,
+                }),
                 Some(why) => Err(edge_ledger_store::StoreError::Unavailable(why.clone()).into()),
             };
             let _ = reply.send(answer);
@@ -149,8 +196,15 @@ impl Engine {
     async fn sync(&mut self, reply: Reply<()>) {
         let ping_id = self.next_ping;
         self.next_ping += 1;
-        let open = self.connection.as_ref().is_some_and(|c| c.session.is_open());
-        self.syncs.push(SyncWaiter { ping_id: open.then_some(ping_id), rounds: 0, reply });
+        let open = self
+            .connection
+            .as_ref()
+            .is_some_and(|c| c.session.is_open());
+        self.syncs.push(SyncWaiter {
+            ping_id: open.then_some(ping_id),
+            rounds: 0,
+            reply,
+        });
         if open {
             self.feed(Input::Flush { ping_id }).await;
         } else {
@@ -160,13 +214,17 @@ impl Engine {
     }
 
     pub(super) fn flushed(&mut self, ping_id: u64, equal: bool) -> Vec<Input> {
-        let Some(index) = self.syncs.iter().position(|w| w.ping_id == Some(ping_id)) else { return Vec::new() };
+        let Some(index) = self.syncs.iter().position(|w| w.ping_id == Some(ping_id)) else {
+            return Vec::new();
+        };
         let own_told = self.book.outbox_first().is_none() || !self.book.may_sign();
         if own_told && (equal || self.syncs[index].rounds >= SYNC_ROUNDS_MAX) {
             let waiter = self.syncs.swap_remove(index);
             self.synced_at_ms = Some(self.clock.monotonic_ms());
             self.publish();
-            self.events.push(crate::event::Event::Synced { balance: self.book.fold().balance() });
+            self.events.push(crate::event::Event::Synced {
+                balance: self.book.fold().balance(),
+            });
             let _ = waiter.reply.send(Ok(()));
             return Vec::new();
         }
@@ -189,7 +247,8 @@ impl Engine {
                 waiter.outbox_up_to = None;
                 waiter.seq = waiter.seq.max(tip);
             }
-            let covered = acked.is_some_and(|(point, level)| point.seq >= waiter.seq && level >= waiter.level);
+            let covered = acked
+                .is_some_and(|(point, level)| point.seq >= waiter.seq && level >= waiter.level);
             if waiter.outbox_up_to.is_none() && (covered || waiter.seq == 0) {
                 let _ = waiter.reply.send(Ok(()));
             } else if !waiter.reply.is_closed() {

@@ -9,8 +9,8 @@ use std::time::Duration;
 use edge_ledger_core::keys::SecretKey;
 use edge_ledger_core::ledger::{Ack, Tip};
 use edge_ledger_core::sync::{Close, Frame, Input, Outcome, Output, Session, WhoWeAre};
-use edge_ledger_store::LedgerStore as _;
 use edge_ledger_proto::ledger as pb;
+use edge_ledger_store::LedgerStore as _;
 use tokio::sync::mpsc;
 use tonic::Streaming;
 use tonic_types::StatusExt as _;
@@ -39,7 +39,11 @@ pub(super) async fn opened(opening: &mut Option<Opening>) -> Result<Stream, Agen
 }
 
 pub(super) fn unreachable(url: &str, why: String) -> AgentError {
-    AgentError::Unreachable { service: "ledger", url: url.to_owned(), why }
+    AgentError::Unreachable {
+        service: "ledger",
+        url: url.to_owned(),
+        why,
+    }
 }
 
 pub(super) struct Connection {
@@ -83,23 +87,34 @@ impl Ended {
         let mut retry_after = None;
         let error = match self {
             Self::Status(status) => {
-                retry_after = status.get_details_retry_info().and_then(|info| info.retry_delay);
+                retry_after = status
+                    .get_details_retry_info()
+                    .and_then(|info| info.retry_delay);
                 from_status("ledger", url, &status)
             }
             Self::Closed => unreachable(url, "it closed the stream".to_owned()),
             Self::Session(close @ (Close::Handshake(_) | Close::LogForked)) => {
-                AgentError::Refused(Refusal { reason: "UNTRUSTED".to_owned(), message: close.to_string() })
+                AgentError::Refused(Refusal {
+                    reason: "UNTRUSTED".to_owned(),
+                    message: close.to_string(),
+                })
             }
             Self::Session(close) => unreachable(url, close.to_string()),
             Self::Error(error) => error,
         };
-        Meaning { permanent: matches!(error, AgentError::Refused(_)), error, retry_after }
+        Meaning {
+            permanent: matches!(error, AgentError::Refused(_)),
+            error,
+            retry_after,
+        }
     }
 }
 
 /// Sends what is held, or waits for the next frame.
 pub(super) async fn step(connection: &mut Option<Connection>) -> Step {
-    let Some(connection) = connection else { return std::future::pending().await };
+    let Some(connection) = connection else {
+        return std::future::pending().await;
+    };
     let has_held = !connection.held.is_empty();
     tokio::select! {
         biased;
@@ -175,8 +190,16 @@ impl Engine {
         let inputs = match output {
             Output::Send(frame) => return self.hold(frame),
             Output::Close(close) => return Err(Ended::Session(close)),
-            Output::Judge { frame_id, runs, peer_ahead } => {
-                let ingested = self.book.ingest(peer_ahead, &runs).await.map_err(Ended::Error)?;
+            Output::Judge {
+                frame_id,
+                runs,
+                peer_ahead,
+            } => {
+                let ingested = self
+                    .book
+                    .ingest(peer_ahead, &runs)
+                    .await
+                    .map_err(Ended::Error)?;
                 self.kept(ingested.fresh.len(), &ingested.forked);
                 vec![Input::Judged {
                     frame_id,
@@ -187,24 +210,44 @@ impl Engine {
                 }]
             }
             Output::Read(have) => {
-                let page = self.book.store.missing(self.book.log().identity(), &have).await;
+                let page = self
+                    .book
+                    .store
+                    .missing(self.book.log().identity(), &have)
+                    .await;
                 let page = page.map_err(|e| Ended::Error(e.into()))?.value;
-                vec![Input::Page { runs: page.runs, more: page.more }]
+                vec![Input::Page {
+                    runs: page.runs,
+                    more: page.more,
+                }]
             }
             Output::Locate(heads) => {
-                let located = self.book.store.locate(self.book.log().identity(), &heads).await;
-                vec![Input::Located(located.map_err(|e| Ended::Error(e.into()))?.value)]
+                let located = self
+                    .book
+                    .store
+                    .locate(self.book.log().identity(), &heads)
+                    .await;
+                vec![Input::Located(
+                    located.map_err(|e| Ended::Error(e.into()))?.value,
+                )]
             }
             Output::ReadHeads => vec![Input::Heads(self.book.heads().clone())],
             Output::ReadReceipts { after_position } => {
-                vec![Input::Receipts(self.book.receipts_after(after_position).await.map_err(Ended::Error)?)]
+                vec![Input::Receipts(
+                    self.book
+                        .receipts_after(after_position)
+                        .await
+                        .map_err(Ended::Error)?,
+                )]
             }
             Output::Adopt(parts) => {
                 if !self.book.adopt(&parts).await.map_err(Ended::Error)? {
                     return Ok(Vec::new());
                 }
                 let log = self.book.log().clone();
-                self.events.push(Event::DevicesChanged { log_position: log.head().position });
+                self.events.push(Event::DevicesChanged {
+                    log_position: log.head().position,
+                });
                 vec![Input::LogChanged(log)]
             }
             Output::Live { .. } => self.live(),
@@ -219,7 +262,9 @@ impl Engine {
     }
 
     fn hold(&mut self, frame: Frame) -> Result<Vec<Input>, Ended> {
-        let Some(connection) = &mut self.connection else { return Ok(Vec::new()) };
+        let Some(connection) = &mut self.connection else {
+            return Ok(Vec::new());
+        };
         if connection.held.len() >= HELD_FRAMES_MAX {
             let why = "it takes no more frames".to_owned();
             return Err(Ended::Error(unreachable(&self.ledger_url, why)));
@@ -247,7 +292,10 @@ impl Engine {
         for (tip, outcome) in taken {
             if let Outcome::Refused(refusal) = outcome {
                 let why = format!("{refusal:?}");
-                self.events.push(Event::Refused { point: tip.point, why });
+                self.events.push(Event::Refused {
+                    point: tip.point,
+                    why,
+                });
             }
         }
         // Boxed: what is closed now goes to the session at once.
@@ -256,9 +304,14 @@ impl Engine {
     }
 
     async fn acks(&mut self, acks: &[Ack]) -> Result<Vec<Input>, Ended> {
-        for ack in acks.iter().filter(|ack| ack.body.device == self.book.device()) {
+        for ack in acks
+            .iter()
+            .filter(|ack| ack.body.device == self.book.device())
+        {
             let (point, level) = (ack.body.point, ack.body.level);
-            let better = self.acked.is_none_or(|(known, at)| point.seq > known.seq || (point == known && level > at));
+            let better = self
+                .acked
+                .is_none_or(|(known, at)| point.seq > known.seq || (point == known && level > at));
             if !better {
                 continue;
             }
@@ -277,7 +330,10 @@ impl Engine {
         }
         if entries > 0 {
             let balance = self.book.fold().balance();
-            self.events.push(Event::EntriesKept { entries: entries as u64, balance });
+            self.events.push(Event::EntriesKept {
+                entries: entries as u64,
+                balance,
+            });
         }
     }
 }

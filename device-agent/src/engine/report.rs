@@ -17,13 +17,21 @@ pub(super) fn empty(book: &Book) -> Status {
         identity: log.identity(),
         short_id: short_id(&log.identity()),
         device,
-        device_name: log.device(&device).map_or_else(String::new, |d| d.name.clone()),
-        devices_active: log.devices().filter(|(_, d)| d.state == DeviceState::Active).count(),
+        device_name: log
+            .device(&device)
+            .map_or_else(String::new, |d| d.name.clone()),
+        devices_active: log
+            .devices()
+            .filter(|(_, d)| d.state == DeviceState::Active)
+            .count(),
         log_position: log.head().position,
         balance: book.balance(),
         tip: book.tip(),
         acked: None,
-        digest: book.heads().digest(log.ledger_id(), log.identity()).to_string(),
+        digest: book
+            .heads()
+            .digest(log.ledger_id(), log.identity())
+            .to_string(),
         synced_ms_ago: None,
         heard_ms_ago: None,
         stale: true,
@@ -45,6 +53,10 @@ impl Engine {
             last_error: self.last_error.clone(),
             ..empty(&self.book)
         };
-        self.snapshot.send_replace(Snapshot { status, log: self.book.log().clone(), at_ms: now });
+        self.snapshot.send_replace(Snapshot {
+            status,
+            log: self.book.log().clone(),
+            at_ms: now,
+        });
     }
 }

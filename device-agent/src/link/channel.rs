@@ -34,18 +34,30 @@ impl Channel {
             Side::Joiner => (FROM_JOINER, FROM_OPENER),
         };
         let cipher = |direction| XChaCha20Poly1305::new(&Key::from(code.key(direction)));
-        Self { sending: cipher(out), receiving: cipher(into), sent: 0, received: 0 }
+        Self {
+            sending: cipher(out),
+            receiving: cipher(into),
+            sent: 0,
+            received: 0,
+        }
     }
 
     pub(super) fn seal(&mut self, message: &pb::LinkMessage) -> Result<Bytes, AgentError> {
-        let sealed = self.sending.encrypt(&nonce(self.sent), &*message.encode_to_vec());
+        let sealed = self
+            .sending
+            .encrypt(&nonce(self.sent), &*message.encode_to_vec());
         self.sent += 1;
-        sealed.map(Bytes::from).map_err(|_| AgentError::LinkEnded("a message cannot be sealed".to_owned()))
+        sealed
+            .map(Bytes::from)
+            .map_err(|_| AgentError::LinkEnded("a message cannot be sealed".to_owned()))
     }
 
     pub(super) fn open(&mut self, sealed: &[u8]) -> Result<pb::LinkMessage, AgentError> {
         let wrong = || AgentError::LinkEnded("the other side has another code".to_owned());
-        let opened = self.receiving.decrypt(&nonce(self.received), sealed).map_err(|_| wrong())?;
+        let opened = self
+            .receiving
+            .decrypt(&nonce(self.received), sealed)
+            .map_err(|_| wrong())?;
         self.received += 1;
         pb::LinkMessage::decode(&*opened).map_err(|_| wrong())
     }
@@ -63,13 +75,18 @@ mod tests {
     use super::*;
 
     fn message(text: &str) -> pb::LinkMessage {
-        pb::LinkMessage { message: Some(pb::link_message::Message::Refused(text.to_owned())) }
+        pb::LinkMessage {
+            message: Some(pb::link_message::Message::Refused(text.to_owned())),
+        }
     }
 
     #[test]
     fn messages_open_in_order_and_once() {
         let code = LinkCode::new([5; 20]);
-        let (mut opener, mut joiner) = (Channel::new(&code, Side::Opener), Channel::new(&code, Side::Joiner));
+        let (mut opener, mut joiner) = (
+            Channel::new(&code, Side::Opener),
+            Channel::new(&code, Side::Joiner),
+        );
         let first = opener.seal(&message("a")).unwrap();
         let second = opener.seal(&message("b")).unwrap();
         assert!(joiner.open(&second).is_err());
@@ -83,7 +100,11 @@ mod tests {
         let code = LinkCode::new([5; 20]);
         let mut opener = Channel::new(&code, Side::Opener);
         let sealed = opener.seal(&message("a")).unwrap();
-        assert!(Channel::new(&LinkCode::new([6; 20]), Side::Joiner).open(&sealed).is_err());
+        assert!(
+            Channel::new(&LinkCode::new([6; 20]), Side::Joiner)
+                .open(&sealed)
+                .is_err()
+        );
         let mut changed = sealed.to_vec();
         changed[0] ^= 1;
         assert!(Channel::new(&code, Side::Joiner).open(&changed).is_err());

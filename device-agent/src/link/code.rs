@@ -63,9 +63,13 @@ fn check(bytes: &[u8]) -> [u8; CHECK_BYTES] {
 
 fn crockford() -> Encoding {
     let mut specification = Specification::new();
-    specification.symbols.push_str("0123456789ABCDEFGHJKMNPQRSTVWXYZ");
+    specification
+        .symbols
+        .push_str("0123456789ABCDEFGHJKMNPQRSTVWXYZ");
     specification.check_trailing_bits = true;
-    specification.encoding().expect("the alphabet of Crockford's base 32 is sound")
+    specification
+        .encoding()
+        .expect("the alphabet of Crockford's base 32 is sound")
 }
 
 impl fmt::Display for LinkCode {
@@ -96,9 +100,12 @@ impl FromStr for LinkCode {
         let bytes = crockford()
             .decode(typed.as_bytes())
             .map_err(|_| AgentError::LinkCode("it has 36 letters and digits"))?;
-        let bytes: [u8; CODE_BYTES] =
-            bytes.try_into().map_err(|_| AgentError::LinkCode("it has 36 letters and digits"))?;
-        if check(&bytes[..NAMEPLATE_BYTES + SECRET_BYTES]) != bytes[NAMEPLATE_BYTES + SECRET_BYTES..] {
+        let bytes: [u8; CODE_BYTES] = bytes
+            .try_into()
+            .map_err(|_| AgentError::LinkCode("it has 36 letters and digits"))?;
+        if check(&bytes[..NAMEPLATE_BYTES + SECRET_BYTES])
+            != bytes[NAMEPLATE_BYTES + SECRET_BYTES..]
+        {
             return Err(AgentError::LinkCode("a letter or digit is mistyped"));
         }
         Ok(Self { bytes })
@@ -130,14 +137,26 @@ impl FromStr for Invitation {
     fn from_str(text: &str) -> Result<Self, AgentError> {
         let text = text.trim();
         let Some(link) = text.strip_prefix(SCHEME) else {
-            return Ok(Self { code: text.parse()?, identity_url: None, ledger_id: None });
+            return Ok(Self {
+                code: text.parse()?,
+                identity_url: None,
+                ledger_id: None,
+            });
         };
-        let (code, rest) = link.split_once("?ledger=").ok_or(AgentError::LinkCode("the link is cut off"))?;
-        let (ledger_id, url) = rest.split_once("&at=").ok_or(AgentError::LinkCode("the link is cut off"))?;
+        let (code, rest) = link
+            .split_once("?ledger=")
+            .ok_or(AgentError::LinkCode("the link is cut off"))?;
+        let (ledger_id, url) = rest
+            .split_once("&at=")
+            .ok_or(AgentError::LinkCode("the link is cut off"))?;
         Ok(Self {
             code: code.parse()?,
             identity_url: Some(url.to_owned()),
-            ledger_id: Some(ledger_id.parse().map_err(|_| AgentError::LinkCode("its ledger id is mistyped"))?),
+            ledger_id: Some(
+                ledger_id
+                    .parse()
+                    .map_err(|_| AgentError::LinkCode("its ledger id is mistyped"))?,
+            ),
         })
     }
 }
@@ -151,10 +170,16 @@ mod tests {
         let code = LinkCode::new(*b"0123456789abcdefghij");
         let text = code.to_string();
         assert_eq!(text.len(), 36 + 8);
-        let typed = text.to_lowercase().replace('0', "o").replace('1', "l").replace('-', " ");
+        let typed = text
+            .to_lowercase()
+            .replace('0', "o")
+            .replace('1', "l")
+            .replace('-', " ");
         assert!(typed.parse::<LinkCode>().unwrap() == code);
         let ledger_id = LedgerId::from_bytes([7; 16]);
-        let link: Invitation = Invitation::link(&code, "http://127.0.0.1:7410", ledger_id).parse().unwrap();
+        let link: Invitation = Invitation::link(&code, "http://127.0.0.1:7410", ledger_id)
+            .parse()
+            .unwrap();
         assert!(link.code == code);
         assert_eq!(link.identity_url.as_deref(), Some("http://127.0.0.1:7410"));
         assert_eq!(link.ledger_id, Some(ledger_id));
@@ -163,9 +188,22 @@ mod tests {
     #[test]
     fn a_mistyped_code_is_noticed() {
         let text = LinkCode::new([9; 20]).to_string();
-        let wrong = format!("{}{}", if text.starts_with('0') { "1" } else { "0" }, &text[1..]);
-        assert!(matches!(wrong.parse::<LinkCode>(), Err(AgentError::LinkCode(_))));
-        assert!(matches!("ABCD".parse::<Invitation>(), Err(AgentError::LinkCode(_))));
-        assert!(matches!("edge-ledger:link/1/x".parse::<Invitation>(), Err(AgentError::LinkCode(_))));
+        let wrong = format!(
+            "{}{}",
+            if text.starts_with('0') { "1" } else { "0" },
+            &text[1..]
+        );
+        assert!(matches!(
+            wrong.parse::<LinkCode>(),
+            Err(AgentError::LinkCode(_))
+        ));
+        assert!(matches!(
+            "ABCD".parse::<Invitation>(),
+            Err(AgentError::LinkCode(_))
+        ));
+        assert!(matches!(
+            "edge-ledger:link/1/x".parse::<Invitation>(),
+            Err(AgentError::LinkCode(_))
+        ));
     }
 }

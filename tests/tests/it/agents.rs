@@ -2,14 +2,19 @@
 
 use std::time::Duration;
 
-use device_agent::{Agent, AgentError, Details, DeviceState, Event, EventKey, Level, RevokeReason, State, within};
+use device_agent::{
+    Agent, AgentError, Details, DeviceState, Event, EventKey, Level, RevokeReason, State, within,
+};
 use edge_ledger_tests::Pair;
 use edge_ledger_tests::pair::copy_home;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn key(text: &str) -> Details {
-    Details { event_key: Some(text.parse().expect("a short key")), ..Details::default() }
+    Details {
+        event_key: Some(text.parse().expect("a short key")),
+        ..Details::default()
+    }
 }
 
 async fn synced(agent: &Agent) -> anyhow::Result<()> {
@@ -51,7 +56,15 @@ async fn two_devices_share_one_balance() -> anyhow::Result<()> {
     laptop.refund("coffee".parse()?, 10, String::new()).await?;
     agree(&laptop, &phone).await?;
     let balance = phone.balance();
-    assert_eq!((balance.balance, balance.credited, balance.debited, balance.refunded), (80, 100, 30, 10));
+    assert_eq!(
+        (
+            balance.balance,
+            balance.credited,
+            balance.debited,
+            balance.refunded
+        ),
+        (80, 100, 30, 10)
+    );
     let history = phone.history().await?;
     assert_eq!(history.len(), 3);
     assert_eq!(phone.devices().len(), 2);
@@ -90,8 +103,14 @@ async fn both_record_while_the_service_is_down_and_catch_up() -> anyhow::Result<
     wait_for(&phone, State::Offline).await?;
     phone.earn(5, key("down 1")).await?;
     laptop.spend(20, key("down 2")).await?;
-    assert_eq!((phone.balance().balance, laptop.balance().balance), (55, 30));
-    assert!(matches!(within(Duration::from_millis(50), phone.sync()).await, Err(AgentError::TimedOut)));
+    assert_eq!(
+        (phone.balance().balance, laptop.balance().balance),
+        (55, 30)
+    );
+    assert!(matches!(
+        within(Duration::from_millis(50), phone.sync()).await,
+        Err(AgentError::TimedOut)
+    ));
     pair.start_ledger().await?;
     agree(&phone, &laptop).await?;
     assert_eq!(phone.balance().balance, 35);
@@ -104,18 +123,36 @@ async fn a_key_counts_once_and_means_one_thing() -> anyhow::Result<()> {
     let phone = pair.first_device("phone").await?;
     assert!(!phone.earn(10, key("k")).await?.repeated);
     assert!(phone.earn(10, key("k")).await?.repeated);
-    assert!(matches!(phone.earn(11, key("k")).await, Err(AgentError::EventKeyConflict)));
-    assert!(matches!(phone.spend(11, key("d")).await, Err(AgentError::NoFunds { available: 10, asked: 11 })));
+    assert!(matches!(
+        phone.earn(11, key("k")).await,
+        Err(AgentError::EventKeyConflict)
+    ));
+    assert!(matches!(
+        phone.spend(11, key("d")).await,
+        Err(AgentError::NoFunds {
+            available: 10,
+            asked: 11
+        })
+    ));
     phone.spend(4, key("d")).await?;
     let debit: EventKey = "d".parse()?;
     let unknown: EventKey = "x".parse()?;
-    assert!(matches!(phone.refund(unknown, 1, String::new()).await, Err(AgentError::NothingToRefund)));
-    assert!(matches!(phone.refund(debit.clone(), 5, String::new()).await, Err(AgentError::EventKeyConflict)));
+    assert!(matches!(
+        phone.refund(unknown, 1, String::new()).await,
+        Err(AgentError::NothingToRefund)
+    ));
+    assert!(matches!(
+        phone.refund(debit.clone(), 5, String::new()).await,
+        Err(AgentError::EventKeyConflict)
+    ));
     phone.refund(debit.clone(), 1, String::new()).await?;
     phone.refund(debit.clone(), 4, String::new()).await?;
     assert!(phone.refund(debit, 4, String::new()).await?.repeated);
     assert_eq!(phone.balance().balance, 10);
-    assert!(matches!(phone.earn(0, Details::default()).await, Err(AgentError::Posting(_))));
+    assert!(matches!(
+        phone.earn(0, Details::default()).await,
+        Err(AgentError::Posting(_))
+    ));
     Ok(())
 }
 
@@ -149,12 +186,18 @@ async fn a_device_goes_on_where_it_stopped() -> anyhow::Result<()> {
     synced(&phone).await?;
     let before = phone.status();
     phone.stop().await;
-    assert!(matches!(phone.earn(1, Details::default()).await, Err(AgentError::Stopped)));
+    assert!(matches!(
+        phone.earn(1, Details::default()).await,
+        Err(AgentError::Stopped)
+    ));
     assert_eq!(phone.status().state, State::Stopped);
     pair.stop_ledger().await?;
     let phone = pair.open("phone").await?;
     let after = phone.status();
-    assert_eq!((after.digest, after.tip, after.acked), (before.digest, before.tip, before.acked));
+    assert_eq!(
+        (after.digest, after.tip, after.acked),
+        (before.digest, before.tip, before.acked)
+    );
     assert!(phone.earn(9, key("k")).await?.repeated);
     Ok(())
 }
@@ -163,7 +206,11 @@ async fn a_device_goes_on_where_it_stopped() -> anyhow::Result<()> {
 async fn a_second_process_cannot_open_the_home() -> anyhow::Result<()> {
     let pair = Pair::start().await?;
     let _phone = pair.first_device("phone").await?;
-    let again = pair.open("phone").await.err().map(|error| error.to_string());
+    let again = pair
+        .open("phone")
+        .await
+        .err()
+        .map(|error| error.to_string());
     assert!(again.is_some_and(|why| why.contains("another process")));
     Ok(())
 }
@@ -180,7 +227,10 @@ async fn a_revoked_device_is_told_and_what_it_had_acked_stays() -> anyhow::Resul
     phone.revoke(id, RevokeReason::Lost).await?;
     wait_for(&laptop, State::Degraded).await?;
     let refused = within(PATIENCE, laptop.sync()).await;
-    assert!(matches!(refused, Err(AgentError::Refused(ref r)) if r.reason == "DEVICE_REVOKED"), "{refused:?}");
+    assert!(
+        matches!(refused, Err(AgentError::Refused(ref r)) if r.reason == "DEVICE_REVOKED"),
+        "{refused:?}"
+    );
     synced(&phone).await?;
     assert_eq!(phone.balance().balance, 20);
     let states: Vec<DeviceState> = phone.devices().into_iter().map(|d| d.state).collect();
@@ -195,9 +245,15 @@ async fn the_last_admin_stays_and_only_admins_revoke_others() -> anyhow::Result<
     let laptop = pair.link(&phone, "laptop", false).await?;
     let (first, second) = (phone.status().device, laptop.status().device);
     let refused = phone.revoke(first, RevokeReason::Retired).await;
-    assert!(matches!(refused, Err(AgentError::Refused(ref r)) if r.reason == "LAST_ADMIN"), "{refused:?}");
+    assert!(
+        matches!(refused, Err(AgentError::Refused(ref r)) if r.reason == "LAST_ADMIN"),
+        "{refused:?}"
+    );
     let refused = laptop.revoke(first, RevokeReason::Lost).await;
-    assert!(matches!(refused, Err(AgentError::Refused(ref r)) if r.reason == "FORBIDDEN"), "{refused:?}");
+    assert!(
+        matches!(refused, Err(AgentError::Refused(ref r)) if r.reason == "FORBIDDEN"),
+        "{refused:?}"
+    );
     laptop.rename(second, "desk").await?;
     synced(&phone).await?;
     assert_eq!(phone.devices()[1].name, "desk");
@@ -248,7 +304,10 @@ async fn a_restored_home_signs_nothing_and_loses_nothing() -> anyhow::Result<()>
     within(PATIENCE, seen).await?;
     assert_eq!(restored.balance().balance, 15);
     restored.earn(1, key("waits")).await?;
-    assert_eq!((restored.balance().waiting, restored.balance().balance), (1, 15));
+    assert_eq!(
+        (restored.balance().waiting, restored.balance().balance),
+        (1, 15)
+    );
     synced(&laptop).await?;
     assert_eq!(laptop.balance().balance, 15);
     Ok(())

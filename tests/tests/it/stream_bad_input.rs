@@ -34,12 +34,24 @@ async fn place() -> anyhow::Result<Place> {
     assert_eq!(other.push_taken(vec![run]).await?, vec![Outcome::Kept]);
     let others = deployment.store.heads(identity.log.identity()).await?.value;
     let stream = RawStream::hello(&url, &identity, 0, &others).await?;
-    Ok(Place { _server: server, url, deployment, identity, stream, others })
+    Ok(Place {
+        _server: server,
+        url,
+        deployment,
+        identity,
+        stream,
+        others,
+    })
 }
 
 impl Place {
     async fn others_unchanged(&self) -> anyhow::Result<()> {
-        let heads = self.deployment.store.heads(self.identity.log.identity()).await?.value;
+        let heads = self
+            .deployment
+            .store
+            .heads(self.identity.log.identity())
+            .await?
+            .value;
         let other = self.identity.devices[1].id();
         assert_eq!(heads.of(&other), self.others.of(&other));
         Ok(())
@@ -49,13 +61,21 @@ impl Place {
     async fn goes_on(&mut self) -> anyhow::Result<()> {
         self.others_unchanged().await?;
         let good = self.identity.credit(0, "good", 1)?;
-        assert_eq!(self.stream.push_taken(vec![good]).await?, vec![Outcome::Kept]);
+        assert_eq!(
+            self.stream.push_taken(vec![good]).await?,
+            vec![Outcome::Kept]
+        );
         Ok(())
     }
 
     /// A new stream takes a good entry, and nothing else changed.
     async fn comes_back(&mut self) -> anyhow::Result<()> {
-        let heads = self.deployment.store.heads(self.identity.log.identity()).await?.value;
+        let heads = self
+            .deployment
+            .store
+            .heads(self.identity.log.identity())
+            .await?
+            .value;
         self.stream = RawStream::hello(&self.url, &self.identity, 0, &heads).await?;
         self.goes_on().await
     }
@@ -63,17 +83,31 @@ impl Place {
     fn signed(&self, device: usize, format: u16, payload: Vec<u8>) -> Run {
         let device = &self.identity.devices[device];
         let (ledger_id, identity) = (self.identity.log.ledger_id(), self.identity.log.identity());
-        sign_raw(ledger_id, identity, &device.key, format, device.tip, vec![Bytes::from(payload)])
+        sign_raw(
+            ledger_id,
+            identity,
+            &device.key,
+            format,
+            device.tip,
+            vec![Bytes::from(payload)],
+        )
     }
 
     async fn refuses(&mut self, run: Run, expected: Refusal) -> anyhow::Result<()> {
-        assert_eq!(self.stream.push_taken(vec![run]).await?, vec![Outcome::Refused(expected)]);
+        assert_eq!(
+            self.stream.push_taken(vec![run]).await?,
+            vec![Outcome::Refused(expected)]
+        );
         self.goes_on().await
     }
 }
 
 fn payload(postings: Vec<pb::Posting>) -> Vec<u8> {
-    pb::EntryPayload { wall_ms: 1, postings }.encode_to_vec()
+    pb::EntryPayload {
+        wall_ms: 1,
+        postings,
+    }
+    .encode_to_vec()
 }
 
 fn posting(key: &str, amount: u64) -> pb::Posting {
@@ -91,7 +125,10 @@ async fn s20_a_message_above_a_frame_closes_the_stream() -> anyhow::Result<()> {
     let heavy = place.signed(0, 1, vec![0; 1_100_000]);
     place.stream.push(vec![heavy]).await?;
     let status = place.stream.end().await?;
-    assert_eq!(refusal(&status), (Code::ResourceExhausted, "MESSAGE_TOO_LARGE".to_owned()));
+    assert_eq!(
+        refusal(&status),
+        (Code::ResourceExhausted, "MESSAGE_TOO_LARGE".to_owned())
+    );
     place.comes_back().await
 }
 
@@ -99,17 +136,25 @@ async fn s20_a_message_above_a_frame_closes_the_stream() -> anyhow::Result<()> {
 async fn s21_a_message_without_sense_closes_the_stream() -> anyhow::Result<()> {
     for request in [
         pb::SyncRequest { frame: None },
-        pb::SyncRequest { frame: Some(pb::Frame { message: None }) },
+        pb::SyncRequest {
+            frame: Some(pb::Frame { message: None }),
+        },
         pb::SyncRequest {
             frame: Some(pb::Frame {
-                message: Some(pb::frame::Message::Runs(pb::Runs { frame_id: 1, runs: Vec::new() })),
+                message: Some(pb::frame::Message::Runs(pb::Runs {
+                    frame_id: 1,
+                    runs: Vec::new(),
+                })),
             }),
         },
     ] {
         let mut place = place().await?;
         place.stream.send_raw(request).await?;
         let status = place.stream.end().await?;
-        assert_eq!(refusal(&status), (Code::InvalidArgument, "BAD_MESSAGE".to_owned()));
+        assert_eq!(
+            refusal(&status),
+            (Code::InvalidArgument, "BAD_MESSAGE".to_owned())
+        );
         place.comes_back().await?;
     }
     Ok(())
@@ -119,10 +164,15 @@ async fn s21_a_message_without_sense_closes_the_stream() -> anyhow::Result<()> {
 async fn s22_entries_out_of_their_limits_are_refused_whole() -> anyhow::Result<()> {
     let size = Refusal::Gate(Reject::EntrySize);
     let mut place = place().await?;
-    let many = (0..1_001).map(|i| posting(&format!("key {i}"), 1)).collect();
+    let many = (0..1_001)
+        .map(|i| posting(&format!("key {i}"), 1))
+        .collect();
     let long_key = vec![posting(&"k".repeat(129), 1)];
     let no_key = vec![posting("", 1)];
-    let long_memo = vec![pb::Posting { memo: "m".repeat(129), ..posting("k", 1) }];
+    let long_memo = vec![pb::Posting {
+        memo: "m".repeat(129),
+        ..posting("k", 1)
+    }];
     for postings in [Vec::new(), many, long_key, no_key, long_memo] {
         let run = place.signed(0, 1, payload(postings));
         place.refuses(run, size).await?;
@@ -155,7 +205,10 @@ async fn s23_ten_bad_runs_in_a_minute_close_the_stream() -> anyhow::Result<()> {
         assert_eq!(place.stream.push_taken(vec![bad]).await?, vec![refused]);
     }
     let status = place.stream.end().await?;
-    assert_eq!(refusal(&status), (Code::PermissionDenied, "MISBEHAVED".to_owned()));
+    assert_eq!(
+        refusal(&status),
+        (Code::PermissionDenied, "MISBEHAVED".to_owned())
+    );
     place.comes_back().await
 }
 
@@ -172,7 +225,14 @@ async fn s24_a_signature_for_another_key_identity_or_deployment_is_refused() -> 
     let key = &place.identity.devices[0].key;
     let of_ledger = sign_raw(elsewhere.ledger_id(), ours, key, 1, tip, bytes());
     let of_identity = sign_raw(ledger_id, stranger.log.identity(), key, 1, tip, bytes());
-    let mut of_key = sign_raw(ledger_id, ours, &place.identity.devices[1].key, 1, tip, bytes());
+    let mut of_key = sign_raw(
+        ledger_id,
+        ours,
+        &place.identity.devices[1].key,
+        1,
+        tip,
+        bytes(),
+    );
     of_key.device = place.identity.devices[0].id();
     for run in [of_ledger, of_identity, of_key] {
         place.refuses(run, bad).await?;
@@ -185,7 +245,10 @@ async fn s25_a_gap_waits_and_is_closed_by_what_was_missing() -> anyhow::Result<(
     let mut place = place().await?;
     let first = place.identity.credit(0, "one", 1)?;
     let second = place.identity.credit(0, "two", 2)?;
-    assert_eq!(place.stream.push_taken(vec![second]).await?, vec![Outcome::Waiting]);
+    assert_eq!(
+        place.stream.push_taken(vec![second]).await?,
+        vec![Outcome::Waiting]
+    );
     // The service asks by telling what it has.
     place
         .stream
@@ -194,9 +257,20 @@ async fn s25_a_gap_waits_and_is_closed_by_what_was_missing() -> anyhow::Result<(
             _ => None,
         })
         .await?;
-    assert_eq!(place.stream.push_taken(vec![first]).await?, vec![Outcome::Kept]);
-    let heads = place.deployment.store.heads(place.identity.log.identity()).await?.value;
-    assert_eq!(heads.of(&place.identity.devices[0].id()), [place.identity.devices[0].tip]);
+    assert_eq!(
+        place.stream.push_taken(vec![first]).await?,
+        vec![Outcome::Kept]
+    );
+    let heads = place
+        .deployment
+        .store
+        .heads(place.identity.log.identity())
+        .await?
+        .value;
+    assert_eq!(
+        heads.of(&place.identity.devices[0].id()),
+        [place.identity.devices[0].tip]
+    );
     place.goes_on().await
 }
 
@@ -205,9 +279,15 @@ async fn s26_a_duplicate_is_acked_again() -> anyhow::Result<()> {
     let mut place = place().await?;
     let run = place.identity.credit(0, "one", 1)?;
     for _ in 0..5 {
-        assert_eq!(place.stream.push_taken(vec![run.clone()]).await?, vec![Outcome::Kept]);
+        assert_eq!(
+            place.stream.push_taken(vec![run.clone()]).await?,
+            vec![Outcome::Kept]
+        );
         let acks = place.stream.acks().await?;
-        assert!(acks.iter().any(|ack| ack.point == place.identity.devices[0].tip));
+        assert!(
+            acks.iter()
+                .any(|ack| ack.point == place.identity.devices[0].tip)
+        );
     }
     place.goes_on().await
 }
@@ -215,15 +295,29 @@ async fn s26_a_duplicate_is_acked_again() -> anyhow::Result<()> {
 #[tokio::test]
 async fn s27_a_fork_is_kept_and_told_and_its_device_is_stopped() -> anyhow::Result<()> {
     let mut place = place().await?;
-    let heads = place.deployment.store.heads(place.identity.log.identity()).await?.value;
+    let heads = place
+        .deployment
+        .store
+        .heads(place.identity.log.identity())
+        .await?
+        .value;
     let mut witness = RawStream::hello(&place.url, &place.identity, 1, &heads).await?;
     let one = place.identity.credit(0, "one", 1)?;
     place.identity.devices[0].tip = Point::START;
     let other = place.identity.credit(0, "other", 2)?;
     let more = place.identity.credit(0, "more", 3)?;
-    assert_eq!(place.stream.push_taken(vec![one.clone()]).await?, vec![Outcome::Kept]);
-    assert_eq!(place.stream.push_taken(vec![other.clone()]).await?, vec![Outcome::Kept]);
-    assert_eq!(place.stream.push_taken(vec![more.clone()]).await?, vec![Outcome::Refused(Refusal::Forked)]);
+    assert_eq!(
+        place.stream.push_taken(vec![one.clone()]).await?,
+        vec![Outcome::Kept]
+    );
+    assert_eq!(
+        place.stream.push_taken(vec![other.clone()]).await?,
+        vec![Outcome::Kept]
+    );
+    assert_eq!(
+        place.stream.push_taken(vec![more.clone()]).await?,
+        vec![Outcome::Refused(Refusal::Forked)]
+    );
     // Both branches reach everybody: together they are the proof.
     let mut seen = Vec::new();
     while seen.len() < 2 {
@@ -242,12 +336,22 @@ async fn s27_a_fork_is_kept_and_told_and_its_device_is_stopped() -> anyhow::Resu
     let relayed = witness.push_taken(vec![more]).await?;
     assert_eq!(relayed, vec![Outcome::Kept]);
     let mut own = RawStream::open(&place.url).await?;
-    let hello = own.sign_hello(&place.identity, &place.identity.devices[0].key, &Heads::default());
+    let hello = own.sign_hello(
+        &place.identity,
+        &place.identity.devices[0].key,
+        &Heads::default(),
+    );
     own.send(Frame::Hello(hello)).await?;
-    assert_eq!(refusal(&own.end().await?), (Code::FailedPrecondition, "FORKED".to_owned()));
+    assert_eq!(
+        refusal(&own.end().await?),
+        (Code::FailedPrecondition, "FORKED".to_owned())
+    );
     // The stream that is open still takes an entry of another device of the identity.
     let good = place.identity.credit(1, "relayed", 4)?;
-    assert_eq!(place.stream.push_taken(vec![good]).await?, vec![Outcome::Kept]);
+    assert_eq!(
+        place.stream.push_taken(vec![good]).await?,
+        vec![Outcome::Kept]
+    );
     Ok(())
 }
 
@@ -260,7 +364,10 @@ async fn s29_amounts_out_of_range_are_refused() -> anyhow::Result<()> {
         place.refuses(run, range).await?;
     }
     let largest = place.signed(0, 1, payload(vec![posting("k", (1 << 53) - 1)]));
-    assert_eq!(place.stream.push_taken(vec![largest]).await?, vec![Outcome::Kept]);
+    assert_eq!(
+        place.stream.push_taken(vec![largest]).await?,
+        vec![Outcome::Kept]
+    );
     place.others_unchanged().await
 }
 
@@ -269,12 +376,19 @@ async fn s31_any_clock_is_accepted() -> anyhow::Result<()> {
     let mut place = place().await?;
     for wall_ms in [i64::MIN, -1, 0, i64::MAX] {
         let key = format!("at {wall_ms}");
-        let bytes = pb::EntryPayload { wall_ms, postings: vec![posting(&key, 1)] }.encode_to_vec();
+        let bytes = pb::EntryPayload {
+            wall_ms,
+            postings: vec![posting(&key, 1)],
+        }
+        .encode_to_vec();
         let run = place.signed(0, 1, bytes);
         let log = &place.identity.log;
         let key = &place.identity.devices[0].key;
         let tip = edge_ledger_tests::identity::end(log.ledger_id(), log.identity(), key, &run);
-        assert_eq!(place.stream.push_taken(vec![run]).await?, vec![Outcome::Kept]);
+        assert_eq!(
+            place.stream.push_taken(vec![run]).await?,
+            vec![Outcome::Kept]
+        );
         place.identity.devices[0].tip = tip;
     }
     place.goes_on().await
@@ -308,13 +422,21 @@ async fn s47_payloads_that_are_not_canonical_are_refused() -> anyhow::Result<()>
 #[tokio::test]
 async fn s47_a_higher_format_is_kept_and_relayed() -> anyhow::Result<()> {
     let mut place = place().await?;
-    let heads = place.deployment.store.heads(place.identity.log.identity()).await?.value;
+    let heads = place
+        .deployment
+        .store
+        .heads(place.identity.log.identity())
+        .await?
+        .value;
     let mut reader = RawStream::hello(&place.url, &place.identity, 1, &heads).await?;
     let run = place.signed(0, 2, b"from the future".to_vec());
     let log = &place.identity.log;
     let key = &place.identity.devices[0].key;
     let tip = edge_ledger_tests::identity::end(log.ledger_id(), log.identity(), key, &run);
-    assert_eq!(place.stream.push_taken(vec![run.clone()]).await?, vec![Outcome::Kept]);
+    assert_eq!(
+        place.stream.push_taken(vec![run.clone()]).await?,
+        vec![Outcome::Kept]
+    );
     place.identity.devices[0].tip = tip;
     let relayed = reader
         .until(|frame| match frame {

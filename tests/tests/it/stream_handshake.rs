@@ -19,7 +19,12 @@ async fn place() -> anyhow::Result<Place> {
     let server = deployment.ledger_service().await?;
     let url = format!("http://{}", server.local_addr());
     let identity = Identity::create(&deployment, 2).await?;
-    Ok(Place { _server: server, url, deployment, identity })
+    Ok(Place {
+        _server: server,
+        url,
+        deployment,
+        identity,
+    })
 }
 
 impl Place {
@@ -43,7 +48,10 @@ async fn s08_a_proof_of_another_stream_opens_nothing() -> anyhow::Result<()> {
     let key = &place.identity.devices[0].key;
     let replayed = earlier.sign_hello(&place.identity, key, &Heads::default());
     let stream = RawStream::open(&place.url).await?;
-    assert_eq!(place.refused(stream, replayed).await?, (Code::Unauthenticated, "PROOF_INVALID".to_owned()));
+    assert_eq!(
+        place.refused(stream, replayed).await?,
+        (Code::Unauthenticated, "PROOF_INVALID".to_owned())
+    );
     Ok(())
 }
 
@@ -51,11 +59,18 @@ async fn s08_a_proof_of_another_stream_opens_nothing() -> anyhow::Result<()> {
 async fn s08_a_foreign_or_changed_proof_opens_nothing() -> anyhow::Result<()> {
     let place = place().await?;
     let stream = RawStream::open(&place.url).await?;
-    let mut hello = stream.sign_hello(&place.identity, &place.identity.devices[0].key, &Heads::default());
+    let mut hello = stream.sign_hello(
+        &place.identity,
+        &place.identity.devices[0].key,
+        &Heads::default(),
+    );
     let mut proof = *hello.proof.as_bytes();
     proof[7] ^= 1;
     hello.proof = edge_ledger_core::keys::Signature::from_bytes(proof);
-    assert_eq!(place.refused(stream, hello).await?, (Code::Unauthenticated, "PROOF_INVALID".to_owned()));
+    assert_eq!(
+        place.refused(stream, hello).await?,
+        (Code::Unauthenticated, "PROOF_INVALID".to_owned())
+    );
 
     let stream = RawStream::open(&place.url).await?;
     let other = Deployment::new()?;
@@ -63,7 +78,10 @@ async fn s08_a_foreign_or_changed_proof_opens_nothing() -> anyhow::Result<()> {
     let digest = Heads::default().digest(log.ledger_id(), log.identity());
     let key = &place.identity.devices[0].key;
     let hello = stream.sign_hello_of(other.ledger_id(), log.identity(), log.head(), key, digest);
-    assert_eq!(place.refused(stream, hello).await?, (Code::Unauthenticated, "PROOF_INVALID".to_owned()));
+    assert_eq!(
+        place.refused(stream, hello).await?,
+        (Code::Unauthenticated, "PROOF_INVALID".to_owned())
+    );
     Ok(())
 }
 
@@ -75,21 +93,30 @@ async fn s08_a_relayed_stream_names_the_audience_that_was_dialled() -> anyhow::R
     let dialled = by_name.trim_start_matches("http://");
     stream.greeting.check(&place.deployment.genesis, dialled)?;
     let relayed = place.url.trim_start_matches("http://");
-    assert!(stream.greeting.check(&place.deployment.genesis, relayed).is_err());
+    assert!(
+        stream
+            .greeting
+            .check(&place.deployment.genesis, relayed)
+            .is_err()
+    );
     Ok(())
 }
 
 #[tokio::test]
-async fn s09_a_stranger_gets_the_same_answer_whether_the_identity_exists_or_not() -> anyhow::Result<()> {
+async fn s09_a_stranger_gets_the_same_answer_whether_the_identity_exists_or_not()
+-> anyhow::Result<()> {
     let place = place().await?;
     let stranger = SecretKey::from_seed(rand::random());
     let log = &place.identity.log;
     let digest = Heads::default().digest(log.ledger_id(), log.identity());
-    let unknown = SecretKey::from_seed(rand::random()).public_key().identity_id();
+    let unknown = SecretKey::from_seed(rand::random())
+        .public_key()
+        .identity_id();
     let mut answers = Vec::new();
     for identity in [log.identity(), unknown] {
         let stream = RawStream::open(&place.url).await?;
-        let hello = stream.sign_hello_of(log.ledger_id(), identity, LogHead::EMPTY, &stranger, digest);
+        let hello =
+            stream.sign_hello_of(log.ledger_id(), identity, LogHead::EMPTY, &stranger, digest);
         answers.push(place.refused(stream, hello).await?);
     }
     assert_eq!(answers[0], (Code::PermissionDenied, "FORBIDDEN".to_owned()));
@@ -102,7 +129,10 @@ async fn s45_anything_before_hello_is_refused() -> anyhow::Result<()> {
     let place = place().await?;
     let mut stream = RawStream::open(&place.url).await?;
     stream.send(Frame::LogWanted { after_position: 0 }).await?;
-    assert_eq!(refusal(&stream.end().await?), (Code::FailedPrecondition, "HELLO_EXPECTED".to_owned()));
+    assert_eq!(
+        refusal(&stream.end().await?),
+        (Code::FailedPrecondition, "HELLO_EXPECTED".to_owned())
+    );
     RawStream::hello(&place.url, &place.identity, 0, &Heads::default()).await?;
     Ok(())
 }
@@ -111,7 +141,10 @@ async fn s45_anything_before_hello_is_refused() -> anyhow::Result<()> {
 async fn s45_silence_before_hello_ends_the_stream() -> anyhow::Result<()> {
     let place = place().await?;
     let mut stream = RawStream::open(&place.url).await?;
-    assert_eq!(refusal(&stream.end().await?), (Code::DeadlineExceeded, "HELLO_TIMEOUT".to_owned()));
+    assert_eq!(
+        refusal(&stream.end().await?),
+        (Code::DeadlineExceeded, "HELLO_TIMEOUT".to_owned())
+    );
     RawStream::hello(&place.url, &place.identity, 0, &Heads::default()).await?;
     Ok(())
 }

@@ -26,7 +26,10 @@ async fn an_entry_is_acked_and_reaches_the_other_device() -> anyhow::Result<()> 
         .await?;
     assert_eq!(runs, vec![run]);
     let heads = deployment.store.heads(identity.log.identity()).await?.value;
-    assert_eq!(heads.of(&identity.devices[0].id()), [identity.devices[0].tip]);
+    assert_eq!(
+        heads.of(&identity.devices[0].id()),
+        [identity.devices[0].tip]
+    );
     assert!(server.shutdown(std::time::Duration::from_secs(5)).await);
     Ok(())
 }
@@ -39,7 +42,10 @@ async fn a_second_stream_of_a_device_takes_over() -> anyhow::Result<()> {
     let identity = Identity::create(&deployment, 1).await?;
     let mut first = RawStream::hello(&url, &identity, 0, &Heads::default()).await?;
     let _second = RawStream::hello(&url, &identity, 0, &Heads::default()).await?;
-    assert_eq!(refusal(&first.end().await?), (Code::Aborted, "SUPERSEDED".to_owned()));
+    assert_eq!(
+        refusal(&first.end().await?),
+        (Code::Aborted, "SUPERSEDED".to_owned())
+    );
     Ok(())
 }
 
@@ -54,12 +60,18 @@ async fn a_revoked_device_is_cut_off_and_its_entries_stay_outside() -> anyhow::R
     assert_eq!(thief.push_taken(vec![acked]).await?, vec![Outcome::Kept]);
     let kept = identity.devices[1].tip;
     identity.revoke(&deployment, 1).await?;
-    assert_eq!(refusal(&thief.end().await?), (Code::PermissionDenied, "DEVICE_REVOKED".to_owned()));
+    assert_eq!(
+        refusal(&thief.end().await?),
+        (Code::PermissionDenied, "DEVICE_REVOKED".to_owned())
+    );
 
     let mut again = RawStream::open(&url).await?;
     let hello = again.sign_hello(&identity, &identity.devices[1].key, &Heads::default());
     again.send(Frame::Hello(hello)).await?;
-    assert_eq!(refusal(&again.end().await?), (Code::PermissionDenied, "DEVICE_REVOKED".to_owned()));
+    assert_eq!(
+        refusal(&again.end().await?),
+        (Code::PermissionDenied, "DEVICE_REVOKED".to_owned())
+    );
 
     // Another device that relays what the thief signs afterwards, or instead of what was acked.
     let mut honest = RawStream::hello(&url, &identity, 0, &Heads::default()).await?;
@@ -67,7 +79,10 @@ async fn a_revoked_device_is_cut_off_and_its_entries_stay_outside() -> anyhow::R
     identity.devices[1].tip = edge_ledger_core::identity::Point::START;
     let old_seq = identity.credit(1, "old seq", 9)?;
     let outcomes = honest.push_taken(vec![late, old_seq]).await?;
-    assert!(outcomes.iter().all(|o| matches!(o, Outcome::Refused(_))), "{outcomes:?}");
+    assert!(
+        outcomes.iter().all(|o| matches!(o, Outcome::Refused(_))),
+        "{outcomes:?}"
+    );
     let good = identity.credit(0, "good", 1)?;
     assert_eq!(honest.push_taken(vec![good]).await?, vec![Outcome::Kept]);
     let heads = deployment.store.heads(identity.log.identity()).await?.value;
@@ -99,10 +114,22 @@ async fn a_service_that_lost_the_log_takes_it_back_from_a_device() -> anyhow::Re
         .await?;
     assert_eq!(after, 0);
     let log = &identity.log;
-    let parts = log.records_after(0).iter().enumerate().map(|(index, record)| {
-        let hash = log.hash_at(index as u64 + 1).expect("every record has a hash");
-        ReceiptedStatement::sign(&deployment.signer, &deployment.genesis, record.clone(), hash).parts()
-    });
+    let parts = log
+        .records_after(0)
+        .iter()
+        .enumerate()
+        .map(|(index, record)| {
+            let hash = log
+                .hash_at(index as u64 + 1)
+                .expect("every record has a hash");
+            ReceiptedStatement::sign(
+                &deployment.signer,
+                &deployment.genesis,
+                record.clone(),
+                hash,
+            )
+            .parts()
+        });
     stream.send(Frame::Statements(parts.collect())).await?;
     stream.welcome().await?;
     let run = identity.credit(1, "back", 3)?;

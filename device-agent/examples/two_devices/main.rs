@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use device_agent::{Agent, AgentError, Details, Level, NewDevice, Options, Trust, within};
 
-#[path = "two_devices/pair.rs"]
 mod pair;
 
 #[tokio::main]
@@ -28,17 +27,29 @@ async fn main() -> anyhow::Result<()> {
         session.accept(false, |_| {}),
         device_agent::join(&laptop, &invitation, Trust::FirstUse),
     );
-    (linked?, joined?);
+    linked?;
+    joined?;
     let laptop = Agent::open(&laptop.home, Options::default()).await?;
 
-    phone.earn(100, Details { memo: "first shift".to_owned(), ..Details::default() }).await?;
+    phone
+        .earn(
+            100,
+            Details {
+                memo: "first shift".to_owned(),
+                ..Details::default()
+            },
+        )
+        .await?;
     within(Duration::from_secs(5), phone.wait_acked(Level::Volatile)).await?;
 
     within(Duration::from_secs(5), laptop.sync()).await?;
     assert_eq!(laptop.balance().balance, 100);
     laptop.spend(30, Details::default()).await?;
     let refused = laptop.spend(1_000, Details::default()).await;
-    assert!(matches!(refused, Err(AgentError::NoFunds { available: 70, .. })));
+    assert!(matches!(
+        refused,
+        Err(AgentError::NoFunds { available: 70, .. })
+    ));
 
     within(Duration::from_secs(5), laptop.sync()).await?;
     within(Duration::from_secs(5), phone.sync()).await?;
