@@ -9,7 +9,9 @@
 //! both run where they are called.
 
 mod committer;
+mod desk;
 mod engine;
+mod entry;
 mod expiry;
 mod facts;
 mod fault;
@@ -23,6 +25,9 @@ mod outbox;
 mod passes;
 mod place;
 mod tables;
+#[cfg(test)]
+mod tests;
+mod write;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -39,10 +44,12 @@ pub use place::OpenError;
 
 use crate::change::CHANGES_BEHIND_MAX;
 use crate::{Change, StoreError};
-use committer::{Committer, Decision, Desk};
+use committer::Committer;
+use desk::Desk;
 use engine::{Engine, Storage};
 use fault::Fault;
 use tables::{Snapshot, Tables};
+use write::Decision;
 
 /// The layout of the file that this code writes and reads.
 const FORMAT: &[u8] = &[1];
@@ -109,8 +116,8 @@ impl Embedded {
         let format = catch_unwind(AssertUnwindSafe(|| opened.with(prepare_tables)))
             .unwrap_or(Err(Fault::Panicked))
             .map_err(|fault| match fault {
-                Fault::Engine(redb::Error::Io(source)) => OpenError::io(path)(source),
-                other => OpenError::damaged(path, other),
+                Fault::Engine(error) => OpenError::engine(path, error),
+                Fault::Damaged(_) | Fault::Panicked => OpenError::damaged(path, fault),
             })?;
         if format != FORMAT {
             return Err(OpenError::Newer(path.to_owned()));

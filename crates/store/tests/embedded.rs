@@ -1,5 +1,7 @@
 //! The embedded store holds what every store must.
 
+#![expect(clippy::unwrap_used, reason = "a test")]
+
 use std::sync::Arc;
 
 use edge_ledger_store::Embedded;

@@ -67,7 +67,8 @@ pub async fn tips_and_version_are_recorded_in_one_step(stores: &Stores) {
         let fork = device.chain(whole.entries()[2].point(), 1, 1);
         let ledger = stores.ledger.clone();
         let runs: Vec<_> = (0..24).map(|at| device.part(&whole, at, at + 1)).collect();
-        let appends = tokio::spawn(async move {
+        let mut appends = tokio::task::JoinSet::new();
+        appends.spawn(async move {
             let mut kept = Vec::new();
             for run in runs.iter().take(3).chain([&fork]).chain(&runs[3..]) {
                 let runs = vec![admissible(run)];
@@ -90,7 +91,7 @@ pub async fn tips_and_version_are_recorded_in_one_step(stores: &Stores) {
             .append_statement(identity, append)
             .await
             .unwrap();
-        let kept = appends.await.unwrap();
+        let kept = appends.join_all().await.remove(0);
         let tips_recorded = recorded(outcome, &device);
         let points: Vec<_> = tips_recorded.iter().map(|tip| tip.point).collect();
         assert_eq!(points, kept);

@@ -66,6 +66,16 @@ impl Device {
         }
     }
 
+    /// Whose it is.
+    pub fn identity(&self) -> IdentityId {
+        self.identity
+    }
+
+    /// Its key.
+    pub fn key(&self) -> &PublicKey {
+        &self.key.1
+    }
+
     /// A run of these payloads after a point.
     pub fn run(&self, parent: Point, payloads: &[&[u8]]) -> VerifiedRun {
         let payloads = payloads.iter().map(|p| Bytes::copy_from_slice(p)).collect();

@@ -266,6 +266,7 @@ impl<'a> World<'a> {
 }
 
 /// See above.
+#[expect(clippy::unused_async, reason = "the macro awaits every rule")]
 pub async fn any_sequence_does_what_the_rules_of_core_do(stores: &Stores) {
     let mut runner = TestRunner::new(Config {
         cases: SEQUENCES,

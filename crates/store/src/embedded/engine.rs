@@ -8,7 +8,7 @@
 use std::fmt;
 use std::ops::Bound;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 
 use redb::{BackendError, Builder, Database, DatabaseError, StorageBackend};
 
@@ -22,10 +22,17 @@ pub(super) type Storage = dyn Fn() -> Result<Arc<dyn StorageBackend>, DatabaseEr
 
 /// The one open database of a store.
 pub(super) struct Engine {
-    /// Empty while it could not be opened again, and after the end.
-    database: RwLock<Option<Database>>,
+    database: RwLock<Slot>,
     storage: Box<Storage>,
     sync_failed: Arc<AtomicBool>,
+}
+
+enum Slot {
+    Open(Database),
+    /// It could not be opened again, and whoever needs it tries.
+    Broken,
+    /// For good.
+    Closed,
 }
 
 impl fmt::Debug for Engine {
@@ -37,48 +44,40 @@ impl fmt::Debug for Engine {
 impl Engine {
     pub(super) fn open(storage: Box<Storage>) -> Result<Self, DatabaseError> {
         let engine = Self {
-            database: RwLock::new(None),
+            database: RwLock::new(Slot::Broken),
             storage,
             sync_failed: Arc::default(),
         };
-        engine.reopen()?;
+        engine.fill(&mut engine.slot())?;
         Ok(engine)
     }
 
     /// Closes the database, after every read that goes on has ended, and opens it again.
     pub(super) fn reopen(&self) -> Result<(), DatabaseError> {
-        let mut slot = self
-            .database
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        drop(slot.take());
-        let storage = Watched {
-            storage: (self.storage)()?,
-            sync_failed: Arc::clone(&self.sync_failed),
-        };
-        let mut builder = Builder::new();
-        builder.set_cache_size(CACHE_BYTES);
-        *slot = Some(builder.create_with_backend(storage)?);
-        Ok(())
+        let mut slot = self.slot();
+        *slot = Slot::Broken;
+        self.fill(&mut slot)
     }
 
     /// Closes the database for good, after every read that goes on has ended.
     pub(super) fn close(&self) {
-        let mut slot = self
-            .database
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        drop(slot.take());
+        *self.slot() = Slot::Closed;
     }
 
     pub(super) fn with<T, E: From<Fault>>(
         &self,
         act: impl FnOnce(&Database) -> Result<T, E>,
     ) -> Result<T, E> {
-        let slot = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        let mut slot = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*slot, Slot::Broken) {
+            drop(slot);
+            self.fill(&mut self.slot())
+                .map_err(|error| Fault::Engine(error.into()))?;
+            slot = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        }
         match &*slot {
-            Some(database) => act(database),
-            None => Err(Fault::Engine(redb::Error::DatabaseClosed).into()),
+            Slot::Open(database) => act(database),
+            Slot::Broken | Slot::Closed => Err(Fault::Engine(redb::Error::DatabaseClosed).into()),
         }
     }
 
@@ -86,6 +85,30 @@ impl Engine {
     pub(super) fn sync_failed(&self) -> bool {
         self.sync_failed.load(Ordering::Acquire)
     }
+
+    fn slot(&self) -> RwLockWriteGuard<'_, Slot> {
+        self.database
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn fill(&self, slot: &mut Slot) -> Result<(), DatabaseError> {
+        if matches!(slot, Slot::Broken) {
+            let storage = Watched {
+                storage: (self.storage)()?,
+                sync_failed: Arc::clone(&self.sync_failed),
+            };
+            *slot = Slot::Open(builder().create_with_backend(storage)?);
+        }
+        Ok(())
+    }
+}
+
+/// How databases are opened.
+pub(super) fn builder() -> Builder {
+    let mut builder = Builder::new();
+    builder.set_cache_size(CACHE_BYTES);
+    builder
 }
 
 /// A storage whose failed syncs are noticed.

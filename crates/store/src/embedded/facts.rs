@@ -5,9 +5,9 @@
 use bytes::Bytes;
 
 use super::Embedded;
-use super::committer::Decision;
 use super::layout::{Reading, Writing};
 use super::tables::FACTS;
+use super::write::Decision;
 use crate::StoreError;
 
 const FACT: &str = "a fact";

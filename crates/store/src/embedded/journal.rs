@@ -1,13 +1,8 @@
 //! Journals in the tables: what is read for the rules of `core`, and how their decisions are
 //! carried out.
 //!
-//! Value of an entry: version (1), format (2), prev (32), 1 if signed (1), signature if signed
-//! (64), checksum of these (8), payload, checksum of that checksum and the payload (8). There are
-//! two checksums because most reads walk from child to parent and have no use for the payload.
-//!
 //! Value of a journal's tips: version (1), per tip `seq` (8) and hash (32), checksum (8).
 
-use bytes::Bytes;
 use edge_ledger_core::identity::{Cut, Point, SignedTip};
 use edge_ledger_core::ids::{DeviceId, EntryHash, IdentityId};
 use edge_ledger_core::keys::Signature;
@@ -17,11 +12,11 @@ use edge_ledger_core::ledger::page::Row;
 use edge_ledger_core::ledger::{Extended, JournalView, VerifiedEntry};
 use redb::ReadableTable;
 
+use super::entry::{EntryHead, decode_entry};
 use super::fault::Fault;
-use super::layout::{CHECK_LEN, Reading, Writing, check};
+use super::layout::{Reading, Writing};
 use super::tables::{EntryKey, JournalKey, Tables, entry_key, entry_point, journal_key};
 
-const ENTRY: &str = "an entry";
 const TIPS: &str = "the tips of a journal";
 
 /// Readable entries and tips, of a snapshot or of the group that is being written.
@@ -103,16 +98,14 @@ where
     }
 }
 
+type Written<'t, K> = redb::Table<'t, &'static K, &'static [u8]>;
+
 /// The journal as it is inside the group that is being written.
 fn journal<'a, 't>(
     tables: &'a Tables<'t>,
     identity: IdentityId,
     device: DeviceId,
-) -> Journal<
-    'a,
-    redb::Table<'t, &'static EntryKey, &'static [u8]>,
-    redb::Table<'t, &'static JournalKey, &'static [u8]>,
-> {
+) -> Journal<'a, Written<'t, EntryKey>, Written<'t, JournalKey>> {
     Journal {
         entries: &tables.entries,
         tips: &tables.tips,
@@ -271,77 +264,4 @@ pub(super) fn decode_tips(key: &JournalKey, value: &[u8]) -> Result<Vec<Point>, 
             })
         })
         .collect()
-}
-
-/// What an entry's value says before the payload.
-struct EntryHead {
-    format: u16,
-    prev: EntryHash,
-    signature: Option<Signature>,
-}
-
-impl EntryHead {
-    fn parent(&self, point: Point) -> Point {
-        Point {
-            seq: point.seq.saturating_sub(1),
-            hash: self.prev,
-        }
-    }
-
-    fn encode(&self, key: &EntryKey, payload: &[u8]) -> Vec<u8> {
-        let head = Writing::with_capacity(116 + payload.len())
-            .field(&self.format.to_be_bytes())
-            .field(self.prev.as_bytes());
-        let head = match &self.signature {
-            Some(signature) => head.field(&[1]).field(signature.as_bytes()),
-            None => head.field(&[0]),
-        };
-        let mut value = head.sealed(ENTRY, key);
-        let payload_from = value.len() - CHECK_LEN;
-        value.extend_from_slice(payload);
-        let check = check(ENTRY, key, &value[payload_from..]);
-        value.extend_from_slice(&check);
-        value
-    }
-
-    /// The head, and the rest from its checksum on.
-    fn decode<'a>(key: &EntryKey, value: &'a [u8]) -> Result<(Self, &'a [u8]), Fault> {
-        let mut reading = Reading::unsealed(ENTRY, value)?;
-        let format = reading.u16()?;
-        let prev = EntryHash::from_bytes(reading.bytes()?);
-        let signature = match reading.byte()? {
-            0 => None,
-            1 => Some(Signature::from_bytes(reading.bytes()?)),
-            _ => return Err(Fault::damaged(ENTRY)),
-        };
-        let rest = reading.rest();
-        let fields = &value[..value.len() - rest.len()];
-        if !rest.starts_with(&check(ENTRY, key, fields)) {
-            return Err(Fault::damaged(ENTRY));
-        }
-        let head = Self {
-            format,
-            prev,
-            signature,
-        };
-        Ok((head, rest))
-    }
-}
-
-fn decode_entry(device: DeviceId, key: &EntryKey, value: &[u8]) -> Result<Row, Fault> {
-    let (head, rest) = EntryHead::decode(key, value)?;
-    let sealed = rest.split_last_chunk::<CHECK_LEN>();
-    let (body, seal) = sealed.ok_or_else(|| Fault::damaged(ENTRY))?;
-    let payload = body.get(CHECK_LEN..).ok_or_else(|| Fault::damaged(ENTRY))?;
-    if check(ENTRY, key, body) != *seal {
-        return Err(Fault::damaged(ENTRY));
-    }
-    Ok(Row {
-        device,
-        format: head.format,
-        point: entry_point(key),
-        prev: head.prev,
-        payload: Bytes::copy_from_slice(payload),
-        signature: head.signature,
-    })
 }

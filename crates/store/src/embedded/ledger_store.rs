@@ -12,13 +12,13 @@ use edge_ledger_core::ledger::page::PageBuilder;
 use edge_ledger_core::ledger::{Extended, Heads, JournalView as _, Level, Tip, VerifiedRun};
 
 use super::Embedded;
-use super::committer::Decision;
 use super::fault::Fault;
 use super::journal::{Journal, append_run, decode_tips};
 use super::log;
 use super::tables::{
     ENTRIES, EntryKey, JournalKey, LOGS, Seen, Snapshot, TIPS, Tables, journal_device, journal_key,
 };
+use super::write::Decision;
 use crate::ledger::{AppendOutcome, Page};
 use crate::{At, Change, ChangeFeed, LedgerStore, LogVersion, Origin, StoreError};
 

@@ -5,11 +5,11 @@
 
 use bytes::Bytes;
 
-use super::committer::Decision;
 use super::expiry::{Ending, ends_at, purge};
 use super::fault::Fault;
 use super::layout::{Reading, Writing};
 use super::tables::{LINKS, Snapshot, Tables};
+use super::write::Decision;
 use crate::Change;
 use crate::identity::{LINK_MESSAGES_MAX, LinkInbox, LinkOutcome, LinkSide};
 

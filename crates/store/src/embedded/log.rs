@@ -1,7 +1,7 @@
 //! Identity logs.
 //!
 //! Value of a log: version (1), log version (8), store epoch (16), position (8) and hash (32) of
-//! the head, checksum (8). Of a statement: version (1), service time (8), number of tips (2), per
+//! the head, checksum (8). Of a statement: version (1), service time (8), number of tips (8), per
 //! tip device (16), `seq` (8), hash (32) and signature (64), the statement, checksum (8).
 
 use bytes::Bytes;
@@ -10,11 +10,11 @@ use edge_ledger_core::ids::{DeviceId, EntryHash, IdentityId, LogHash, StoreEpoch
 use edge_ledger_core::keys::Signature;
 use redb::ReadableTable;
 
-use super::committer::Decision;
 use super::fault::Fault;
 use super::journal::{cut_journal, signed_tips};
 use super::layout::{Reading, Writing};
 use super::tables::{LOGS, STATEMENTS, Snapshot, StatementKey, Tables, statement_key};
+use super::write::Decision;
 use crate::identity::{Adoption, StatementAppend, StatementOutcome, StoredLog, StoredRecord};
 use crate::{Change, LogVersion};
 
@@ -176,10 +176,9 @@ fn set_record(
     record: &StoredRecord,
 ) -> Result<(), Fault> {
     let key = statement_key(identity, position);
-    let tips = u16::try_from(record.tips.len()).expect("a lineage has at most 256 × 8 tips");
-    let value = Writing::with_capacity(10 + 120 * record.tips.len() + record.statement.len())
+    let value = Writing::with_capacity(16 + 120 * record.tips.len() + record.statement.len())
         .field(&record.service_time_ms.to_be_bytes())
-        .field(&tips.to_be_bytes());
+        .field(&(record.tips.len() as u64).to_be_bytes());
     let value = record.tips.iter().fold(value, |value, tip| {
         value
             .field(tip.device.as_bytes())
@@ -196,7 +195,7 @@ fn decode_record(key: &StatementKey, value: &[u8]) -> Result<StoredRecord, Fault
     let mut row = Reading::sealed(STATEMENT, key, value)?;
     let service_time_ms = row.i64()?;
     let mut tips = Vec::new();
-    for _ in 0..row.u16()? {
+    for _ in 0..row.u64()? {
         tips.push(SignedTip {
             device: DeviceId::from_bytes(row.bytes()?),
             point: Point {

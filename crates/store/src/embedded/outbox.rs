@@ -12,11 +12,11 @@ use edge_ledger_core::ledger::admission::Admissible;
 use redb::{ReadableTable as _, ReadableTableMetadata as _};
 
 use super::Embedded;
-use super::committer::Decision;
 use super::fault::Fault;
 use super::layout::{Reading, Writing};
 use super::ledger_store::append;
 use super::tables::{OUTBOX, Snapshot, Tables};
+use super::write::Decision;
 use crate::ledger::AppendOutcome;
 use crate::{LogVersion, Origin, StoreError};
 

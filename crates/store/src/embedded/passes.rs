@@ -6,11 +6,11 @@
 use edge_ledger_core::ids::{DeviceId, IdentityId};
 use redb::ReadableTable as _;
 
-use super::committer::Decision;
 use super::expiry::{Ending, ends_at, purge};
 use super::fault::Fault;
 use super::layout::{Reading, Writing};
 use super::tables::{SESSIONS, Snapshot, Tables, pass_key};
+use super::write::Decision;
 use crate::identity::StoredSession;
 
 const SESSION: &str = Ending::Session.table();

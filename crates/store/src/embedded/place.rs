@@ -1,12 +1,14 @@
 //! The file of a store: making it, opening it, and why it cannot be opened.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use redb::backends::FileBackend;
 use redb::{DatabaseError, StorageBackend, StorageError};
+
+use super::engine::builder;
 
 /// Why a store's file cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -49,51 +51,77 @@ impl OpenError {
     }
 
     /// What the engine's error means for the file.
-    pub(super) fn engine(path: &Path, error: DatabaseError) -> Self {
-        match error {
-            DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => {
-                Self::InUse(path.to_owned())
-            }
-            DatabaseError::Storage(StorageError::Io(source))
-                if !matches!(
-                    source.kind(),
-                    ErrorKind::InvalidData | ErrorKind::InvalidInput | ErrorKind::UnexpectedEof
-                ) =>
-            {
+    pub(super) fn engine(path: &Path, error: impl Into<redb::Error>) -> Self {
+        let torn = [
+            ErrorKind::InvalidData,
+            ErrorKind::InvalidInput,
+            ErrorKind::UnexpectedEof,
+        ];
+        let error = error.into();
+        if let redb::Error::DatabaseAlreadyOpen | redb::Error::LockProtocolMismatch = error {
+            return Self::InUse(path.to_owned());
+        }
+        if let redb::Error::Io(source) = error {
+            return if torn.contains(&source.kind()) {
+                Self::damaged(path, source)
+            } else {
                 Self::Io {
                     path: path.to_owned(),
                     source,
                 }
-            }
-            other => Self::damaged(path, other),
+            };
         }
+        Self::damaged(path, error)
     }
 }
 
-/// Makes the file, readable by its owner alone, unless it is there; and the folders above it.
+/// Makes the file, readable by its owner alone, and the folders above it, unless they are there.
 /// What was made survives a power cut when this returns.
+///
+/// The file is filled beside its place and then moved there: if it were filled in place, a power
+/// cut would leave something that is neither a store nor nothing.
 pub(super) fn prepare(path: &Path) -> Result<(), OpenError> {
-    let mut made = Vec::new();
-    if let Some(folder) = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-    {
-        made.extend(folder.ancestors().take_while(|folder| !folder.exists()));
-        make_folder(folder).map_err(OpenError::io(folder))?;
+    if path.exists() {
+        return Ok(());
     }
-    match make_file(path) {
-        Ok(_) => made.insert(0, path),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(OpenError::io(path)(error)),
-    }
-    for made in made {
-        let folder = made
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty());
-        let folder = folder.unwrap_or(Path::new("."));
+    let folder = above(path);
+    let missing = folder.ancestors().take_while(|folder| !folder.exists());
+    let extended: Vec<_> = missing.map(above).collect();
+    make_folder(folder).map_err(OpenError::io(folder))?;
+    for folder in extended {
         sync_folder(folder).map_err(OpenError::io(folder))?;
     }
-    Ok(())
+    let draft = path.with_added_extension("new");
+    fill(path, &draft)?;
+    sync_folder(folder).map_err(OpenError::io(folder))
+}
+
+/// Fills the draft of a file and moves it to its place, unless another process did.
+fn fill(path: &Path, draft: &Path) -> Result<(), OpenError> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(draft).map_err(OpenError::io(draft))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Err(OpenError::InUse(path.to_owned())),
+        Err(TryLockError::Error(error)) => return Err(OpenError::io(draft)(error)),
+    }
+    if path.exists() {
+        // It was moved there, or made, before the lock was ours.
+        let _ = std::fs::remove_file(draft);
+        return Ok(());
+    }
+    let engine = |error: DatabaseError| OpenError::engine(path, error);
+    file.set_len(0).map_err(OpenError::io(draft))?;
+    let shared = file.try_clone().map_err(OpenError::io(draft))?;
+    let storage = FileBackend::new(shared).map_err(engine)?;
+    let database = builder().create_with_backend(storage).map_err(engine)?;
+    // Moved while it is open, because closing it gives the lock back.
+    std::fs::rename(draft, path).map_err(OpenError::io(path))?;
+    drop(database);
+    file.sync_all().map_err(OpenError::io(path))
 }
 
 /// The storage of a file that is there.
@@ -101,6 +129,14 @@ pub(super) fn storage(path: &Path) -> Result<Arc<dyn StorageBackend>, DatabaseEr
     let opened = OpenOptions::new().read(true).write(true).open(path);
     let file = opened.map_err(|error| DatabaseError::Storage(StorageError::Io(error)))?;
     Ok(Arc::new(FileBackend::new(file)?))
+}
+
+/// The folder that a path is in.
+fn above(path: &Path) -> &Path {
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    parent.unwrap_or(Path::new("."))
 }
 
 #[cfg(unix)]
@@ -115,14 +151,6 @@ fn make_folder(folder: &Path) -> io::Result<()> {
 #[cfg(not(unix))]
 fn make_folder(folder: &Path) -> io::Result<()> {
     std::fs::create_dir_all(folder)
-}
-
-fn make_file(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
 }
 
 #[cfg(unix)]

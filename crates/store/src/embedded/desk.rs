@@ -1,0 +1,102 @@
+//! The desk: where writes are handed in, and how they get to the committer.
+
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::committer::Committer;
+use super::fault::Fault;
+use super::tables::Tables;
+use super::write::{Decision, Queued, Write};
+use crate::StoreError;
+
+/// Most writes that wait for the committer; who comes then waits for a place.
+const QUEUE_WRITES_MAX: usize = 1_024;
+/// Most writes in one group.
+const GROUP_WRITES_MAX: usize = 512;
+/// Bytes after which a group takes no further write.
+const GROUP_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Where writes are handed in.
+pub(super) enum Desk {
+    /// A thread of its own commits: a sync would block the caller's.
+    Thread {
+        queue: Option<mpsc::Sender<Box<dyn Queued>>>,
+        thread: Option<JoinHandle<()>>,
+    },
+    /// The caller commits, one at a time: in memory nothing blocks, and a simulation in which
+    /// only its own tasks run stays reproducible.
+    Caller(Mutex<Committer>),
+}
+
+impl Desk {
+    /// Starts a committer with a thread of its own.
+    pub(super) fn with_thread(committer: Committer) -> std::io::Result<Self> {
+        let (queue, waiting) = mpsc::channel(QUEUE_WRITES_MAX);
+        let thread = std::thread::Builder::new()
+            .name("store-committer".to_owned())
+            .spawn(move || run(&committer, waiting))?;
+        Ok(Self::Thread {
+            queue: Some(queue),
+            thread: Some(thread),
+        })
+    }
+
+    /// Hands in one write of about so many bytes, and waits until it is committed or refused.
+    pub(super) async fn write<T, F>(&self, bytes: usize, act: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Tables<'_>) -> Result<Decision<T>, Fault> + Send + 'static,
+    {
+        let gone = || StoreError::Unavailable("the committer ended".to_owned());
+        let (reply, decided) = oneshot::channel();
+        let write = Box::new(Write::new(act, bytes, reply));
+        match self {
+            Self::Thread { queue, .. } => {
+                let queue = queue.as_ref().ok_or_else(gone)?;
+                queue.send(write).await.map_err(|_| gone())?;
+            }
+            Self::Caller(committer) => {
+                let committer = committer.lock().unwrap_or_else(PoisonError::into_inner);
+                committer.commit(vec![write]);
+            }
+        }
+        decided.await.map_err(|_| gone())?
+    }
+
+    /// Commits what was handed in, and takes no more.
+    pub(super) fn finish(&mut self) {
+        if let Self::Thread { queue, thread } = self {
+            drop(queue.take());
+            if let Some(thread) = thread.take() {
+                // It ends in a panic only if replying panics: nobody waits for a reply here.
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Desk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Thread { .. } => "Thread",
+            Self::Caller(_) => "Caller",
+        })
+    }
+}
+
+/// Commits group after group until nobody can hand in any more.
+fn run(committer: &Committer, mut waiting: mpsc::Receiver<Box<dyn Queued>>) {
+    while let Some(first) = waiting.blocking_recv() {
+        let mut bytes = first.bytes();
+        let mut group = vec![first];
+        while group.len() < GROUP_WRITES_MAX && bytes < GROUP_BYTES_MAX {
+            let Ok(next) = waiting.try_recv() else { break };
+            bytes += next.bytes();
+            group.push(next);
+        }
+        committer.commit(group);
+    }
+}

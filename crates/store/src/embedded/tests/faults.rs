@@ -1,0 +1,156 @@
+//! Full disks and failed syncs (S-41, S-42), at every write and at every sync.
+
+use std::sync::Arc;
+
+use edge_ledger_core::identity::Point;
+
+use super::disk::{Disk, Plan};
+use super::{append, open_on, tips};
+use crate::conformance::fixtures::{Device, fresh_identity};
+use crate::embedded::Health;
+use crate::{LedgerStore as _, StoreError};
+
+/// Appends in one attempt of a test.
+const APPENDS: usize = 6;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_refuses_at_any_write_and_recovers_when_there_is_room() {
+    let mut refusals = 0;
+    for plan in (0..).map(Plan::RoomFor) {
+        if !fill_up(plan).await {
+            break;
+        }
+        refusals += 1;
+    }
+    assert!(refusals > 100, "{refusals}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn so_it_does_where_a_full_disk_overwrites_nothing() {
+    let mut refusals = 0;
+    for plan in (0..).map(Plan::FullAfter) {
+        if !fill_up(plan).await {
+            break;
+        }
+        refusals += 1;
+    }
+    assert!(refusals > 50, "{refusals}");
+}
+
+/// Appends until the disk is full, and goes on when there is room; says whether it was full.
+async fn fill_up(plan: Plan) -> bool {
+    let disk = Arc::new(Disk::default());
+    let store = open_on(&disk).unwrap();
+    let identity = fresh_identity();
+    let device = Device::new(identity);
+    let payloads = (0..APPENDS)
+        .map(|at| vec![1; 7_000 * at + 1].into())
+        .collect();
+    let whole = device.run_in_format(7, Point::START, payloads);
+    disk.set_plan(plan);
+    let (mut acked, mut full) = (Vec::new(), false);
+    for at in 0..APPENDS {
+        let run = device.part(&whole, at, at + 1);
+        match append(&store, identity, &run).await {
+            Ok(_) => acked = vec![run.last()],
+            Err(StoreError::Full) => full = true,
+            Err(other) => panic!("{other}"),
+        }
+        if full {
+            assert_eq!(*store.health().borrow(), Health::Full);
+            break;
+        }
+    }
+    assert!(!store.poisoned());
+    match store.heads(identity).await {
+        Ok(heads) => assert!(heads.value.of(&device.id) >= &acked[..]),
+        // It was closed to forget the failed write, and cannot be opened without writing.
+        Err(StoreError::Full) if matches!(plan, Plan::FullAfter(_)) => {}
+        Err(other) => panic!("{other}"),
+    }
+    disk.set_plan(Plan::Never);
+    assert!(
+        tips(&store, identity, &device).await >= acked,
+        "reads go on by themselves"
+    );
+    append(&store, identity, &whole).await.unwrap();
+    assert_eq!(tips(&store, identity, &device).await, [whole.last()]);
+    assert_eq!(*store.health().borrow(), Health::Serving);
+    full
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_sync_ends_all_writing_and_loses_nothing_that_was_acked() {
+    let mut failures = 0;
+    for syncs in 0.. {
+        let disk = Arc::new(Disk::default());
+        let store = open_on(&disk).unwrap();
+        let identity = fresh_identity();
+        let device = Device::new(identity);
+        let whole = device.chain(Point::START, APPENDS, 0);
+        let mut health = store.health();
+        disk.set_plan(Plan::SyncFailsAfter(syncs));
+        let (mut acked, mut failed) = (Vec::new(), false);
+        for at in 0..APPENDS {
+            let run = device.part(&whole, at, at + 1);
+            match append(&store, identity, &run).await {
+                Ok(_) if failed => panic!("it went on after a failed sync"),
+                Ok(_) => acked = vec![run.last()],
+                Err(StoreError::Unavailable(_)) => failed = true,
+                Err(other) => panic!("{other}"),
+            }
+        }
+        assert_eq!(failed, store.poisoned());
+        if !failed {
+            break;
+        }
+        failures += 1;
+        health
+            .wait_for(|health| *health == Health::Failed)
+            .await
+            .unwrap();
+        drop(store);
+        let disk = Arc::new(disk.after_power_cut(|| false));
+        let store = open_on(&disk).unwrap();
+        assert!(tips(&store, identity, &device).await >= acked);
+        append(&store, identity, &whole).await.unwrap();
+    }
+    assert!(failures >= APPENDS, "{failures}");
+}
+
+/// On one thread, so that every task has handed in its write before the sync goes on.
+#[tokio::test]
+async fn one_sync_serves_all_that_waits() {
+    let disk = Arc::new(Disk::default());
+    let store = open_on(&disk).unwrap();
+    let identity = fresh_identity();
+    let devices: Vec<_> = (0..100).map(|_| Device::new(identity)).collect();
+    disk.set_plan(Plan::SyncsWait);
+    let mut tasks = tokio::task::JoinSet::new();
+    let mut feed = store.changes();
+    for (at, device) in devices.iter().enumerate() {
+        let (store, run) = (store.clone(), device.entry(Point::START, "x"));
+        tasks.spawn(async move { append(&store, identity, &run).await.unwrap() });
+        tokio::task::yield_now().await;
+        if at == 0 {
+            disk.wait_for_sync();
+        }
+    }
+    assert!(
+        feed.try_recv().is_err(),
+        "nothing is announced before its sync"
+    );
+    assert!(
+        tasks.try_join_next().is_none(),
+        "nothing is acked before its sync"
+    );
+    let before = disk.syncs();
+    disk.set_plan(Plan::Never);
+    tasks.join_all().await;
+    // Two for each of two groups, and some for the growth of the file.
+    let syncs = disk.syncs() - before;
+    assert!(syncs <= 6, "{syncs} syncs for a hundred appends");
+    for _ in 0..100 {
+        feed.try_recv().unwrap();
+    }
+}
