@@ -21,6 +21,8 @@ pub const JOURNAL_TIPS_MAX: usize = 8;
 
 /// Longest frame, in encoded bytes.
 pub const FRAME_BYTES_MAX: usize = 1024 * 1024;
+/// Heaviest run: it fits into a frame of its own, whoever sends it on.
+pub const RUN_BYTES_MAX: usize = FRAME_BYTES_MAX - 4 * 1024;
 /// Payload bytes that a sender puts into one frame: leaves room for the envelope.
 pub const PAGE_BYTES_MAX: usize = 512 * 1024;
 /// Most runs in one frame.

@@ -11,7 +11,7 @@ use crate::ids::EntryHash;
 use crate::ledger::entry::{Author, EntryContent, VerifiedEntry, entry_hash};
 use crate::ledger::posting::{Posting, PostingError};
 use crate::ledger::run::{Run, VerifiedRun};
-use crate::limits::{ENTRY_FORMAT, ENTRY_PAYLOAD_BYTES_MAX, ENTRY_POSTINGS_MAX};
+use crate::limits::{ENTRY_FORMAT, ENTRY_PAYLOAD_BYTES_MAX, ENTRY_POSTINGS_MAX, RUN_BYTES_MAX};
 use crate::wire;
 
 /// Why a run was refused; nothing of it is kept.
@@ -20,7 +20,7 @@ pub enum Reject {
     /// No entries, format 0, or `seq` and `prev` that do not agree.
     #[error("the run is malformed")]
     BadRun,
-    /// A payload, memo, event key or number of postings out of its limits.
+    /// A payload, memo, event key, number of postings, or the run, out of its limits.
     #[error("an entry is out of its limits")]
     EntrySize,
     /// An amount of 0 or above 2^53 − 1.
@@ -54,6 +54,9 @@ pub fn verify(author: Author<'_>, run: &Run) -> Result<VerifiedRun, Reject> {
         || starts != (run.first_prev == EntryHash::ZERO)
     {
         return Err(Reject::BadRun);
+    }
+    if run.weight() > RUN_BYTES_MAX {
+        return Err(Reject::EntrySize);
     }
     let mut entries = Vec::with_capacity(run.payloads.len());
     let mut at = run.parent();

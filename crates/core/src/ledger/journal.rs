@@ -26,11 +26,32 @@ pub trait JournalView {
     /// When reading fails.
     fn parent(&self, point: Point) -> Result<Option<Point>, Self::Error>;
 
+    /// How a kept entry travels. A view that does not tell is taken to keep a signature of every
+    /// entry.
+    ///
+    /// # Errors
+    /// When reading fails.
+    fn freight(&self, point: Point) -> Result<Option<Freight>, Self::Error> {
+        let _ = point;
+        Ok(None)
+    }
+
     /// All kept entries at one place.
     ///
     /// # Errors
     /// When reading fails.
     fn at(&self, seq: u64) -> Result<Vec<Point>, Self::Error>;
+}
+
+/// What matters of a kept entry when it is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Freight {
+    /// The payload's format; a run has one.
+    pub format: u16,
+    /// Bytes of the payload.
+    pub bytes: usize,
+    /// Whether the author's signature of this entry is known, so that a run can end here.
+    pub signed: bool,
 }
 
 /// What a run does to a journal.
@@ -229,13 +250,15 @@ pub fn lacking<V: JournalView>(view: &V, have: &BTreeSet<Point>) -> Result<Lacki
     }
     known.remove(&Point::START);
     let mut points = not_below(view, &tips, &known)?;
+    let carriers = carriers(view, &points)?;
     points.reverse();
     let mut chains: Vec<Vec<Point>> = Vec::new();
     for point in points {
         let parent = view.parent(point)?;
+        let carried = |end: &Point| carriers.get(end).is_none_or(|(by, _)| *by == point);
         match chains
             .iter_mut()
-            .find(|chain| chain.last().copied() == parent)
+            .find(|chain| chain.last().copied() == parent && chain.last().is_some_and(carried))
         {
             Some(chain) => chain.push(point),
             None => chains.push(vec![point]),
@@ -246,6 +269,40 @@ pub fn lacking<V: JournalView>(view: &V, have: &BTreeSet<Point>) -> Result<Lacki
     } else {
         Lacking::Chains(chains)
     })
+}
+
+/// For each entry the child that it travels with: an entry without a signature of its own needs
+/// one of the same format above it, and of several the one whose next signature is nearest. It is
+/// never further than the end of the run that brought the entry.
+///
+/// Takes entries highest first; gives the child, and the bytes up to that signature.
+fn carriers<V: JournalView>(
+    view: &V,
+    points: &[Point],
+) -> Result<BTreeMap<Point, (Point, usize)>, V::Error> {
+    let mut carriers: BTreeMap<Point, (Point, usize)> = BTreeMap::new();
+    for point in points {
+        let (Some(freight), Some(parent)) = (view.freight(*point)?, view.parent(*point)?) else {
+            continue;
+        };
+        let beyond = match carriers.get(point) {
+            _ if freight.signed => 0,
+            Some((_, bytes)) => *bytes,
+            None => continue,
+        };
+        let bytes = freight.bytes + beyond;
+        let same_format = view
+            .freight(parent)?
+            .is_some_and(|f| f.format == freight.format);
+        if same_format
+            && carriers
+                .get(&parent)
+                .is_none_or(|(_, least)| bytes < *least)
+        {
+            carriers.insert(parent, (*point, bytes));
+        }
+    }
+    Ok(carriers)
 }
 
 /// Points of a journal for somebody whose tip is unknown here: 0, 1, 2, 4 … places back from

@@ -10,7 +10,9 @@ use crate::keys::Signature;
 use crate::ledger::admission::Admissible;
 use crate::ledger::entry::VerifiedEntry;
 use crate::ledger::heads::{Heads, Tip};
-use crate::ledger::journal::{Extended, JournalView, Lacking, extend, lacking, locator, retreat};
+use crate::ledger::journal::{
+    Extended, Freight, JournalView, Lacking, extend, lacking, locator, retreat,
+};
 use crate::ledger::page::{PageBuilder, Row};
 use crate::ledger::run::KeptRun;
 
@@ -36,6 +38,15 @@ impl JournalView for Journal {
 
     fn parent(&self, point: Point) -> Result<Option<Point>, Infallible> {
         Ok(self.entries.get(&point).map(|(entry, _)| entry.parent()))
+    }
+
+    fn freight(&self, point: Point) -> Result<Option<Freight>, Infallible> {
+        let freight = |(entry, signature): &(VerifiedEntry, Option<Signature>)| Freight {
+            format: entry.format(),
+            bytes: entry.payload().len(),
+            signed: signature.is_some(),
+        };
+        Ok(self.entries.get(&point).map(freight))
     }
 
     fn at(&self, seq: u64) -> Result<Vec<Point>, Infallible> {
@@ -153,11 +164,22 @@ impl Journals {
             let chains = match sure(lacking(journal, have.get(device).unwrap_or(&nothing))) {
                 Lacking::Nothing | Lacking::Unknown => continue,
                 Lacking::After { seq } => {
-                    vec![journal.entries.keys().filter(|p| p.seq > seq).copied().collect()]
+                    vec![
+                        journal
+                            .entries
+                            .keys()
+                            .filter(|p| p.seq > seq)
+                            .copied()
+                            .collect(),
+                    ]
                 }
                 Lacking::Chains(chains) => chains,
             };
-            for (entry, signature) in chains.iter().flatten().filter_map(|point| journal.entries.get(point)) {
+            for (entry, signature) in chains
+                .iter()
+                .flatten()
+                .filter_map(|point| journal.entries.get(point))
+            {
                 let row = Row {
                     device: *device,
                     format: entry.format(),

@@ -5,8 +5,8 @@ use bytes::Bytes;
 use crate::identity::Point;
 use crate::ids::{DeviceId, EntryHash};
 use crate::keys::Signature;
-use crate::ledger::run::{KeptRun, Run};
-use crate::limits::{FRAME_RUNS_MAX, PAGE_BYTES_MAX};
+use crate::ledger::run::{KeptRun, RUN_ENVELOPE_BYTES, Run};
+use crate::limits::{FRAME_RUNS_MAX, PAGE_BYTES_MAX, RUN_BYTES_MAX};
 
 /// One kept entry as a store reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,19 +31,29 @@ impl Row {
     }
 }
 
-/// Builds one page. At least one run is taken whatever it weighs: no run weighs more than the
-/// frame that brought it.
+/// Builds one page. At least one run is taken, since no run weighs more than a frame.
+///
+/// An entry without a signature of its own travels with one of the same format that follows it.
+/// Where there is none that a run can reach (a cut dropped it, or a forked journal changes its
+/// format), the entry and what stands on it are left out: nobody could verify them.
 #[derive(Debug)]
 pub struct PageBuilder {
     runs: Vec<KeptRun>,
     tail: Vec<Row>,
     tail_bytes: usize,
     budget: usize,
+    left_out: Option<(DeviceId, EntryHash)>,
 }
 
 impl Default for PageBuilder {
     fn default() -> Self {
-        Self { runs: Vec::new(), tail: Vec::new(), tail_bytes: 0, budget: PAGE_BYTES_MAX }
+        Self {
+            runs: Vec::new(),
+            tail: Vec::new(),
+            tail_bytes: 0,
+            budget: PAGE_BYTES_MAX,
+            left_out: None,
+        }
     }
 }
 
@@ -51,12 +61,21 @@ impl PageBuilder {
     /// Adds the next entry, parents first. Returns `false` when the page is full: then this entry
     /// and what follows belong to a later page.
     pub fn push(&mut self, row: Row) -> bool {
-        let follows = self.tail.last().is_some_and(|above| above.point.hash == row.prev && above.device == row.device);
+        let above = self.tail.last();
+        let follows =
+            above.is_some_and(|above| above.point.hash == row.prev && above.device == row.device);
+        let unreachable = follows && above.is_some_and(|above| above.format != row.format);
+        if unreachable || self.left_out == Some((row.device, row.prev)) {
+            return self.leave_out(&row);
+        }
         if !follows {
             self.tail.clear();
             self.tail_bytes = 0;
         }
         self.tail_bytes += row.weight();
+        if self.tail_bytes > RUN_BYTES_MAX - RUN_ENVELOPE_BYTES {
+            return self.leave_out(&row);
+        }
         let full = !self.runs.is_empty() && self.tail_bytes > self.budget;
         if full {
             return false;
@@ -69,17 +88,31 @@ impl PageBuilder {
         }
     }
 
+    fn leave_out(&mut self, row: &Row) -> bool {
+        self.tail.clear();
+        self.tail_bytes = 0;
+        self.left_out = Some((row.device, row.point.hash));
+        true
+    }
+
     /// The runs of the page.
     pub fn finish(self) -> Vec<KeptRun> {
         self.runs
     }
 
     fn close_run(&mut self, signature: Signature) -> bool {
-        let (Some(first), Some(last)) = (self.tail.first(), self.tail.last()) else { return true };
-        let parent = Point { seq: first.point.seq - 1, hash: first.prev };
+        let (Some(first), Some(last)) = (self.tail.first(), self.tail.last()) else {
+            return true;
+        };
+        let parent = Point {
+            seq: first.point.seq - 1,
+            hash: first.prev,
+        };
         let end = last.point;
         let joins = self.runs.last().is_some_and(|kept| {
-            kept.last == parent && kept.run.device == first.device && kept.run.format == first.format
+            kept.last == parent
+                && kept.run.device == first.device
+                && kept.run.format == first.format
         });
         if !joins {
             if self.runs.len() >= FRAME_RUNS_MAX {
@@ -96,7 +129,9 @@ impl PageBuilder {
             self.runs.push(KeptRun { run, last: end });
         }
         if let Some(kept) = self.runs.last_mut() {
-            kept.run.payloads.extend(self.tail.drain(..).map(|row| row.payload));
+            kept.run
+                .payloads
+                .extend(self.tail.drain(..).map(|row| row.payload));
             kept.run.signature = signature;
             kept.last = end;
         }

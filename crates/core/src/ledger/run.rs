@@ -8,6 +8,9 @@ use crate::ids::{DeviceId, EntryHash};
 use crate::keys::Signature;
 use crate::ledger::entry::VerifiedEntry;
 
+/// Bytes of a run beside its payloads, at most.
+pub(in crate::ledger) const RUN_ENVELOPE_BYTES: usize = 128;
+
 /// A run as it travels, not checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Run {
@@ -28,7 +31,7 @@ pub struct Run {
 impl Run {
     /// Bytes that it weighs in a frame, roughly: payloads and 128 for the rest.
     pub fn weight(&self) -> usize {
-        self.payloads.iter().map(|p| p.len() + 4).sum::<usize>() + 128
+        self.payloads.iter().map(|p| p.len() + 4).sum::<usize>() + RUN_ENVELOPE_BYTES
     }
 
     /// The point before the first entry.

@@ -6,6 +6,7 @@
 
 mod fixture;
 
+mod exchange;
 mod gate_form;
 mod gate_limits;
 mod journal_model;
@@ -14,6 +15,7 @@ mod log_acts;
 mod log_cuts;
 mod log_receipts;
 mod log_signers;
+mod pages;
 mod pikey;
 mod protocol_vectors;
 mod separation;
