@@ -117,6 +117,29 @@ async fn an_idle_client_does_not_use_up_the_grace() {
 }
 
 #[tokio::test]
+async fn connections_without_a_request_do_not_use_up_the_grace() {
+    let limits = Limits {
+        first_request: PATIENCE * 2,
+        ..Limits::default()
+    };
+    let serving = stub::serve(limits).await;
+    let mut connections = Vec::new();
+    for said in ["", "PRI * HT", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] {
+        let mut tcp = TcpStream::connect(serving.local_addr()).await.unwrap();
+        tcp.write_all(said.as_bytes()).await.unwrap();
+        connections.push(tcp);
+    }
+    // Served only after those were accepted.
+    let mut client = client(&serving).await;
+    client
+        .get_deployment(GetDeploymentRequest {})
+        .await
+        .unwrap();
+    let ended = timeout(PATIENCE, serving.shutdown(PATIENCE * 2)).await;
+    assert_eq!(ended, Ok(true));
+}
+
+#[tokio::test]
 async fn handlers_know_who_dialled_what() {
     let serving = stub::serve(Limits::default()).await;
     let url = format!("http://localhost:{}", serving.local_addr().port());

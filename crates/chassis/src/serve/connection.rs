@@ -60,8 +60,9 @@ impl Connection {
     {
         let peer = self.peer;
         let routes = self.routes;
+        let asked = first_request.clone();
         let service = service_fn(move |request: Request<Incoming>| {
-            first_request.cancel();
+            asked.cancel();
             answer(routes.clone(), peer, request)
         });
         let stopping = self.tasks.stopping();
@@ -72,6 +73,10 @@ impl Connection {
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
             () = stopping.cancelled() => {
+                // Nothing is owed to a client that never asked, and it may not answer a farewell.
+                if !first_request.is_cancelled() {
+                    return;
+                }
                 connection.as_mut().graceful_shutdown();
                 connection.await
             }

@@ -1,0 +1,129 @@
+//! A deployment with one or more replicas of the service on one store.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use edge_ledger_chassis::status::reason_of;
+use edge_ledger_chassis::{Clock, Hands, Reason};
+use edge_ledger_core::identity::genesis::{GenesisSpec, next_key_hash};
+use edge_ledger_core::identity::service_key::ServiceSigner;
+use edge_ledger_core::identity::{CreditPolicy, Genesis, ServiceCertificate, ServiceRole};
+use edge_ledger_core::ids::LedgerId;
+use edge_ledger_core::keys::SecretKey;
+use edge_ledger_proto::identity::identity_service_client::IdentityServiceClient;
+use edge_ledger_store::Embedded;
+use identity_service::{Config, Limits, SealingKey, Server};
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Status};
+
+pub(crate) type Client = IdentityServiceClient<Channel>;
+
+/// Longer than anything takes on a slow machine; nothing waits for it when all is well.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// The name that all replicas share.
+pub(crate) const NAME: &str = "id.example:443";
+
+pub(crate) struct World {
+    pub(crate) genesis: Genesis,
+    pub(crate) store: Arc<Embedded>,
+    pub(crate) hands: Hands,
+    pub(crate) server: Server,
+    clock: Clock,
+    limits: Limits,
+}
+
+pub(crate) fn key(seed: u8) -> SecretKey {
+    SecretKey::from_seed([seed; 32])
+}
+
+impl World {
+    pub(crate) async fn start() -> Self {
+        Self::with_limits(Limits::default()).await
+    }
+
+    pub(crate) async fn with_limits(limits: Limits) -> Self {
+        let genesis = Genesis::create(GenesisSpec {
+            service_root: key(1).public_key(),
+            next_service_root_hash: next_key_hash(&key(2).public_key()),
+            unit: "credit".into(),
+            decimals: 0,
+            policy: CreditPolicy::Issued,
+            random: [3; 16],
+        });
+        let genesis = genesis.unwrap();
+        let store = Arc::new(Embedded::in_memory());
+        let (clock, hands) = Clock::manual(1_800_000_000_000);
+        let config = config(&genesis, &store, &clock, limits, 4);
+        Self {
+            server: Server::bind(config).await.unwrap(),
+            genesis,
+            store,
+            hands,
+            clock,
+            limits,
+        }
+    }
+
+    /// One more replica on the same store.
+    pub(crate) async fn replica(&self) -> Server {
+        self.replica_with_seal(4).await
+    }
+
+    pub(crate) async fn replica_with_seal(&self, seal: u8) -> Server {
+        let config = config(&self.genesis, &self.store, &self.clock, self.limits, seal);
+        Server::bind(config).await.unwrap()
+    }
+
+    pub(crate) fn ledger_id(&self) -> LedgerId {
+        self.genesis.ledger_id()
+    }
+
+    pub(crate) async fn client(&self) -> Client {
+        dial(&self.server, NAME).await
+    }
+}
+
+fn config(
+    genesis: &Genesis,
+    store: &Arc<Embedded>,
+    clock: &Clock,
+    limits: Limits,
+    seal: u8,
+) -> Config {
+    let secret = key(5);
+    let public = secret.public_key();
+    let role = ServiceRole::Service;
+    let certificate = ServiceCertificate::issue(&key(1), genesis.ledger_id(), &public, role, 1);
+    Config {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        audiences: vec![NAME.to_owned()],
+        ledger_url: "http://127.0.0.1:7420".to_owned(),
+        store: store.clone(),
+        genesis: genesis.clone(),
+        signer: Arc::new(ServiceSigner::new(secret, certificate).unwrap()),
+        sealing_key: SealingKey::from_bytes([seal; 32]),
+        clock: clock.clone(),
+        limits,
+    }
+}
+
+/// Dials a server under a name.
+pub(crate) async fn dial(server: &Server, name: &str) -> Client {
+    IdentityServiceClient::new(channel(server, name).await)
+}
+
+pub(crate) async fn channel(server: &Server, name: &str) -> Channel {
+    let endpoint = Endpoint::from_shared(format!("http://{}", server.local_addr())).unwrap();
+    let endpoint = endpoint.origin(format!("http://{name}").parse().unwrap());
+    endpoint.connect().await.unwrap()
+}
+
+#[track_caller]
+pub(crate) fn assert_refused(status: &Status, code: Code, reason: Reason) {
+    assert_eq!(status.code(), code, "{status:?}");
+    assert_eq!(
+        reason_of(status).as_deref(),
+        Some(reason.as_str()),
+        "{status:?}"
+    );
+}
