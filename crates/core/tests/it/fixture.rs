@@ -2,6 +2,7 @@
 
 pub(crate) mod entries;
 pub(crate) mod forest;
+pub(crate) mod original;
 pub(crate) mod protobuf;
 pub(crate) mod tally;
 
