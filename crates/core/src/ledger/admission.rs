@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::identity::{IdentityLog, Point};
+use crate::identity::{Cut, IdentityLog, Point};
 use crate::ids::DeviceId;
 use crate::ledger::entry::Author;
 use crate::ledger::gate::{self, Reject};
@@ -86,19 +86,26 @@ impl Admission {
                 in_cut: false,
             }]);
         };
-        if let Some(inside) = verified.up_to_cut(cut) {
-            return Admitted::Append(self.chain_below(inside));
+        let inside = verified.up_to_cut(cut);
+        let above = verified.after(inside.as_ref().map_or(0, |inside| inside.entries().len()));
+        let named = above.and_then(|above| self.park_below(cut, above));
+        match (inside, named) {
+            (Some(inside), _) => Admitted::Append(self.chain_below(inside)),
+            (None, Some(point)) => Admitted::Waiting {
+                wanted: Tip {
+                    device: run.device,
+                    point,
+                },
+            },
+            (None, None) => Admitted::Refused(Refusal::OutsideCut),
         }
-        let above = cut.points().find(|point| point.seq > verified.last().seq);
-        let Some(named) = above else {
-            return Admitted::Refused(Refusal::OutsideCut);
-        };
-        let wanted = Tip {
-            device: run.device,
-            point: named,
-        };
-        self.park(verified);
-        Admitted::Waiting { wanted }
+    }
+
+    /// Parks a run that a cut does not name, if it can lie below a point that the cut names.
+    fn park_below(&mut self, cut: &Cut, run: VerifiedRun) -> Option<Point> {
+        let named = cut.points().find(|point| point.seq > run.last().seq)?;
+        self.park(run);
+        Some(named)
     }
 
     /// Parks a run whose parent is not kept.

@@ -104,6 +104,12 @@ impl VerifiedRun {
         }
     }
 
+    /// The run without its first entries, if any are left.
+    pub fn after(mut self, count: usize) -> Option<Self> {
+        self.entries.drain(..count.min(self.entries.len()));
+        (!self.entries.is_empty()).then_some(self)
+    }
+
     /// The part of the run that ends at the last point that a cut names, if it holds one. The
     /// cut carries the author's signature of that point, so the part is a run again.
     pub fn up_to_cut(&self, cut: &Cut) -> Option<Self> {

@@ -4,6 +4,7 @@ pub(crate) mod entries;
 pub(crate) mod forest;
 pub(crate) mod original;
 pub(crate) mod protobuf;
+pub(crate) mod replica;
 pub(crate) mod tally;
 
 use edge_ledger_core::identity::certificate::Description;

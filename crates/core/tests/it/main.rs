@@ -6,6 +6,7 @@
 
 mod fixture;
 
+mod arrival;
 mod exchange;
 mod gate_form;
 mod gate_limits;
