@@ -182,6 +182,12 @@ impl Agent {
         self.shared.snapshot.borrow().status.balance
     }
 
+    /// Name of one whole unit of the deployment, and its decimal places.
+    pub fn unit(&self) -> (&str, u32) {
+        let genesis = &self.shared.membership.genesis;
+        (genesis.unit(), genesis.decimals())
+    }
+
     /// All postings with whether they count, oldest first by the devices' clocks.
     ///
     /// # Errors
