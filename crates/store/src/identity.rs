@@ -14,7 +14,7 @@ pub struct StoredRecord {
     pub statement: Bytes,
     /// Service time of the append, in milliseconds since 1970.
     pub service_time_ms: i64,
-    /// Tips that were kept at that moment of the devices that it ends.
+    /// Tips that were kept at that moment of the devices that it ends, by device, place and hash.
     pub tips: Vec<SignedTip>,
 }
 
@@ -57,7 +57,8 @@ pub struct Adoption {
     pub records: Vec<StoredRecord>,
     /// The head afterwards.
     pub head: LogHead,
-    /// What remains of the journals of devices that are ended afterwards: all else is dropped.
+    /// What remains of the journals of devices that are ended afterwards: all else is dropped. A
+    /// named entry that becomes a tip gets the cut's signature if it has none.
     pub cuts: Vec<(DeviceId, Cut)>,
     /// The store epoch, if this opens the log.
     pub fresh_epoch: StoreEpoch,
@@ -148,8 +149,9 @@ pub trait IdentityStore: Send + Sync {
         adoption: Adoption,
     ) -> Result<StatementOutcome, StoreError>;
 
-    /// Redeems a nonce: `true` once, `false` ever after until it expires (then whoever checks the
-    /// challenge refuses it by its time).
+    /// Redeems a nonce: `true` once, `false` ever after, and `false` after its expiry whether it
+    /// was redeemed or not. A store may forget it then, so whoever checks the challenge refuses it
+    /// by its time too.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -161,7 +163,7 @@ pub trait IdentityStore: Send + Sync {
         now_ms: i64,
     ) -> Result<bool, StoreError>;
 
-    /// Stores a session under the hash of its token.
+    /// Stores a session under the hash of its token, in the place of one that is there.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -201,7 +203,8 @@ pub trait IdentityStore: Send + Sync {
     /// [`StoreError`].
     async fn join_link(&self, session: [u8; 32], now_ms: i64) -> Result<LinkOutcome, StoreError>;
 
-    /// Leaves a message for the other side.
+    /// Leaves a message for the other side. One that equals the side's last one is that one, sent
+    /// again because the answer was lost: it is not left twice.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -225,7 +228,7 @@ pub trait IdentityStore: Send + Sync {
         now_ms: i64,
     ) -> Result<Option<LinkInbox>, StoreError>;
 
-    /// Ends a link session.
+    /// Ends a link session, if there is one.
     ///
     /// # Errors
     /// [`StoreError`].

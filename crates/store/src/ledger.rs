@@ -30,7 +30,10 @@ pub struct Page {
 #[async_trait]
 pub trait LedgerStore: Send + Sync {
     /// Appends runs in one atomic step, if the log still has the version that they were admitted
-    /// under. Idempotent: entries that are kept already stay as they are.
+    /// under. Each run is judged by `core` after those before it: one that waits or is refused
+    /// does not hinder the others. Idempotent: entries that are kept already stay as they are, and
+    /// get the signature that a run brings if they have none. Where no run brought anything new,
+    /// nothing is announced.
     ///
     /// # Errors
     /// [`StoreError`]: nothing was announced, and whether it was committed is unknown.

@@ -89,8 +89,19 @@ impl Device {
 
     /// A run of some number of entries after a point; `salt` tells branches apart.
     pub fn chain(&self, parent: Point, entries: usize, salt: u64) -> VerifiedRun {
+        self.chain_in_format(FORMAT, parent, entries, salt)
+    }
+
+    /// The same in a format.
+    pub fn chain_in_format(
+        &self,
+        format: u16,
+        parent: Point,
+        entries: usize,
+        salt: u64,
+    ) -> VerifiedRun {
         let payload = |index| Bytes::from(format!("{salt}:{index}"));
-        self.run_in_format(FORMAT, parent, (0..entries).map(payload).collect())
+        self.run_in_format(format, parent, (0..entries).map(payload).collect())
     }
 
     /// A run in a format.

@@ -16,7 +16,7 @@ use tokio::runtime::Handle;
 use tokio::task::block_in_place;
 
 use super::Stores;
-use super::fixtures::{Device, adoption, append_admissible, fresh_identity, statement};
+use super::fixtures::{Device, FORMAT, adoption, append_admissible, fresh_identity, statement};
 use crate::identity::StatementOutcome;
 
 /// Random sequences in one run of the suite.
@@ -30,6 +30,7 @@ enum Op {
         device: usize,
         parent: Parent,
         entries: usize,
+        other_format: bool,
         held_back: bool,
         in_cut: bool,
     },
@@ -57,13 +58,15 @@ fn op() -> impl Strategy<Value = Op> {
         3 => proptest::strategy::Just(Parent::Last),
         1 => any::<Index>().prop_map(Parent::Any),
     ];
-    let extend = (0..DEVICES, parent, 1..6_usize, 0..8_u8, 0..8_u8).prop_map(
-        |(device, parent, entries, held_back, in_cut)| Op::Extend {
+    let seldom = || (0..8_u8).prop_map(|chance| chance == 0);
+    let extend = (0..DEVICES, parent, 1..6_usize, seldom(), seldom(), seldom()).prop_map(
+        |(device, parent, entries, other_format, held_back, in_cut)| Op::Extend {
             device,
             parent,
             entries,
-            held_back: held_back == 0,
-            in_cut: in_cut == 0,
+            other_format,
+            held_back,
+            in_cut,
         },
     );
     let resend = (any::<Index>(), any::<Index>(), any::<Index>())
@@ -116,6 +119,7 @@ impl<'a> World<'a> {
                 device,
                 parent,
                 entries,
+                other_format,
                 held_back,
                 in_cut,
             } => {
@@ -125,7 +129,9 @@ impl<'a> World<'a> {
                     Parent::Any(index) => *index.get(&points),
                 };
                 self.salt += 1;
-                let run = self.devices[*device].chain(parent, *entries, self.salt);
+                let format = FORMAT + u16::from(*other_format);
+                let run =
+                    self.devices[*device].chain_in_format(format, parent, *entries, self.salt);
                 self.runs[*device].push(run.clone());
                 if !held_back {
                     self.append(Admissible {

@@ -9,7 +9,7 @@ use edge_ledger_core::ledger::{Heads, KeptRun, Tip};
 use edge_ledger_core::limits::{ENTRY_PAYLOAD_BYTES_MAX, FRAME_RUNS_MAX, PAGE_BYTES_MAX};
 
 use super::Stores;
-use super::fixtures::{Device, all_runs, append, fresh_identity};
+use super::fixtures::{Device, FORMAT, all_runs, append, fresh_identity};
 
 fn payload_bytes(runs: &[KeptRun]) -> usize {
     runs.iter()
@@ -22,10 +22,11 @@ fn payload_bytes(runs: &[KeptRun]) -> usize {
 pub async fn a_page_stops_at_its_budget(stores: &Stores) {
     let identity = fresh_identity();
     let device = Device::new(identity);
-    let payloads = (0..24_u8).map(|at| Bytes::from(vec![at; 50_000])).collect();
-    let whole = device.run_in_format(7, Point::START, payloads);
+    let mut end = Point::START;
     for at in 0..24 {
-        append(stores, identity, &[&device.part(&whole, at, at + 1)]).await;
+        let run = device.run_in_format(FORMAT, end, vec![vec![at; 50_000].into()]);
+        append(stores, identity, &[&run]).await;
+        end = run.last();
     }
     let page = stores
         .ledger
@@ -41,7 +42,7 @@ pub async fn a_page_stops_at_its_budget(stores: &Stores) {
     );
     let runs = all_runs(stores, identity).await;
     assert_eq!(payload_bytes(&runs), 24 * 50_000);
-    assert_eq!(runs.last().map(|run| run.last), Some(whole.last()));
+    assert_eq!(runs.last().map(|run| run.last), Some(end));
 }
 
 /// Entries of different formats cannot be in one run.
@@ -49,8 +50,8 @@ pub async fn a_page_holds_no_more_runs_than_a_frame(stores: &Stores) {
     let identity = fresh_identity();
     let device = Device::new(identity);
     let (mut at, mut runs) = (Point::START, Vec::new());
-    for index in 0..FRAME_RUNS_MAX + 40 {
-        let format = if index % 2 == 0 { 7 } else { 8 };
+    for index in 0..FRAME_RUNS_MAX as u16 + 40 {
+        let format = FORMAT + index % 2;
         let run = device.run_in_format(format, at, vec![Bytes::from_static(b"x")]);
         at = run.last();
         runs.push(run);
@@ -137,7 +138,7 @@ pub async fn a_run_larger_than_the_budget_is_sent_alone(stores: &Stores) {
     let payloads = (0..3_u8)
         .map(|at| Bytes::from(vec![at; ENTRY_PAYLOAD_BYTES_MAX]))
         .collect();
-    let large = device.run_in_format(7, Point::START, payloads);
+    let large = device.run_in_format(FORMAT, Point::START, payloads);
     let small = device.chain(large.last(), 1, 0);
     append(stores, identity, &[&large, &small]).await;
     let page = stores

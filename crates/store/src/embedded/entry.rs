@@ -8,6 +8,7 @@ use bytes::Bytes;
 use edge_ledger_core::identity::Point;
 use edge_ledger_core::ids::{DeviceId, EntryHash};
 use edge_ledger_core::keys::Signature;
+use edge_ledger_core::ledger::journal::Freight;
 use edge_ledger_core::ledger::page::Row;
 
 use super::fault::Fault;
@@ -71,6 +72,17 @@ impl EntryHead {
         };
         Ok((head, rest))
     }
+}
+
+/// Reads how an entry travels, without the payload.
+pub(super) fn decode_freight(key: &EntryKey, value: &[u8]) -> Result<Freight, Fault> {
+    let (head, rest) = EntryHead::decode(key, value)?;
+    let bytes = rest.len().checked_sub(2 * CHECK_LEN);
+    Ok(Freight {
+        format: head.format,
+        bytes: bytes.ok_or_else(|| Fault::damaged(ENTRY))?,
+        signed: head.signature.is_some(),
+    })
 }
 
 /// Reads an entry.

@@ -7,12 +7,12 @@ use edge_ledger_core::identity::{Cut, Point, SignedTip};
 use edge_ledger_core::ids::{DeviceId, EntryHash, IdentityId};
 use edge_ledger_core::keys::Signature;
 use edge_ledger_core::ledger::admission::Admissible;
-use edge_ledger_core::ledger::journal::{extend, retreat};
+use edge_ledger_core::ledger::journal::{Freight, extend, retreat};
 use edge_ledger_core::ledger::page::Row;
 use edge_ledger_core::ledger::{Extended, JournalView, VerifiedEntry};
 use redb::ReadableTable;
 
-use super::entry::{EntryHead, decode_entry};
+use super::entry::{EntryHead, decode_entry, decode_freight};
 use super::fault::Fault;
 use super::layout::{Reading, Writing};
 use super::tables::{EntryKey, JournalKey, Tables, entry_key, entry_point, journal_key};
@@ -49,6 +49,14 @@ where
         };
         let (head, _) = EntryHead::decode(&key, value.value())?;
         Ok(Some(head.parent(point)))
+    }
+
+    fn freight(&self, point: Point) -> Result<Option<Freight>, Fault> {
+        let key = entry_key(self.identity, self.device, point);
+        let value = self.entries.get(&key)?;
+        value
+            .map(|value| decode_freight(&key, value.value()))
+            .transpose()
     }
 
     fn at(&self, seq: u64) -> Result<Vec<Point>, Fault> {
