@@ -464,9 +464,9 @@ impl LinkSession {
             _ => self.agent.state_act(add).await,
         };
         match added {
-            Ok(mut session) => {
-                let statements = session.log_after(0).await?;
-                self.stream.welcome(statements).await?;
+            Ok(_) => {
+                let position = self.agent.log().head().position;
+                self.stream.welcome(position).await?;
                 Ok(joining)
             }
             Err(error) => {

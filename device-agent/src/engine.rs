@@ -79,6 +79,7 @@ pub(crate) struct Engine {
     /// When the service wants to see this device again: nobody is too impatient for that.
     not_before_ms: u64,
     acked: Option<(Point, Level)>,
+    unacked_since_ms: Option<u64>,
     waiting_since_ms: Option<u64>,
     next_ping: u64,
     syncs: Vec<SyncWaiter>,
@@ -135,6 +136,7 @@ impl Engine {
             retry_at_ms: now,
             not_before_ms: now,
             acked: start.acked,
+            unacked_since_ms: None,
             waiting_since_ms: None,
             next_ping: 1,
             syncs: Vec::new(),

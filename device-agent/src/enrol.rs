@@ -5,6 +5,7 @@
 //! and the folder counts as occupied only once everything is in place.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use edge_ledger_core::identity::certificate::Description;
 use edge_ledger_core::identity::genesis::next_key_hash;
@@ -15,10 +16,11 @@ use edge_ledger_core::identity::{
 };
 use edge_ledger_core::ids::{DeviceId, IdentityId, LedgerId, LogHash};
 use edge_ledger_store::Embedded;
+use edge_ledger_store::embedded::OpenError;
 
 use crate::book::adopt_into;
 use crate::error::{AgentError, HomeError};
-use crate::identity_client::{Deployment, IdentityClient};
+use crate::identity_client::{Caller, Deployment, IdentityClient};
 use crate::link::{self, Invitation};
 use crate::vault::{Membership, Vault};
 
@@ -138,7 +140,7 @@ pub async fn join(
         Some(url) => url.clone(),
         None => client.deployment().await?.ledger_url,
     };
-    let key = vault.device_key(rand::random())?;
+    let key = Arc::new(vault.device_key(rand::random())?);
     let link = link::join(&mut client, &invitation.code).await?;
     // Who sealed the offer knows the code, which is as good as the ledger id in the link.
     let expected = invitation.ledger_id.map_or(trust, Trust::Ledger);
@@ -147,7 +149,13 @@ pub async fn join(
         |identity| describe(identity, &new.name),
         |genesis| check_trust(expected, genesis),
     );
-    let (genesis, identity, statements) = asked.await?;
+    let (genesis, identity) = asked.await?;
+    let caller = Caller {
+        ledger_id: genesis.ledger_id(),
+        identity,
+        key: key.clone(),
+    };
+    let statements = client.authenticate(&caller).await?.log_after(0).await?;
     let membership = Membership {
         identity,
         genesis,
@@ -225,8 +233,15 @@ async fn settle(
 
 pub(crate) fn open_store(vault: &Vault) -> Result<Embedded, HomeError> {
     let path = vault.store_path();
-    Embedded::open(&path).map_err(|error| HomeError::Damaged {
-        path: path.display().to_string(),
-        why: error.to_string(),
+    Embedded::open(&path).map_err(|error| match error {
+        OpenError::InUse(path) => HomeError::InUse(path.display().to_string()),
+        OpenError::Io { path, source } => HomeError::Io {
+            path: path.display().to_string(),
+            why: source,
+        },
+        error @ (OpenError::Damaged { .. } | OpenError::Newer(_)) => HomeError::Damaged {
+            path: path.display().to_string(),
+            why: error.to_string(),
+        },
     })
 }

@@ -6,7 +6,6 @@ mod code;
 
 use bytes::Bytes;
 use edge_ledger_core::identity::certificate::Description;
-use edge_ledger_core::identity::receipt::ReceiptParts;
 use edge_ledger_core::identity::{Certificate, Genesis, IdentityLog};
 use edge_ledger_core::ids::IdentityId;
 use edge_ledger_core::keys::{SecretKey, Signature};
@@ -19,7 +18,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Streaming};
 
 use crate::error::AgentError;
-use crate::identity_client::{IdentityClient, IdentitySession, receipted};
+use crate::identity_client::{IdentityClient, IdentitySession};
 use crate::limits::LINK_WITHIN;
 use channel::{Channel, Side};
 pub use code::{Invitation, LinkCode};
@@ -188,9 +187,8 @@ impl LinkStream {
     }
 
     /// The end of the linked device's half.
-    pub(crate) async fn welcome(mut self, statements: Vec<ReceiptParts>) -> Result<(), AgentError> {
-        let statements = statements.into_iter().map(Into::into).collect();
-        self.say(Message::Welcome(pb::LinkWelcome { statements }))
+    pub(crate) async fn welcome(mut self, log_position: u64) -> Result<(), AgentError> {
+        self.say(Message::Welcome(pb::LinkWelcome { log_position }))
             .await?;
         self.close().await;
         Ok(())
@@ -221,13 +219,14 @@ impl LinkStream {
         let _ = timeout_at(until, drain).await;
     }
 
-    /// The new device's half: hears what it joins, says who it is, and gets the log that it is in.
+    /// The new device's half: hears what it joins, says who it is, and waits until it is in the
+    /// log.
     pub(crate) async fn ask(
         mut self,
         key: &SecretKey,
         describe: impl FnOnce(IdentityId) -> Description,
         trust: impl FnOnce(&Genesis) -> Result<(), AgentError>,
-    ) -> Result<(Genesis, IdentityId, Vec<ReceiptParts>), AgentError> {
+    ) -> Result<(Genesis, IdentityId), AgentError> {
         let Message::Offer(offer) = self.hear().await? else {
             return Err(out_of_turn());
         };
@@ -241,14 +240,9 @@ impl LinkStream {
             signature: Bytes::copy_from_slice(certificate.signature().as_bytes()),
         };
         self.say(Message::Certificate(message)).await?;
-        let Message::Welcome(welcome) = self.hear().await? else {
+        let Message::Welcome(_) = self.hear().await? else {
             return Err(out_of_turn());
         };
-        let statements = welcome
-            .statements
-            .into_iter()
-            .map(|s| receipted(Some(s)))
-            .collect::<Result<_, _>>()?;
-        Ok((genesis, identity, statements))
+        Ok((genesis, identity))
     }
 }

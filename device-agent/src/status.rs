@@ -77,6 +77,8 @@ pub struct Status {
     pub tip: Option<Point>,
     /// How far the service keeps it, and at which level.
     pub acked: Option<(Point, Level)>,
+    /// How long the oldest entry of this device has waited for an ack, in this run.
+    pub oldest_unacked_ms: Option<u64>,
     /// Digest of all tips that this device keeps, as hex; equal on two devices that agree.
     pub digest: String,
     /// Milliseconds since the last complete sync of this run.

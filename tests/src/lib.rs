@@ -9,11 +9,13 @@
 pub mod deployment;
 pub mod identity;
 pub mod pair;
+pub mod process;
 pub mod raw;
 
 pub use deployment::Deployment;
 pub use identity::{Identity, TestDevice};
 pub use pair::Pair;
+pub use process::Process;
 pub use raw::RawStream;
 
 use tonic_types::StatusExt as _;

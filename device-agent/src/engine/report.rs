@@ -28,6 +28,7 @@ pub(super) fn empty(book: &Book) -> Status {
         balance: book.balance(),
         tip: book.tip(),
         acked: None,
+        oldest_unacked_ms: None,
         digest: book
             .heads()
             .digest(log.ledger_id(), log.identity())
@@ -43,10 +44,17 @@ pub(super) fn empty(book: &Book) -> Status {
 impl Engine {
     pub(super) fn publish(&mut self) {
         let now = self.clock.monotonic_ms();
+        let tip = self.book.tip().map_or(0, |point| point.seq);
+        self.unacked_since_ms = match self.acked {
+            Some((point, _)) if point.seq >= tip => None,
+            _ if tip == 0 => None,
+            _ => Some(self.unacked_since_ms.unwrap_or(now)),
+        };
         let ago = |at: Option<u64>| at.map(|at| now.saturating_sub(at));
         let status = Status {
             state: self.state,
             acked: self.acked,
+            oldest_unacked_ms: ago(self.unacked_since_ms),
             synced_ms_ago: ago(self.synced_at_ms),
             heard_ms_ago: ago(self.heard_at_ms),
             stale: ago(self.heard_at_ms).is_none_or(|ms| ms > STALE_AFTER_MS),

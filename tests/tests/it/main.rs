@@ -6,6 +6,7 @@
 )]
 
 mod agents;
+mod kill;
 mod stream_bad_input;
 mod stream_handshake;
 mod stream_sync;

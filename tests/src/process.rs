@@ -1,0 +1,71 @@
+//! Real processes: children that are killed by their id when they are dropped.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use anyhow::Context as _;
+
+/// A child process with its output, line by line.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    lines: BufReader<ChildStdout>,
+}
+
+impl Process {
+    /// Starts a program.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start(command: &mut Command) -> anyhow::Result<Self> {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+        let mut child = command.spawn().with_context(|| format!("{command:?}"))?;
+        let lines = BufReader::new(child.stdout.take().context("no output")?);
+        Ok(Self { child, lines })
+    }
+
+    /// The next whole line; `None` at the end. A line that was cut off by a kill is none.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn line(&mut self) -> anyhow::Result<Option<String>> {
+        let mut line = String::new();
+        self.lines.read_line(&mut line)?;
+        Ok(line.strip_suffix('\n').map(ToOwned::to_owned))
+    }
+
+    /// Ends it at once, as a power cut would end it, and reads what it had still said.
+    ///
+    /// # Errors
+    /// When it cannot be killed.
+    pub fn kill(mut self) -> anyhow::Result<Vec<String>> {
+        self.child.kill()?;
+        self.child.wait()?;
+        let mut said = Vec::new();
+        while let Some(line) = self.line()? {
+            said.push(line);
+        }
+        Ok(said)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The `edge-ledger` binary of this build.
+///
+/// # Errors
+/// When it was not built: tests of the whole workspace build it.
+pub fn edge_ledger() -> anyhow::Result<PathBuf> {
+    let exe = std::env::current_exe()?;
+    let folder = exe.parent().and_then(|deps| deps.parent()).context("no target folder")?;
+    let path = folder.join("edge-ledger");
+    anyhow::ensure!(path.exists(), "there is no edge-ledger binary: cargo build -p edge-ledger");
+    Ok(path)
+}
