@@ -1,1 +1,54 @@
-fn main() {}
+//! The `edge-ledger` command: the pair of services on one machine, the demo, and the commands of
+//! a device.
+//!
+//! [`args`] says what can be typed, `up` and `demo` run services, `device` does what people do
+//! with a device. Whatever fails is explained in [`explain`], and only [`output`] prints.
+
+mod amount;
+mod args;
+mod demo;
+mod device;
+mod explain;
+mod folders;
+mod logging;
+mod output;
+mod pair;
+mod signals;
+mod typed;
+mod up;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use args::{Cli, Command};
+use explain::Failure;
+use output::Output;
+
+/// What still runs after a command has ended gets this long.
+const LEAVE_WITHIN: Duration = Duration::from_millis(500);
+
+fn main() -> ExitCode {
+    let cli = match typed::read(std::env::args_os().collect()) {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
+    let output = Output::new(cli.global.json, cli.global.verbose > 0);
+    output.end(run(cli, output))
+}
+
+fn run(cli: Cli, output: Output) -> Result<(), Failure> {
+    // A device that is offline, or services that are taken away, are no news to whoever did it.
+    let is_service = matches!(cli.command, Command::Up(_));
+    logging::start(cli.global.verbose, if is_service { "warn" } else { "off" });
+    let runtime = tokio::runtime::Runtime::new()
+        .map_err(|error| Failure::refused("RUNTIME", format!("cannot start: {error}")))?;
+    let done = runtime.block_on(async {
+        match cli.command {
+            Command::Up(options) => up::run(options, &output).await,
+            Command::Demo => demo::run(&output).await,
+            command => device::run(command, &cli.global, &output).await,
+        }
+    });
+    runtime.shutdown_timeout(LEAVE_WITHIN);
+    done
+}

@@ -1,0 +1,265 @@
+//! What can be typed.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Exit codes, as `--help` tells them.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done
+  1    refused or failed, for a reason that was printed
+  2    typed wrongly
+  75   a service that is needed cannot be reached, or the device is in use: try again
+  130  interrupted
+
+With --json an error is one object on standard output:
+  {\"error\": {\"reason\": \"NO_FUNDS\", \"message\": \"…\", \"next\": \"…\"}}
+
+First steps:
+  edge-ledger demo                 see it work, and leave nothing behind
+  edge-ledger up                   run both services on this machine
+  edge-ledger init                 make an identity, with this device as its first
+  edge-ledger earn 100             and then: balance, spend, history, link";
+
+/// One identity, many devices, one balance.
+#[derive(Debug, Parser)]
+#[command(name = "edge-ledger", version, about, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What all commands take.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// The device's folder [default: edge-ledger/device in your data folder]
+    #[arg(long, global = true, env = "EDGE_LEDGER_HOME", value_name = "DIR")]
+    pub(crate) home: Option<PathBuf>,
+    /// Address of the identity service [default: http://127.0.0.1:7410, or where this device was made]
+    #[arg(
+        long,
+        global = true,
+        env = "EDGE_LEDGER_IDENTITY_URL",
+        value_name = "URL"
+    )]
+    pub(crate) identity_url: Option<String>,
+    /// Address of the ledger service [default: http://127.0.0.1:7420, or what the identity service says]
+    #[arg(
+        long,
+        global = true,
+        env = "EDGE_LEDGER_LEDGER_URL",
+        value_name = "URL"
+    )]
+    pub(crate) ledger_url: Option<String>,
+    /// Print JSON: one object, or one per line where it goes on
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Never ask anything
+    #[arg(long, global = true)]
+    pub(crate) no_input: bool,
+    /// Tell more on standard error; twice for all (RUST_LOG picks exactly)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run both services on this machine, until Ctrl-C
+    ///
+    /// Prints one line once they serve. Losing the data folder is repaired by the devices; losing
+    /// the keys folder ends the ledger, so back it up.
+    #[command(after_help = "Example:\n  edge-ledger up --data /srv/ledger --keys /srv/ledger-keys")]
+    Up(Up),
+    /// Show it all with two devices in a temporary folder
+    ///
+    /// Starts both services and two devices, links them, earns, spends, takes the ledger service
+    /// away and brings it back. Exits with 0 only if every step held.
+    #[command(after_help = "Example:\n  edge-ledger demo --json")]
+    Demo,
+    /// Make an identity, with this device as its first
+    ///
+    /// Without --ledger-id the service is trusted at first sight: a person confirms its ledger id,
+    /// or it runs on this very machine.
+    #[command(
+        after_help = "Example:\n  edge-ledger init --name kitchen --ledger-id 0123456789abcdef0123456789abcdef"
+    )]
+    Init(Init),
+    /// Show a code with which a new device joins this identity
+    #[command(after_help = "Example:\n  edge-ledger link\n  edge-ledger link --admin --json")]
+    Link(Link),
+    /// Join an identity with the code or link that a linked device shows
+    #[command(
+        after_help = "Example:\n  edge-ledger join 0123-4567-89AB-CDEF-GHJK-MNPQ-RSTV-WXYZ-0123 --name kiosk"
+    )]
+    Join(Join),
+    /// List, rename or revoke devices; lists without a further word
+    #[command(
+        after_help = "Example:\n  edge-ledger devices\n  edge-ledger devices revoke kiosk --reason lost"
+    )]
+    Devices {
+        #[command(subcommand)]
+        act: Option<Devices>,
+    },
+    /// Credit the identity
+    #[command(
+        after_help = "Example:\n  edge-ledger earn 100 --memo \"first shift\" --key shift-2041"
+    )]
+    Earn(Posted),
+    /// Debit the identity, if enough is available
+    #[command(after_help = "Example:\n  edge-ledger spend 30 --memo coffee")]
+    Spend(Posted),
+    /// Give back an own debit, or a part of it
+    ///
+    /// Amounts add up to a total: after `refund KEY 10`, `refund KEY 25` gives back 15 more.
+    #[command(
+        after_help = "Example:\n  edge-ledger refund order-7\n  edge-ledger refund order-7 10"
+    )]
+    Refund(Refund),
+    /// Show the balance
+    #[command(after_help = "Example:\n  edge-ledger balance --json")]
+    Balance,
+    /// Show what was earned, spent and refunded, the latest last
+    #[command(after_help = "Example:\n  edge-ledger history --limit 100")]
+    History(History),
+    /// Print what happens, until Ctrl-C
+    #[command(after_help = "Example:\n  edge-ledger watch --json")]
+    Watch,
+    /// Show how this device is
+    #[command(after_help = "Example:\n  edge-ledger status")]
+    Status,
+}
+
+/// Options of `up`.
+#[derive(Debug, Args)]
+pub(crate) struct Up {
+    /// Folder of the data [default: edge-ledger/server in your data folder]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Folder of the keys [default: beside the data folder, with -keys after its name]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) keys: Option<PathBuf>,
+    /// Where the identity service listens; port 0 for any
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7410")]
+    pub(crate) identity_listen: SocketAddr,
+    /// Where the ledger service listens; port 0 for any
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7420")]
+    pub(crate) ledger_listen: SocketAddr,
+    /// Host name under which devices dial the services, beyond loopback; the first is told to them
+    #[arg(long, value_name = "NAME")]
+    pub(crate) host: Vec<String>,
+}
+
+/// Options of `init`.
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// The deployment to trust, 32 hex digits, as `up` prints it
+    #[arg(long, value_name = "ID")]
+    pub(crate) ledger_id: Option<String>,
+    /// Name of this device [default: this machine's name]
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+}
+
+/// Options of `link`.
+#[derive(Debug, Args)]
+pub(crate) struct Link {
+    /// Let the new device link, rename and revoke devices too
+    #[arg(long)]
+    pub(crate) admin: bool,
+}
+
+/// Options of `join`.
+#[derive(Debug, Args)]
+pub(crate) struct Join {
+    /// The code or the link
+    #[arg(value_name = "CODE|LINK")]
+    pub(crate) invitation: String,
+    /// Name of this device [default: this machine's name]
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+}
+
+/// What can be done with devices.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Devices {
+    /// List all devices that ever were linked
+    List,
+    /// Give a device another name
+    Rename {
+        /// Id, name, or enough of either
+        device: String,
+        /// The new name
+        name: String,
+    },
+    /// Cut a device off, for ever
+    ///
+    /// What it had told the service until then stays; nothing after that counts.
+    Revoke {
+        /// Id, name, or enough of either
+        device: String,
+        /// Why, for the other people of this identity
+        #[arg(long, value_enum, default_value_t = Reason::Retired)]
+        reason: Reason,
+    },
+}
+
+/// Why a device is revoked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Reason {
+    /// It cannot be found
+    Lost,
+    /// Somebody else may hold its key
+    Compromised,
+    /// It is no longer used
+    Retired,
+}
+
+/// Options of `earn` and `spend`.
+#[derive(Debug, Args)]
+pub(crate) struct Posted {
+    /// How much, such as 100, or 12.50 if the unit has decimals
+    pub(crate) amount: String,
+    /// Idempotency key: the same key counts once [default: a new UUIDv7]
+    #[arg(long)]
+    pub(crate) key: Option<String>,
+    /// A note for people, at most 128 bytes
+    #[arg(long, default_value = "")]
+    pub(crate) memo: String,
+}
+
+/// Options of `refund`.
+#[derive(Debug, Args)]
+pub(crate) struct Refund {
+    /// The debit's key, as `spend` and `history` print it
+    pub(crate) key: String,
+    /// How much of the debit is given back in all [default: all of it]
+    pub(crate) total: Option<String>,
+    /// A note for people, at most 128 bytes
+    #[arg(long, default_value = "")]
+    pub(crate) memo: String,
+}
+
+/// Options of `history`.
+#[derive(Debug, Args)]
+pub(crate) struct History {
+    /// Show at most so many, the latest
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub(crate) limit: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::Cli;
+
+    #[test]
+    fn the_arguments_are_sound() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,132 @@
+//! `demo`: both services and two devices, in a folder that is gone afterwards.
+//!
+//! Nothing here is staged: the services listen on ports of loopback, the store is a file, and the
+//! devices are agents that know nothing but the addresses.
+
+mod devices;
+mod propagation;
+mod script;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+use edge_ledger_chassis::KeysFolder;
+use edge_ledger_chassis::keys::Choices;
+use edge_ledger_store::Embedded;
+
+use crate::explain::{Exit, Failure};
+use crate::output::Output;
+use crate::pair::{Pair, Site};
+use crate::signals::Interrupts;
+use devices::Devices;
+use script::{Cut, Script};
+
+/// Entries that are timed one after another.
+const TIMED_ENTRIES: usize = 200;
+/// Time that a service has to end.
+const GRACE: Duration = Duration::from_secs(2);
+
+pub(crate) async fn run(output: &Output) -> Result<(), Failure> {
+    let mut interrupts = Interrupts::listen()?;
+    let folder = tempfile::tempdir()
+        .map_err(|error| Failure::refused("NO_FOLDER", format!("no temporary folder: {error}")))?;
+    let mut script = Script::new(*output);
+    let played = tokio::select! {
+        played = play(&mut script, folder.path()) => played,
+        () = interrupts.next() => return Err(Failure::interrupted()),
+    };
+    let held = played.is_ok();
+    script.end(held)?;
+    if held {
+        Ok(())
+    } else {
+        Err(Failure::said(Exit::Refused))
+    }
+}
+
+/// The scenes, in order. The first that does not hold ends it.
+async fn play(script: &mut Script, folder: &Path) -> Result<(), Cut> {
+    let mut pair = script.step("start both services", start(folder)).await?;
+    let url = pair.identity_url();
+    let first = script
+        .step(
+            "make an identity on the first device",
+            devices::first(folder, &url),
+        )
+        .await?;
+    let second = script
+        .step(
+            "link the second device",
+            devices::second(folder, &url, &first),
+        )
+        .await?;
+    let devices = Devices { first, second };
+    script.look("both devices are linked", &devices);
+
+    script
+        .step(
+            "earn 100 on the first, see it on the second",
+            devices.earn_and_see(100),
+        )
+        .await?;
+    script.look("the first has earned 100", &devices);
+    let timed = script
+        .step(
+            "earn 1 on the first, 200 times",
+            propagation::measure(&devices, TIMED_ENTRIES),
+        )
+        .await?;
+    script.timed(timed)?;
+    script.look("the first has earned 200 more", &devices);
+    script
+        .step("spend 30 on both at once", devices.spend_at_once(30, 240))
+        .await?;
+    script.look("both have spent 30", &devices);
+
+    script
+        .step("stop the ledger service", stop(&mut pair, &devices))
+        .await?;
+    script
+        .step(
+            "go on without it: earn 25, spend 10",
+            devices.go_on_alone(25, 10),
+        )
+        .await?;
+    script.look("the service is down", &devices);
+
+    script
+        .step("start the ledger service again", pair.start_ledger())
+        .await?;
+    script.step("catch up", devices.catch_up()).await?;
+    script.look("the service is back", &devices);
+    let balance = script
+        .step("agree on balance and heads", devices.agree(255))
+        .await?;
+    script.agreed(balance);
+    script.step("stop everything", leave(pair, devices)).await
+}
+
+async fn start(folder: &Path) -> Result<Pair, Failure> {
+    let store = Embedded::open(&folder.join("server/store.redb"))?;
+    let keys = KeysFolder::open_or_init(&folder.join("server-keys"), &Choices::default())?;
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let site = Site {
+        identity_listen: any,
+        ledger_listen: any,
+        hosts: Vec::new(),
+    };
+    Pair::start(store, keys, site).await
+}
+
+async fn stop(pair: &mut Pair, devices: &Devices) -> Result<(), Failure> {
+    pair.stop_ledger(GRACE).await;
+    devices.are_offline().await;
+    Ok(())
+}
+
+async fn leave(pair: Pair, devices: Devices) -> Result<(), Failure> {
+    tokio::join!(devices.first.stop(), devices.second.stop());
+    pair.shutdown(GRACE).await;
+    Ok(())
+}

@@ -1,0 +1,167 @@
+//! The script: runs one step after another, tells each with its time, and keeps who had what.
+
+use std::fmt;
+use std::time::Duration;
+
+use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::{CellAlignment, Table};
+use serde::Serialize;
+use tokio::time::{Instant, timeout};
+
+use super::devices::Devices;
+use super::propagation::Propagation;
+use crate::explain::Failure;
+use crate::output::Output;
+
+/// No step takes longer.
+const STEP_WITHIN: Duration = Duration::from_secs(10);
+/// Width of the names of steps.
+const NAME_WIDTH: usize = 46;
+
+const GREEN: &str = "\x1b[32m";
+const RED: &str = "\x1b[31m";
+const RESET: &str = "\x1b[0m";
+
+/// A step that did not hold, and was told.
+#[derive(Debug)]
+pub(super) struct Cut;
+
+/// What the demo prints in the end.
+#[derive(Debug, Default, Serialize)]
+struct Report {
+    ok: bool,
+    steps: Vec<Step>,
+    balance: Option<String>,
+    heads_equal: bool,
+    propagation_ms: Option<Propagation>,
+    entries: usize,
+    scenes: Vec<Scene>,
+}
+
+#[derive(Debug, Serialize)]
+struct Step {
+    name: &'static str,
+    ok: bool,
+    ms: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+/// Who had what at one moment.
+#[derive(Debug, Serialize)]
+struct Scene {
+    when: &'static str,
+    first: String,
+    second: String,
+    heads_equal: bool,
+}
+
+pub(super) struct Script {
+    output: Output,
+    report: Report,
+}
+
+impl Script {
+    pub(super) fn new(output: Output) -> Self {
+        Self {
+            output,
+            report: Report::default(),
+        }
+    }
+
+    /// Runs a step, for as long as it may take.
+    pub(super) async fn step<T>(
+        &mut self,
+        name: &'static str,
+        act: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Cut> {
+        let began = Instant::now();
+        let too_long = || format!("it did not hold within {} s", STEP_WITHIN.as_secs());
+        let done = match timeout(STEP_WITHIN, act).await {
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(failure)) => Err(failure.message),
+            Err(_) => Err(too_long()),
+        };
+        let step = Step {
+            name,
+            ok: done.is_ok(),
+            ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            error: done.as_ref().err().cloned(),
+        };
+        let told = self.output.words(&step.to_string());
+        self.report.steps.push(step);
+        told.map_err(|_| Cut)?;
+        done.map_err(|_| Cut)
+    }
+
+    /// Remembers who has what.
+    pub(super) fn look(&mut self, when: &'static str, devices: &Devices) {
+        self.report.heads_equal = devices.have_equal_heads();
+        self.report.scenes.push(Scene {
+            when,
+            first: devices.first.balance().balance.to_string(),
+            second: devices.second.balance().balance.to_string(),
+            heads_equal: self.report.heads_equal,
+        });
+    }
+
+    pub(super) fn timed(&mut self, timed: Propagation) -> Result<(), Cut> {
+        let Propagation { p50, p99, entries } = timed;
+        self.report.propagation_ms = Some(timed);
+        self.report.entries = entries;
+        let words = format!("    from the call to the other device: p50 {p50} ms, p99 {p99} ms");
+        self.output.words(&words).map_err(|_| Cut)
+    }
+
+    pub(super) fn agreed(&mut self, balance: i128) {
+        self.report.balance = Some(balance.to_string());
+    }
+
+    pub(super) fn end(mut self, held: bool) -> Result<(), Failure> {
+        self.report.ok = held;
+        self.output.print(&self.report)
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (colour, mark) = if self.ok {
+            (GREEN, "✓")
+        } else {
+            (RED, "✗")
+        };
+        let Self { name, ms, .. } = self;
+        write!(f, "{colour}{mark}{RESET} {name:NAME_WIDTH$} {ms:>6} ms")?;
+        match &self.error {
+            Some(error) => write!(f, "\n    {error}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut table = Table::new();
+        table.load_preset(UTF8_HORIZONTAL_ONLY);
+        table.set_header(["when", "first", "second", "same entries"]);
+        for scene in &self.scenes {
+            let same = if scene.heads_equal { "yes" } else { "no" };
+            table.add_row([scene.when, &scene.first, &scene.second, same]);
+        }
+        for column in [1, 2] {
+            if let Some(column) = table.column_mut(column) {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+        writeln!(f, "\n{}\n", table.trim_fmt())?;
+        match (&self.balance, self.ok) {
+            (Some(balance), true) => {
+                write!(
+                    f,
+                    "Every step held: both devices have {balance}.  Next:  edge-ledger up"
+                )
+            }
+            _ => write!(f, "A step did not hold."),
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! `devices`: who belongs to the identity, under which name, and who no longer does.
+
+use std::fmt;
+
+use comfy_table::Table;
+use comfy_table::presets::NOTHING;
+use device_agent::{Agent, DeviceId, DeviceInfo, DeviceState, RevokeReason};
+use serde::Serialize;
+
+use super::enrol::checked_name;
+use super::open::{Synced, sync, with_agent};
+use crate::args::{self, Global, Reason};
+use crate::explain::{Failure, key_format};
+use crate::output::Output;
+
+/// Fewer characters of an id are a name.
+const ID_PREFIX_MIN: usize = 4;
+/// Longer words without a blank are meant as an id.
+const ID_LIKE_MIN: usize = 28;
+
+pub(super) async fn run(
+    act: Option<args::Devices>,
+    global: &Global,
+    output: &Output,
+) -> Result<(), Failure> {
+    with_agent(global, async |agent| match act {
+        None | Some(args::Devices::List) => list(agent, output).await,
+        Some(args::Devices::Rename { device, name }) => {
+            rename(agent, &device, checked_name(name)?, output).await
+        }
+        Some(args::Devices::Revoke { device, reason }) => {
+            revoke(agent, &device, reason, output).await
+        }
+    })
+    .await
+}
+
+#[derive(Debug, Serialize)]
+struct List {
+    devices: Vec<Row>,
+    #[serde(flatten)]
+    synced: Synced,
+}
+
+#[derive(Debug, Serialize)]
+struct Row {
+    device: String,
+    name: String,
+    /// The name, told apart from equal ones.
+    label: String,
+    platform: String,
+    admin: bool,
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replaced_by: Option<String>,
+    added_at: u64,
+    this: bool,
+}
+
+async fn list(agent: &Agent, output: &Output) -> Result<(), Failure> {
+    let synced = sync(agent).await?;
+    let all = agent.devices();
+    let devices = all.iter().map(|device| Row::new(device, &all)).collect();
+    let list = List { devices, synced };
+    output.print(&list)?;
+    list.synced.note(output);
+    Ok(())
+}
+
+impl Row {
+    fn new(device: &DeviceInfo, all: &[DeviceInfo]) -> Self {
+        let (state, replaced_by) = match device.state {
+            DeviceState::Active => ("active", None),
+            DeviceState::Replaced { by } => ("replaced", Some(by.to_string())),
+            DeviceState::Revoked => ("revoked", None),
+        };
+        Self {
+            device: device.device.to_string(),
+            name: device.name.clone(),
+            label: label(device, all),
+            platform: device.platform.clone(),
+            admin: device.admin,
+            state,
+            replaced_by,
+            added_at: device.added_at,
+            this: device.this,
+        }
+    }
+}
+
+impl fmt::Display for List {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut table = Table::new();
+        table.load_preset(NOTHING);
+        table.set_header(["name", "device", "platform", "may", "state"]);
+        for row in &self.devices {
+            let this = if row.this { " (this one)" } else { "" };
+            table.add_row([
+                format!("{}{this}", row.label),
+                row.device.clone(),
+                row.platform.clone(),
+                if row.admin { "all" } else { "earn, spend" }.to_owned(),
+                row.state.to_owned(),
+            ]);
+        }
+        write!(f, "{}", table.trim_fmt())
+    }
+}
+
+/// What became of a device.
+#[derive(Debug, Serialize)]
+struct Changed {
+    device: String,
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    log_position: u64,
+    #[serde(skip)]
+    before: String,
+}
+
+async fn rename(agent: &Agent, typed: &str, name: String, output: &Output) -> Result<(), Failure> {
+    let target = resolve(agent, typed).await?;
+    agent.rename(target.device, &name).await?;
+    output.print(&Changed {
+        device: target.device.to_string(),
+        name,
+        reason: None,
+        log_position: agent.status().log_position,
+        before: target.name,
+    })
+}
+
+async fn revoke(
+    agent: &Agent,
+    typed: &str,
+    reason: Reason,
+    output: &Output,
+) -> Result<(), Failure> {
+    let target = resolve(agent, typed).await?;
+    let (why, word) = match reason {
+        Reason::Lost => (RevokeReason::Lost, "lost"),
+        Reason::Compromised => (RevokeReason::Compromised, "compromised"),
+        Reason::Retired => (RevokeReason::Retired, "retired"),
+    };
+    agent.revoke(target.device, why).await?;
+    output.print(&Changed {
+        device: target.device.to_string(),
+        before: target.name.clone(),
+        name: target.name,
+        reason: Some(word),
+        log_position: agent.status().log_position,
+    })
+}
+
+impl fmt::Display for Changed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            device,
+            name,
+            before,
+            ..
+        } = self;
+        match self.reason {
+            None => write!(f, "\"{before}\" is called \"{name}\" ({device})."),
+            Some(_) => write!(
+                f,
+                "Revoked \"{name}\" ({device}). What it had told the service stays; nothing after that counts."
+            ),
+        }
+    }
+}
+
+/// Finds the device that is meant, by the latest log.
+async fn resolve(agent: &Agent, typed: &str) -> Result<DeviceInfo, Failure> {
+    sync(agent).await?;
+    find(&agent.devices(), typed).cloned()
+}
+
+/// The name, with the log position where active devices share it.
+fn label(device: &DeviceInfo, all: &[DeviceInfo]) -> String {
+    let twins = all.iter().filter(|other| other.name == device.name).count();
+    if twins > 1 {
+        format!("{} #{}", device.name, device.added_at)
+    } else {
+        device.name.clone()
+    }
+}
+
+/// The device with this id or label; else the active one with this name; else the one whose id or
+/// name begins like this.
+fn find<'a>(all: &'a [DeviceInfo], typed: &str) -> Result<&'a DeviceInfo, Failure> {
+    let id = typed.parse::<DeviceId>();
+    let exact = all.iter().find(|device| {
+        id.as_ref().is_ok_and(|id| *id == device.device) || label(device, all) == typed
+    });
+    if let Some(device) = exact {
+        return Ok(device);
+    }
+    let active = || {
+        all.iter()
+            .filter(|device| device.state == DeviceState::Active)
+    };
+    let named: Vec<_> = active().filter(|device| device.name == typed).collect();
+    let lower = typed.to_lowercase();
+    let begins = |device: &&DeviceInfo| {
+        let by_id = typed.len() >= ID_PREFIX_MIN && device.device.to_string().starts_with(&lower);
+        by_id || (!typed.is_empty() && device.name.to_lowercase().starts_with(&lower))
+    };
+    let meant = if named.is_empty() {
+        active().filter(begins).collect()
+    } else {
+        named
+    };
+    match (meant.as_slice(), id) {
+        ([device], _) => Ok(device),
+        ([], Err(error)) if typed.len() >= ID_LIKE_MIN && !typed.contains(' ') => {
+            Err(key_format(error))
+        }
+        ([], _) => {
+            let message = format!("no active device is called \"{typed}\"");
+            Err(Failure::refused("UNKNOWN_DEVICE", message).next("edge-ledger devices"))
+        }
+        (several, _) => {
+            let message = format!("\"{typed}\" can mean {} devices", several.len());
+            let names = several
+                .iter()
+                .map(|device| format!("\"{}\"", label(device, all)));
+            Err(Failure::refused("AMBIGUOUS_DEVICE", message).next(format!(
+                "type one of {}",
+                names.collect::<Vec<_>>().join(", ")
+            )))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn device(id: u8, name: &str, state: DeviceState) -> DeviceInfo {
+        DeviceInfo {
+            device: DeviceId::from_bytes([id; 16]),
+            name: name.to_owned(),
+            platform: "linux".to_owned(),
+            admin: id == 1,
+            state,
+            added_at: id.into(),
+            this: id == 1,
+        }
+    }
+
+    fn all() -> Vec<DeviceInfo> {
+        vec![
+            device(0x11, "laptop", DeviceState::Active),
+            device(0x22, "phone", DeviceState::Active),
+            device(0x23, "phone", DeviceState::Active),
+            device(0x33, "phone box", DeviceState::Active),
+            device(0x44, "kiosk", DeviceState::Revoked),
+            device(0x55, "kiosk", DeviceState::Active),
+        ]
+    }
+
+    #[test]
+    fn devices_are_found_by_id_label_name_or_the_beginning_of_either() {
+        let all = all();
+        for (typed, expected) in [
+            ("11111111111111111111111111111111", 0x11),
+            ("1111", 0x11),
+            ("laptop", 0x11),
+            ("LAP", 0x11),
+            ("phone #34", 0x22),
+            ("2323", 0x23),
+            ("phone b", 0x33),
+            ("kiosk", 0x55),
+            ("kiosk #68", 0x44),
+            ("44444444444444444444444444444444", 0x44),
+        ] {
+            let found = find(&all, typed).unwrap();
+            assert_eq!(
+                found.device,
+                DeviceId::from_bytes([expected; 16]),
+                "{typed}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_means_no_device_or_several_is_refused() {
+        let all = all();
+        for (typed, reason) in [
+            ("", "UNKNOWN_DEVICE"),
+            ("tablet", "UNKNOWN_DEVICE"),
+            ("111", "UNKNOWN_DEVICE"),
+            ("99999999999999999999999999999999", "UNKNOWN_DEVICE"),
+            ("phone", "AMBIGUOUS_DEVICE"),
+            ("pho", "AMBIGUOUS_DEVICE"),
+            ("zz111111111111111111111111111111", "KEY_FORMAT"),
+            ("1111111111111111111111111111111111", "KEY_FORMAT"),
+        ] {
+            assert_eq!(find(&all, typed).unwrap_err().reason, reason, "{typed}");
+        }
+        let next = find(&all, "phone").unwrap_err().next.unwrap();
+        assert!(
+            next.contains("\"phone #34\"") && next.contains("\"phone #35\""),
+            "{next}"
+        );
+    }
+}

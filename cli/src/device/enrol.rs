@@ -1,0 +1,225 @@
+//! `init` and `join`: how this machine gets a device. Either can be interrupted and run again.
+
+use std::fmt;
+use std::io::{IsTerminal as _, stderr, stdin};
+use std::path::{Path, PathBuf};
+
+use device_agent::{Enrolled, Invitation, LedgerId, NewDevice, Trust, discover};
+use edge_ledger_core::identity::certificate::check_name;
+use edge_ledger_core::identity::pikey::short_id;
+use edge_ledger_core::limits::NAME_BYTES_MAX;
+use serde::Serialize;
+
+use crate::args::{Global, Init, Join};
+use crate::explain::{Failure, key_format};
+use crate::folders;
+use crate::output::Output;
+
+/// Where an identity service is when nobody says where.
+const IDENTITY_URL: &str = "http://127.0.0.1:7410";
+
+/// A device that was made.
+#[derive(Debug, Serialize)]
+struct Made {
+    identity: String,
+    short_id: String,
+    device: String,
+    name: String,
+    ledger_id: String,
+    home: PathBuf,
+    #[serde(skip)]
+    is_first: bool,
+}
+
+pub(super) async fn init(options: Init, global: &Global, output: &Output) -> Result<(), Failure> {
+    let given = options.ledger_id.as_deref().map(str::parse::<LedgerId>);
+    let given = given.transpose().map_err(key_format)?;
+    let new = new_device(options.name, global)?;
+    let trust = match given {
+        Some(ledger_id) => Trust::Ledger(ledger_id),
+        None => first_sight(&new, global, output).await?,
+    };
+    let enrolled = device_agent::init(&new, trust).await?;
+    output.print(&Made::new(&enrolled, new, true))
+}
+
+pub(super) async fn join(options: Join, global: &Global, output: &Output) -> Result<(), Failure> {
+    let invitation: Invitation = options.invitation.parse()?;
+    let new = new_device(options.name, global)?;
+    output.note(&format!("joins as \"{}\"", new.name));
+    // Who has the code is trusted: the ledger id comes with the link, or sealed by the code.
+    let enrolled = device_agent::join(&new, &invitation, Trust::FirstUse).await?;
+    output.print(&Made::new(&enrolled, new, false))
+}
+
+fn new_device(name: Option<String>, global: &Global) -> Result<NewDevice, Failure> {
+    Ok(NewDevice {
+        home: folders::home(global.home.as_deref())?,
+        identity_url: global
+            .identity_url
+            .clone()
+            .unwrap_or_else(|| IDENTITY_URL.to_owned()),
+        ledger_url: global.ledger_url.clone(),
+        name: match name {
+            Some(name) => checked_name(name)?,
+            None => own_name(),
+        },
+    })
+}
+
+/// Refuses what cannot be the name of a device.
+pub(super) fn checked_name(name: String) -> Result<String, Failure> {
+    if check_name(&name).is_ok() {
+        return Ok(name);
+    }
+    let message = "a device's name has 1 to 64 bytes, and no control characters";
+    Err(Failure::usage("NAME_FORMAT", message))
+}
+
+fn own_name() -> String {
+    let host = gethostname::gethostname();
+    let mut name = String::new();
+    for of in host.to_string_lossy().chars() {
+        if name.len() + of.len_utf8() <= NAME_BYTES_MAX {
+            name.push(of);
+        }
+    }
+    checked_name(name).unwrap_or_else(|_| "device".to_owned())
+}
+
+/// Whether to trust a service that is seen for the first time.
+async fn first_sight(new: &NewDevice, global: &Global, output: &Output) -> Result<Trust, Failure> {
+    let asks =
+        !global.no_input && !output.is_json() && stdin().is_terminal() && stderr().is_terminal();
+    if !asks && is_loopback(&new.identity_url) {
+        return Ok(Trust::FirstUse);
+    }
+    let ledger_id = discover(&new.identity_url).await?;
+    let url = &new.identity_url;
+    if asks {
+        let question = format!("{url} serves the ledger {ledger_id}.\nTrust it?");
+        if output.confirm(&question) {
+            return Ok(Trust::Ledger(ledger_id));
+        }
+        return Err(
+            Failure::refused("UNTRUSTED", "the ledger was not confirmed")
+                .next("compare the ledger id with what `edge-ledger up` printed there"),
+        );
+    }
+    let message = format!("{url} is not this machine, and nobody is here to confirm its ledger id");
+    Err(Failure::refused("UNTRUSTED", message)
+        .with("ledger_id", ledger_id.to_string())
+        .next(format!(
+            "if `edge-ledger up` printed this id there, type: \
+             edge-ledger init --identity-url {url} --ledger-id {ledger_id}"
+        )))
+}
+
+fn is_loopback(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    // What stands before an @ looks like a host and is none.
+    if authority.contains('@') {
+        return false;
+    }
+    let host = match authority.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or(rest),
+        None => authority.split(':').next().unwrap_or(authority),
+    };
+    let is_address = |host: &str| {
+        host.parse()
+            .is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
+    };
+    host.eq_ignore_ascii_case("localhost") || is_address(host)
+}
+
+impl Made {
+    fn new(enrolled: &Enrolled, new: NewDevice, is_first: bool) -> Self {
+        Self {
+            identity: enrolled.identity.to_string(),
+            short_id: short_id(&enrolled.identity),
+            device: enrolled.device.to_string(),
+            name: new.name,
+            ledger_id: enrolled.ledger_id.to_string(),
+            home: absolute(&new.home),
+            is_first,
+        }
+    }
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+}
+
+impl fmt::Display for Made {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            short_id,
+            name,
+            device,
+            ledger_id,
+            ..
+        } = self;
+        if self.is_first {
+            writeln!(
+                f,
+                "Made the identity {short_id}, with \"{name}\" as its first device."
+            )?;
+        } else {
+            writeln!(f, "Joined {short_id} as \"{name}\".")?;
+        }
+        writeln!(f, "  device     {device}")?;
+        writeln!(f, "  ledger id  {ledger_id}")?;
+        writeln!(f, "  folder     {}", self.home.display())?;
+        let next = if self.is_first {
+            "earn 100    or    edge-ledger link"
+        } else {
+            "balance"
+        };
+        write!(f, "Next:  edge-ledger {next}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machine_is_loopback() {
+        for url in [
+            "http://127.0.0.1:7410",
+            "http://127.1.2.3",
+            "http://localhost:7410/",
+            "http://LOCALHOST",
+            "http://[::1]:7410",
+        ] {
+            assert!(is_loopback(url), "{url}");
+        }
+        for url in [
+            "http://10.0.0.1:7410",
+            "http://localhost.example:7410",
+            "http://127.0.0.1.example",
+            "http://127.0.0.1:80@example.org",
+            "http://localhost@example.org",
+            "http://[::2]:7410",
+            "http://example.org/127.0.0.1",
+            "",
+        ] {
+            assert!(!is_loopback(url), "{url}");
+        }
+    }
+
+    #[test]
+    fn names_are_checked_before_anything_is_made() {
+        assert!(checked_name("kitchen π".to_owned()).is_ok());
+        for name in [
+            String::new(),
+            " ".to_owned(),
+            "a\nb".to_owned(),
+            "x".repeat(65),
+        ] {
+            assert_eq!(checked_name(name).unwrap_err().reason, "NAME_FORMAT");
+        }
+        assert!(check_name(&own_name()).is_ok());
+    }
+}

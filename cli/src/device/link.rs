@@ -1,0 +1,121 @@
+//! `link`: shows a code and lets one new device in.
+
+use std::fmt;
+
+use device_agent::{Agent, Joining};
+use serde::Serialize;
+
+use super::open::{sync, with_agent};
+use super::qr;
+use crate::args::{Global, Link};
+use crate::explain::Failure;
+use crate::output::Output;
+
+/// What happens while a device is linked, in order.
+#[derive(Debug, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+enum Step {
+    Code {
+        code: String,
+        link: String,
+        expires_in_s: u32,
+        #[serde(skip)]
+        qr: Option<String>,
+    },
+    Request {
+        device: String,
+        name: String,
+        platform: String,
+    },
+    Linked {
+        device: String,
+        name: String,
+        platform: String,
+        admin: bool,
+    },
+}
+
+pub(super) async fn run(options: Link, global: &Global, output: &Output) -> Result<(), Failure> {
+    with_agent(global, async |agent| link(agent, &options, output).await).await
+}
+
+async fn link(agent: &Agent, options: &Link, output: &Output) -> Result<(), Failure> {
+    // A device that is refused says so here, and others have the latest names.
+    sync(agent).await?.note(output);
+    let session = agent.link().await?;
+    let colours = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    output.print(&Step::Code {
+        code: session.code().to_owned(),
+        link: session.link().to_owned(),
+        expires_in_s: session.expires_in_s(),
+        qr: output
+            .is_terminal()
+            .then(|| qr::draw(session.link(), colours))
+            .flatten(),
+    })?;
+    let mut said = Ok(());
+    let seen = |joining: &Joining| {
+        said = output.print(&Step::Request {
+            device: joining.device.to_string(),
+            name: joining.name.clone(),
+            platform: joining.platform.clone(),
+        });
+    };
+    let joined = session.accept(options.admin, seen).await?;
+    said?;
+    output.print(&Step::Linked {
+        device: joined.device.to_string(),
+        name: joined.name,
+        platform: joined.platform,
+        admin: joined.admin,
+    })
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code {
+                code,
+                link,
+                expires_in_s,
+                qr,
+            } => {
+                let act = if qr.is_some() {
+                    "scan this, open the link,"
+                } else {
+                    "open the link"
+                };
+                writeln!(f, "On the new device: {act} or type the code.\n")?;
+                if let Some(qr) = qr {
+                    writeln!(f, "{qr}\n")?;
+                }
+                writeln!(f, "  link  {link}")?;
+                writeln!(f, "  code  {code}")?;
+                writeln!(f, "  type  edge-ledger join {code}\n")?;
+                let (minutes, seconds) = (expires_in_s / 60, expires_in_s % 60);
+                write!(
+                    f,
+                    "Waits for it ({minutes}:{seconds:02} left). Whoever has the code can join: show it to nobody else."
+                )
+            }
+            Self::Request {
+                device,
+                name,
+                platform,
+            } => {
+                write!(f, "\"{name}\" ({platform}, {device}) asks to join.")
+            }
+            Self::Linked { name, admin, .. } => {
+                let may = if *admin {
+                    "earn, spend, link and revoke"
+                } else {
+                    "earn and spend"
+                };
+                write!(
+                    f,
+                    "Linked. It can {may}.  Undo:  edge-ledger devices revoke \"{name}\""
+                )
+            }
+        }
+    }
+}

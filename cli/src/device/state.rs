@@ -1,0 +1,216 @@
+//! `balance` and `status`: what there is, and how this device is.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use device_agent::{Agent, Status};
+use serde::Serialize;
+
+use super::open::{Synced, sync, unit, with_agent};
+use super::posting::level;
+use crate::amount::Unit;
+use crate::args::Global;
+use crate::explain::Failure;
+use crate::folders;
+use crate::output::Output;
+
+/// The balance, as it is printed: totals as decimal strings of minor units.
+#[derive(Debug, Serialize)]
+struct Balance {
+    balance: String,
+    available: u64,
+    credited: String,
+    debited: String,
+    refunded: String,
+    /// Postings that are recorded but not signed yet.
+    waiting: usize,
+    unit: String,
+    decimals: u32,
+    upgrade_required: bool,
+    #[serde(skip)]
+    words: String,
+}
+
+impl Balance {
+    fn new(balance: &device_agent::Balance, unit: &Unit) -> Self {
+        let available = i128::from(balance.available);
+        let mut words = unit.show(balance.balance);
+        if balance.balance < 0 {
+            words.push_str("  (debt)");
+        } else if available != balance.balance {
+            words.push_str(&format!("  ({} available)", unit.digits(available)));
+        }
+        Self {
+            balance: balance.balance.to_string(),
+            available: balance.available,
+            credited: balance.credited.to_string(),
+            debited: balance.debited.to_string(),
+            refunded: balance.refunded.to_string(),
+            waiting: balance.waiting,
+            unit: unit.name().to_owned(),
+            decimals: unit.decimals(),
+            upgrade_required: balance.upgrade_required,
+            words,
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    balance: Balance,
+    #[serde(flatten)]
+    synced: Synced,
+}
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.balance.words)
+    }
+}
+
+pub(super) async fn balance(global: &Global, output: &Output) -> Result<(), Failure> {
+    with_agent(global, async |agent| {
+        let synced = sync(agent).await?;
+        let balance = agent.balance();
+        let shown = Shown {
+            balance: Balance::new(&balance, &unit(agent)),
+            synced,
+        };
+        output.print(&shown)?;
+        if balance.upgrade_required {
+            output.note("a newer version wrote entries that this one cannot read: upgrade it");
+        }
+        shown.synced.note(output);
+        Ok(())
+    })
+    .await
+}
+
+/// How the device is, as it is printed.
+#[derive(Debug, Serialize)]
+struct Report {
+    state: &'static str,
+    ledger_id: String,
+    identity: String,
+    short_id: String,
+    device: String,
+    device_name: String,
+    devices_active: usize,
+    log_position: u64,
+    #[serde(flatten)]
+    balance: Balance,
+    tip: Option<Place>,
+    acked: Option<Acked>,
+    unacked_entries: u64,
+    digest: String,
+    synced_ms_ago: Option<u64>,
+    heard_ms_ago: Option<u64>,
+    stale: bool,
+    rolled_back: bool,
+    last_error: Option<String>,
+    home: PathBuf,
+    #[serde(flatten)]
+    synced: Synced,
+    /// Why the service refuses this device.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sync_reason: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Place {
+    seq: u64,
+    hash: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Acked {
+    #[serde(flatten)]
+    place: Place,
+    level: &'static str,
+}
+
+pub(super) async fn status(global: &Global, output: &Output) -> Result<(), Failure> {
+    let home = folders::home(global.home.as_deref())?;
+    with_agent(global, async |agent| {
+        // A device that is refused is a state like any other here.
+        let (synced, reason) = match sync(agent).await {
+            Ok(synced) => (synced, None),
+            Err(failure) => (Synced::no(failure.message), Some(failure.reason)),
+        };
+        let report = Report::new(agent, home, synced, reason);
+        output.print(&report)
+    })
+    .await
+}
+
+impl Report {
+    fn new(agent: &Agent, home: PathBuf, synced: Synced, reason: Option<String>) -> Self {
+        let status: Status = agent.status();
+        let place = |point: device_agent::Point| Place {
+            seq: point.seq,
+            hash: point.hash.to_string(),
+        };
+        Self {
+            state: status.state.as_str(),
+            ledger_id: status.ledger_id.to_string(),
+            identity: status.identity.to_string(),
+            device: status.device.to_string(),
+            devices_active: status.devices_active,
+            log_position: status.log_position,
+            balance: Balance::new(&status.balance, &unit(agent)),
+            tip: status.tip.map(place),
+            acked: status.acked.map(|(point, at)| Acked {
+                place: place(point),
+                level: level(at),
+            }),
+            unacked_entries: status.unacked_entries(),
+            synced_ms_ago: status.synced_ms_ago,
+            heard_ms_ago: status.heard_ms_ago,
+            stale: status.stale,
+            rolled_back: status.rolled_back,
+            short_id: status.short_id,
+            device_name: status.device_name,
+            digest: status.digest,
+            last_error: status.last_error,
+            home,
+            synced,
+            sync_reason: reason,
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}  {}", self.state, self.balance.words)?;
+        let others = self.devices_active.saturating_sub(1);
+        writeln!(
+            f,
+            "  identity   {}  ({others} other active devices)",
+            self.short_id
+        )?;
+        writeln!(f, "  device     {}  {}", self.device_name, self.device)?;
+        writeln!(f, "  ledger     {}", self.ledger_id)?;
+        writeln!(f, "  folder     {}", self.home.display())?;
+        let entries = self.tip.as_ref().map_or(0, |tip| tip.seq);
+        let (unacked, waiting) = (self.unacked_entries, self.balance.waiting);
+        write!(
+            f,
+            "  journal    {entries} entries, {unacked} not acked, {waiting} postings waiting"
+        )?;
+        if let Some(acked) = &self.acked {
+            write!(f, "; acked {} up to {}", acked.level, acked.place.seq)?;
+        }
+        if self.rolled_back {
+            write!(
+                f,
+                "\n  this folder is an old copy of the device: it records nothing; join anew"
+            )?;
+        }
+        match (&self.sync_reason, &self.last_error) {
+            (Some(reason), Some(error)) => write!(f, "\n  refused    {reason}: {error}"),
+            (None, Some(error)) => write!(f, "\n  not synced {error}"),
+            (_, None) => Ok(()),
+        }
+    }
+}

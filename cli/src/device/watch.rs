@@ -1,0 +1,168 @@
+//! `watch`: what happens, as it happens.
+
+use std::fmt;
+
+use device_agent::{Agent, Event};
+use serde::Serialize;
+
+use super::open::{unit, with_agent};
+use super::posting::level;
+use crate::amount::Unit;
+use crate::args::Global;
+use crate::explain::{Exit, Failure};
+use crate::output::Output;
+
+/// An event, as it is printed.
+#[derive(Debug, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+enum Line {
+    Watching {
+        device: String,
+        balance: String,
+        available: u64,
+    },
+    StateChanged {
+        state: &'static str,
+    },
+    Connected,
+    Synced {
+        balance: String,
+    },
+    SyncFailed {
+        why: String,
+        permanent: bool,
+    },
+    EntriesKept {
+        entries: u64,
+        balance: String,
+    },
+    Acked {
+        seq: u64,
+        level: &'static str,
+    },
+    Refused {
+        seq: u64,
+        why: String,
+    },
+    DevicesChanged {
+        log_position: u64,
+    },
+    Forked {
+        device: String,
+    },
+    Missed {
+        events: u64,
+    },
+}
+
+/// A line with its words.
+#[derive(Debug, Serialize)]
+struct Told {
+    #[serde(flatten)]
+    line: Line,
+    #[serde(skip)]
+    words: String,
+}
+
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.words)
+    }
+}
+
+pub(super) async fn run(global: &Global, output: &Output) -> Result<(), Failure> {
+    let watched = with_agent(global, async |agent| watch(agent, output).await).await;
+    match watched {
+        // It has no other end.
+        Err(failure) if failure.exit == Exit::Interrupted => Ok(()),
+        watched => watched,
+    }
+}
+
+async fn watch(agent: &Agent, output: &Output) -> Result<(), Failure> {
+    let unit = unit(agent);
+    let mut events = agent.events_from(0);
+    let status = agent.status();
+    let shown = unit.show(status.balance.balance);
+    output.print(&Told {
+        words: format!(
+            "\"{}\" of {} has {shown}; Ctrl-C ends this.",
+            status.device_name, status.short_id
+        ),
+        line: Line::Watching {
+            device: status.device.to_string(),
+            balance: status.balance.balance.to_string(),
+            available: status.balance.available,
+        },
+    })?;
+    while let Some(event) = events.next().await {
+        output.print(&told(event, &unit))?;
+    }
+    Ok(())
+}
+
+fn told(event: Event, unit: &Unit) -> Told {
+    let (line, words) = match event {
+        Event::StateChanged { state } => {
+            let state = state.as_str();
+            (Line::StateChanged { state }, state.to_owned())
+        }
+        Event::Connected => (
+            Line::Connected,
+            "connected to the ledger service".to_owned(),
+        ),
+        Event::Synced { balance } => {
+            let words = format!("synced: {}", unit.show(balance));
+            (
+                Line::Synced {
+                    balance: balance.to_string(),
+                },
+                words,
+            )
+        }
+        Event::SyncFailed { why, permanent } => {
+            let words = format!("not synced: {why}");
+            (Line::SyncFailed { why, permanent }, words)
+        }
+        Event::EntriesKept { entries, balance } => {
+            let words = format!("{entries} new from other devices: {}", unit.show(balance));
+            (
+                Line::EntriesKept {
+                    entries,
+                    balance: balance.to_string(),
+                },
+                words,
+            )
+        }
+        Event::Acked { point, level: at } => {
+            let (seq, level) = (point.seq, level(at));
+            (
+                Line::Acked { seq, level },
+                format!("acked {level} up to entry {seq}"),
+            )
+        }
+        Event::Refused { point, why } => {
+            let seq = point.seq;
+            let words = format!("the service refused entry {seq}: {why}");
+            (Line::Refused { seq, why }, words)
+        }
+        Event::DevicesChanged { log_position } => {
+            let words = format!("the devices changed (log position {log_position})");
+            (Line::DevicesChanged { log_position }, words)
+        }
+        Event::Forked { device } => {
+            let words = format!("the journal of {device} is forked: revoke or replace that device");
+            (
+                Line::Forked {
+                    device: device.to_string(),
+                },
+                words,
+            )
+        }
+        Event::Missed { events } => (
+            Line::Missed { events },
+            format!("{events} events were missed"),
+        ),
+    };
+    Told { line, words }
+}

@@ -1,0 +1,262 @@
+//! What is said when something fails: what, why, and what to type next.
+
+use std::fmt;
+use std::io;
+
+use device_agent::{AgentError, HomeError, PostingError, Refusal};
+use edge_ledger_chassis::KeysError;
+use edge_ledger_store::{OpenError, StoreError};
+use serde_json::{Map, Value};
+
+use crate::amount::AmountError;
+
+/// How a command ended that did not do what was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Nobody reads the output: nothing is wrong, and nothing can be said.
+    Unread,
+    /// Refused or failed.
+    Refused,
+    /// Typed wrongly.
+    Usage,
+    /// May pass by itself.
+    Temporary,
+    /// The person wanted it to end.
+    Interrupted,
+}
+
+impl Exit {
+    pub(crate) const fn code(self) -> u8 {
+        match self {
+            Self::Unread => 0,
+            Self::Refused => 1,
+            Self::Usage => 2,
+            Self::Temporary => 75,
+            Self::Interrupted => 130,
+        }
+    }
+}
+
+/// Why a command failed, for people and for programs.
+#[derive(Debug, Clone)]
+pub(crate) struct Failure {
+    /// For programs; never renamed.
+    pub(crate) reason: String,
+    /// What failed, and why.
+    pub(crate) message: String,
+    /// What to type or do next.
+    pub(crate) next: Option<String>,
+    /// Further fields of the JSON form.
+    pub(crate) details: Map<String, Value>,
+    /// What is below the message, for those who want to know more.
+    pub(crate) causes: Vec<String>,
+    pub(crate) exit: Exit,
+    /// Whether everything was said already.
+    pub(crate) is_said: bool,
+}
+
+impl Failure {
+    pub(crate) fn new(exit: Exit, reason: &str, message: impl Into<String>) -> Self {
+        Self {
+            reason: reason.to_owned(),
+            message: message.into(),
+            next: None,
+            details: Map::new(),
+            causes: Vec::new(),
+            exit,
+            is_said: false,
+        }
+    }
+
+    pub(crate) fn refused(reason: &str, message: impl Into<String>) -> Self {
+        Self::new(Exit::Refused, reason, message)
+    }
+
+    pub(crate) fn usage(reason: &str, message: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, reason, message)
+    }
+
+    pub(crate) fn interrupted() -> Self {
+        Self::new(Exit::Interrupted, "INTERRUPTED", "interrupted")
+    }
+
+    /// A failure that the output has told already.
+    pub(crate) fn said(exit: Exit) -> Self {
+        let mut failure = Self::new(exit, "", "");
+        failure.is_said = true;
+        failure
+    }
+
+    #[must_use]
+    pub(crate) fn next(mut self, next: impl Into<String>) -> Self {
+        self.next = Some(next.into());
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.details.insert(name.to_owned(), value.into());
+        self
+    }
+
+    #[must_use]
+    fn because(mut self, error: &dyn std::error::Error) -> Self {
+        let mut source = error.source();
+        while let Some(cause) = source {
+            self.causes.push(cause.to_string());
+            source = cause.source();
+        }
+        self
+    }
+}
+
+/// Text that is no key or id: of a wrong length, or not hex.
+pub(crate) fn key_format(error: impl fmt::Display) -> Failure {
+    Failure::usage("KEY_FORMAT", error.to_string())
+        .next("copy it as it was printed; ids are hex digits")
+}
+
+/// The output cannot be written.
+pub(crate) fn output_failed(error: &io::Error) -> Failure {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        return Failure::said(Exit::Unread);
+    }
+    Failure::refused("OUTPUT", format!("cannot write the output: {error}"))
+}
+
+impl From<AgentError> for Failure {
+    fn from(error: AgentError) -> Self {
+        let message = error.to_string();
+        let failure = match &error {
+            AgentError::Home(home) => of_home(home, message),
+            AgentError::Store(store) => of_store(store, message),
+            AgentError::Posting(PostingError::Amount) => Self::usage("AMOUNT_RANGE", message),
+            AgentError::Posting(PostingError::Size(_)) => {
+                Self::usage("ENTRY_SIZE", message).next("keys and memos have at most 128 bytes")
+            }
+            AgentError::Posting(PostingError::Kind) => Self::refused("BAD_MESSAGE", message),
+            AgentError::NoFunds { available, asked } => Self::refused("no_funds", message)
+                .with("available", *available)
+                .with("asked", *asked),
+            AgentError::EventKeyConflict => Self::refused("EVENT_KEY_CONFLICT", message)
+                .next("look at `edge-ledger history`, and give another --key for another act"),
+            AgentError::NothingToRefund => Self::refused("NOTHING_TO_REFUND", message)
+                .next("find the key with `edge-ledger history`; a device refunds its own debits"),
+            AgentError::Refused(refusal) => of_refusal(refusal),
+            AgentError::Unreachable { service, .. } => {
+                let option = format!("--{service}-url URL");
+                Self::new(Exit::Temporary, "UNREACHABLE", message).next(format!(
+                    "start the services with `edge-ledger up`, or give their address with {option}"
+                ))
+            }
+            AgentError::Untrusted(_) => Self::refused("UNTRUSTED", message)
+                .next("check the address, and the ledger id that `edge-ledger up` prints"),
+            AgentError::LinkCode(_) => Self::usage("LINK_CODE", message).next(
+                "copy the code or the link that `edge-ledger link` shows on the other device",
+            ),
+            AgentError::LinkEnded(_) => Self::refused("LINK_ENDED", message)
+                .next("show a new code with `edge-ledger link`; it lives for two minutes"),
+            AgentError::TimedOut => Self::new(Exit::Temporary, "TIMED_OUT", message),
+            AgentError::Stopped => Self::refused("STOPPED", message),
+        };
+        failure.because(&error)
+    }
+}
+
+fn of_home(error: &HomeError, message: String) -> Failure {
+    match error {
+        HomeError::Empty(_) => Failure::refused("NO_DEVICE", message).next(
+            "make an identity with `edge-ledger init`, or join one with `edge-ledger join CODE`",
+        ),
+        HomeError::Occupied(_) => Failure::refused("DEVICE_EXISTS", message)
+            .next("it is never overwritten: give another folder with --home DIR"),
+        HomeError::InUse(_) => Failure::new(Exit::Temporary, "HOME_IN_USE", message)
+            .next("end the other command, such as `edge-ledger watch`, or wait for it"),
+        HomeError::Damaged { .. } => Failure::refused("HOME_DAMAGED", message)
+            .next("keep the folder, and join anew in another: `edge-ledger --home DIR join CODE`"),
+        HomeError::Io { .. } => Failure::refused("HOME_IO", message)
+            .next("give a folder that you can read and write with --home DIR"),
+    }
+}
+
+fn of_store(error: &StoreError, message: String) -> Failure {
+    match error {
+        StoreError::Unavailable(_) => Failure::refused("STORE_UNAVAILABLE", message),
+        StoreError::Full => {
+            Failure::refused("STORAGE_FULL", message).next("make room on the disk, and try again")
+        }
+        StoreError::Damaged(_) => Failure::refused("DATA_LOSS", message)
+            .next("keep the folder, and join anew in another: `edge-ledger --home DIR join CODE`"),
+    }
+}
+
+fn of_refusal(refusal: &Refusal) -> Failure {
+    let failure = Failure::refused(&refusal.reason, refusal.message.clone());
+    let next = match refusal.reason.as_str() {
+        "DEVICE_REVOKED" => {
+            "on a linked device: `edge-ledger link`; here: `edge-ledger --home NEW_DIR join CODE`"
+        }
+        "LAST_ADMIN" => "link another device first: `edge-ledger link --admin`",
+        "FORBIDDEN" => "ask an admin device: `edge-ledger devices` shows which those are",
+        "LINK_GONE" | "LINK_TAKEN" | "LINK_EXPIRED" => {
+            "show a new code with `edge-ledger link`; it works once, for two minutes"
+        }
+        "DEVICE_LIMIT" => "revoke one that is no longer used: `edge-ledger devices revoke NAME`",
+        "AUDIENCE_UNKNOWN" => "dial a name that the services know: `edge-ledger up --host NAME`",
+        _ => return failure,
+    };
+    failure.next(next)
+}
+
+impl From<AmountError> for Failure {
+    fn from(error: AmountError) -> Self {
+        let reason = match error {
+            AmountError::Format | AmountError::Decimals(_) => "AMOUNT_FORMAT",
+            AmountError::Range => "AMOUNT_RANGE",
+        };
+        Self::usage(reason, error.to_string())
+    }
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        let message = error.to_string();
+        let failure = match &error {
+            OpenError::InUse(_) => Self::refused("STORE_IN_USE", message)
+                .next("end the other `edge-ledger up`, or give another folder with --data DIR"),
+            OpenError::Damaged { .. } => Self::refused("STORE_DAMAGED", message).next(
+                "move the data folder away and start again: the devices bring back what they hold",
+            ),
+            OpenError::Newer(_) => {
+                Self::refused("STORE_NEWER", message).next("run the version that wrote it")
+            }
+            OpenError::Io { source, .. } => {
+                Self::refused("STORE_IO", format!("{message}: {source}"))
+                    .next("give a folder that you can read and write with --data DIR")
+            }
+        };
+        failure.because(&error)
+    }
+}
+
+impl From<KeysError> for Failure {
+    fn from(error: KeysError) -> Self {
+        let message = match &error {
+            KeysError::Io { source, .. } => format!("{error}: {source}"),
+            KeysError::Choices(source) => format!("{error}: {source}"),
+            KeysError::Missing(_) | KeysError::Damaged { .. } | KeysError::Foreign(_) => {
+                error.to_string()
+            }
+        };
+        let reason = match &error {
+            KeysError::Missing(_) => "KEYS_MISSING",
+            KeysError::Damaged { .. } => "KEYS_DAMAGED",
+            KeysError::Foreign(_) => "KEYS_FOREIGN",
+            KeysError::Choices(_) => "KEYS_CHOICES",
+            KeysError::Io { .. } => "KEYS_IO",
+        };
+        Self::refused(reason, message)
+            .next(error.what_to_do())
+            .because(&error)
+    }
+}

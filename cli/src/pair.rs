@@ -1,0 +1,207 @@
+//! Both services in this process, over one embedded store.
+
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use edge_ledger_chassis::{Clock, Keys, Limits};
+use edge_ledger_core::ids::LedgerId;
+use edge_ledger_store::Embedded;
+
+use crate::explain::Failure;
+
+/// Where the services listen, and under which names they are dialled.
+#[derive(Debug, Clone)]
+pub(crate) struct Site {
+    pub(crate) identity_listen: SocketAddr,
+    pub(crate) ledger_listen: SocketAddr,
+    /// Host names beside the bound address.
+    pub(crate) hosts: Vec<String>,
+}
+
+/// The pair. Dropped, it ends at once.
+pub(crate) struct Pair {
+    store: Embedded,
+    keys: Keys,
+    clock: Clock,
+    hosts: Vec<String>,
+    identity: identity_service::Server,
+    ledger: Option<ledger_service::Server>,
+    ledger_addr: SocketAddr,
+}
+
+impl Pair {
+    /// Starts both.
+    pub(crate) async fn start(store: Embedded, keys: Keys, site: Site) -> Result<Self, Failure> {
+        let clock = Clock::system();
+        let hosts = site.hosts;
+        let ledger = bind_ledger(&store, &keys, &clock, site.ledger_listen, &hosts).await?;
+        let ledger_addr = ledger.local_addr();
+        let config = identity_service::Config {
+            listen: site.identity_listen,
+            audiences: audiences(site.identity_listen, &hosts),
+            ledger_url: url(ledger_addr, &hosts),
+            store: Arc::new(store.clone()),
+            genesis: keys.genesis.clone(),
+            signer: keys.signer.clone(),
+            sealing_key: identity_service::SealingKey::from_bytes(*keys.sealing.as_bytes()),
+            clock: clock.clone(),
+            limits: identity_service::Limits::default(),
+        };
+        let identity = identity_service::Server::bind(config).await;
+        let identity = identity.map_err(|error| match error {
+            identity_service::BindError::Listen { listen, source } => {
+                cannot_listen("identity", listen, &source)
+            }
+            error @ identity_service::BindError::ServiceKey(_) => {
+                Failure::refused("KEYS_FOREIGN", error.to_string())
+            }
+        })?;
+        Ok(Self {
+            store,
+            keys,
+            clock,
+            hosts,
+            identity,
+            ledger: Some(ledger),
+            ledger_addr,
+        })
+    }
+
+    pub(crate) fn identity_url(&self) -> String {
+        url(self.identity.local_addr(), &self.hosts)
+    }
+
+    pub(crate) fn ledger_url(&self) -> String {
+        url(self.ledger_addr, &self.hosts)
+    }
+
+    pub(crate) fn ledger_id(&self) -> LedgerId {
+        self.keys.genesis.ledger_id()
+    }
+
+    pub(crate) fn store(&self) -> &Embedded {
+        &self.store
+    }
+
+    /// Takes the ledger service away; the identity service stays.
+    pub(crate) async fn stop_ledger(&mut self, grace: Duration) {
+        if let Some(ledger) = self.ledger.take() {
+            ledger.shutdown(grace).await;
+        }
+    }
+
+    /// Starts the ledger service again, where it was.
+    pub(crate) async fn start_ledger(&mut self) -> Result<(), Failure> {
+        let bound = bind_ledger(
+            &self.store,
+            &self.keys,
+            &self.clock,
+            self.ledger_addr,
+            &self.hosts,
+        );
+        self.ledger = Some(bound.await?);
+        Ok(())
+    }
+
+    /// Stops both: they answer what is owed within the grace.
+    pub(crate) async fn shutdown(self, grace: Duration) {
+        let ledger = async {
+            match self.ledger {
+                Some(ledger) => ledger.shutdown(grace).await,
+                None => true,
+            }
+        };
+        tokio::join!(self.identity.shutdown(grace), ledger);
+    }
+}
+
+async fn bind_ledger(
+    store: &Embedded,
+    keys: &Keys,
+    clock: &Clock,
+    listen: SocketAddr,
+    hosts: &[String],
+) -> Result<ledger_service::Server, Failure> {
+    let config = ledger_service::Config {
+        listen,
+        audiences: audiences(listen, hosts),
+        genesis: keys.genesis.clone(),
+        signer: keys.signer.clone(),
+        identities: Arc::new(store.clone()),
+        ledgers: Arc::new(store.clone()),
+        clock: clock.clone(),
+        limits: Limits::default(),
+    };
+    let bound = ledger_service::Server::bind(config).await;
+    bound.map_err(|error| cannot_listen("ledger", error.listen, &error.source))
+}
+
+fn cannot_listen(service: &str, listen: SocketAddr, error: &std::io::Error) -> Failure {
+    let message = format!("the {service} service cannot listen on {listen}: {error}");
+    let option = format!("--{service}-listen {}:0", host(listen));
+    let failure = match error.kind() {
+        ErrorKind::AddrInUse => Failure::refused("PORT_IN_USE", message),
+        _ => Failure::refused("CANNOT_LISTEN", message),
+    };
+    failure.next(format!(
+        "end what listens there, or let it take any port with {option}"
+    ))
+}
+
+fn host(addr: SocketAddr) -> String {
+    match addr {
+        SocketAddr::V4(addr) => addr.ip().to_string(),
+        SocketAddr::V6(addr) => format!("[{}]", addr.ip()),
+    }
+}
+
+/// The address as devices dial it.
+fn url(addr: SocketAddr, hosts: &[String]) -> String {
+    match hosts.first() {
+        Some(host) if !addr.ip().is_loopback() => format!("http://{host}:{}", addr.port()),
+        _ => format!("http://{addr}"),
+    }
+}
+
+/// The names beyond those of loopback, which a service that is bound to it knows by itself.
+fn audiences(listen: SocketAddr, hosts: &[String]) -> Vec<String> {
+    if listen.ip().is_loopback() {
+        return Vec::new();
+    }
+    let port = listen.port();
+    let own = (!listen.ip().is_unspecified()).then(|| host(listen));
+    let local = ["localhost", "127.0.0.1", "[::1]"].map(str::to_owned);
+    // Who listens everywhere listens on loopback too.
+    let local = local.into_iter().filter(|_| own.is_none());
+    let names = hosts.iter().cloned().chain(own.clone()).chain(local);
+    names.map(|name| format!("{name}:{port}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addr(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn services_are_dialled_by_their_names_beyond_loopback() {
+        let hosts = vec!["ledger.example".to_owned()];
+        assert_eq!(url(addr("127.0.0.1:7"), &hosts), "http://127.0.0.1:7");
+        assert_eq!(url(addr("[::1]:7"), &[]), "http://[::1]:7");
+        assert_eq!(url(addr("10.0.0.7:7"), &[]), "http://10.0.0.7:7");
+        assert_eq!(url(addr("0.0.0.0:7"), &hosts), "http://ledger.example:7");
+        assert!(audiences(addr("127.0.0.1:7"), &hosts).is_empty());
+        assert_eq!(
+            audiences(addr("10.0.0.7:7"), &hosts),
+            ["ledger.example:7", "10.0.0.7:7"]
+        );
+        assert_eq!(
+            audiences(addr("0.0.0.0:7"), &hosts),
+            ["ledger.example:7", "localhost:7", "127.0.0.1:7", "[::1]:7"]
+        );
+    }
+}

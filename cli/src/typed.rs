@@ -1,0 +1,36 @@
+//! From what was typed to what is meant; what makes no sense is said as JSON where that was
+//! asked for.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use clap::error::ErrorKind;
+
+use crate::args::Cli;
+use crate::explain::Failure;
+use crate::output::Output;
+
+/// Reads the arguments, or says what is wrong with them, and with which code the process ends.
+pub(crate) fn read(args: Vec<OsString>) -> Result<Cli, ExitCode> {
+    let wants_json = args.iter().any(|arg| arg == "--json");
+    Cli::try_parse_from(args).map_err(|error| {
+        let is_wrong = error.use_stderr();
+        if is_wrong && wants_json {
+            return Output::new(true, false).end(Err(explain(&error)));
+        }
+        // A closed pipe is nothing to fail at.
+        let _ = error.print();
+        ExitCode::from(if is_wrong { 2 } else { 0 })
+    })
+}
+
+fn explain(error: &clap::Error) -> Failure {
+    let text = error.to_string();
+    let message = match error.kind() {
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "a command is missing",
+        _ => text.lines().next().unwrap_or_default(),
+    };
+    let message = message.strip_prefix("error: ").unwrap_or(message);
+    Failure::usage("USAGE", message).next("edge-ledger --help")
+}

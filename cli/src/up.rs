@@ -1,0 +1,202 @@
+//! `up`: the pair on one machine.
+
+use std::fmt;
+use std::fs;
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use edge_ledger_chassis::keys::Choices;
+use edge_ledger_chassis::{Keys, KeysFolder};
+use edge_ledger_store::{Embedded, Health};
+use serde::Serialize;
+
+use crate::args;
+use crate::explain::Failure;
+use crate::folders;
+use crate::output::{Output, warn};
+use crate::pair::{Pair, Site};
+use crate::signals::Interrupts;
+
+/// Time that open calls have to end; the process is gone within 5 s.
+const DRAIN_WITHIN: Duration = Duration::from_secs(4);
+/// The store, in the data folder.
+const STORE: &str = "store.redb";
+/// Whose data it is, beside the store.
+const OWNER: &str = "ledger-id";
+
+/// What `up` prints once it serves.
+#[derive(Debug, Serialize)]
+struct Serves {
+    identity_url: String,
+    ledger_url: String,
+    ledger_id: String,
+    data: PathBuf,
+    keys: PathBuf,
+}
+
+pub(crate) async fn run(options: args::Up, output: &Output) -> Result<(), Failure> {
+    let mut interrupts = Interrupts::listen()?;
+    let data = folders::data(options.data.as_deref())?;
+    let keys_folder = folders::keys(options.keys.as_deref(), &data);
+    let site = site(&options)?;
+    let store = Embedded::open(&data.join(STORE))?;
+    let keys = open_keys(&data, &keys_folder)?;
+    let pair = Pair::start(store, keys, site).await?;
+    let serves = Serves {
+        identity_url: pair.identity_url(),
+        ledger_url: pair.ledger_url(),
+        ledger_id: pair.ledger_id().to_string(),
+        data: absolute(&data),
+        keys: absolute(&keys_folder),
+    };
+    if serves.keys.starts_with(&serves.data) {
+        warn("the keys folder is inside the data folder: who wipes the data ends the ledger");
+    }
+    output.print(&serves)?;
+    let failed = tokio::select! {
+        () = interrupts.next() => None,
+        failed = store_failed(pair.store().clone()) => Some(failed),
+    };
+    output.note("stops; Ctrl-C ends it at once");
+    interrupts.unless_again(pair.shutdown(DRAIN_WITHIN)).await;
+    failed.map_or(Ok(()), Err)
+}
+
+/// Waits until the store may no longer be written. What was promised is in the file.
+async fn store_failed(store: Embedded) -> Failure {
+    let mut health = store.health();
+    let failed = health.wait_for(|health| *health == Health::Failed).await;
+    let is_gone = failed.is_err();
+    if is_gone {
+        tracing::error!("the store ended by itself");
+    }
+    Failure::refused(
+        "STORE_FAILED",
+        "the disk did not keep what was written, so the services ended",
+    )
+    .next("look after the disk, and start `edge-ledger up` again: nothing that was acked is lost")
+}
+
+/// The keys that belong to the data: data of another deployment, or data whose keys are gone, is
+/// not served under new keys.
+fn open_keys(data: &Path, folder: &Path) -> Result<Keys, Failure> {
+    let owner = data.join(OWNER);
+    let known = match fs::read_to_string(&owner) {
+        Ok(known) => Some(known.trim().to_owned()),
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        Err(error) => return Err(unusable(&owner, &error)),
+    };
+    if let Some(known) = &known
+        && !KeysFolder::is_made(folder)?
+    {
+        let message = format!(
+            "the data in {} is of ledger {known}, and its keys are not in {}",
+            data.display(),
+            folder.display()
+        );
+        return Err(Failure::refused("KEYS_MISSING", message).next(
+            "put the backup of the keys folder back, or give its place with --keys DIR; \
+             to begin a new ledger give another --data DIR",
+        ));
+    }
+    let keys = KeysFolder::open_or_init(folder, &Choices::default())?;
+    let ledger_id = keys.genesis.ledger_id().to_string();
+    match known {
+        Some(known) if known == ledger_id => Ok(keys),
+        Some(known) => {
+            let message = format!(
+                "the data in {} is of ledger {known}, the keys in {} of ledger {ledger_id}",
+                data.display(),
+                folder.display()
+            );
+            Err(Failure::refused("KEYS_FOREIGN", message)
+                .next("give the folders that belong together with --data DIR and --keys DIR"))
+        }
+        None => {
+            write_whole(&owner, &ledger_id).map_err(|error| unusable(&owner, &error))?;
+            Ok(keys)
+        }
+    }
+}
+
+/// The store is locked, so nobody else writes here.
+fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
+    let draft = path.with_extension("draft");
+    fs::write(&draft, format!("{text}\n"))?;
+    fs::File::open(&draft)?.sync_all()?;
+    fs::rename(&draft, path)
+}
+
+fn unusable(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::refused(
+        "STORE_IO",
+        format!("cannot use {}: {error}", path.display()),
+    )
+    .next("give a folder that you can read and write with --data DIR")
+}
+
+fn site(options: &args::Up) -> Result<Site, Failure> {
+    let mut hosts = options.host.clone();
+    for (option, listen) in [
+        ("--identity-listen", options.identity_listen),
+        ("--ledger-listen", options.ledger_listen),
+    ] {
+        if listen.ip().is_loopback() {
+            continue;
+        }
+        if listen.port() == 0 {
+            let message = format!("{option} {listen} needs a port: devices must know it");
+            return Err(
+                Failure::usage("USAGE", message).next(format!("{option} {}", example(listen)))
+            );
+        }
+        if listen.ip().is_unspecified() && hosts.is_empty() {
+            hosts.push(gethostname::gethostname().to_string_lossy().into_owned());
+        }
+        warn(&format!(
+            "{option} {listen}: whoever can reach it can read and disturb what devices and \
+             services say, for there is no TLS yet; use it in a network that you trust"
+        ));
+    }
+    Ok(Site {
+        identity_listen: options.identity_listen,
+        ledger_listen: options.ledger_listen,
+        hosts,
+    })
+}
+
+fn example(mut listen: SocketAddr) -> SocketAddr {
+    listen.set_port(7410);
+    listen
+}
+
+/// As others on this machine would name it.
+fn absolute(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+}
+
+impl fmt::Display for Serves {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "edge-ledger serves; Ctrl-C ends it.")?;
+        writeln!(f, "  identity service  {}", self.identity_url)?;
+        writeln!(f, "  ledger service    {}", self.ledger_url)?;
+        writeln!(f, "  ledger id         {}", self.ledger_id)?;
+        writeln!(f, "  data              {}", self.data.display())?;
+        writeln!(
+            f,
+            "  keys              {}  (back this up)",
+            self.keys.display()
+        )?;
+        let elsewhere = match self.identity_url.as_str() {
+            "http://127.0.0.1:7410" => String::new(),
+            url => format!(" --identity-url {url}"),
+        };
+        write!(
+            f,
+            "Next:  edge-ledger init --ledger-id {}{elsewhere}",
+            self.ledger_id
+        )
+    }
+}
