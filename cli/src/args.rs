@@ -81,6 +81,13 @@ pub(crate) enum Command {
     /// away and brings it back. Exits with 0 only if every step held.
     #[command(after_help = "Example:\n  edge-ledger demo --json")]
     Demo,
+    #[command(flatten)]
+    Device(DeviceCommand),
+}
+
+/// The commands of a device.
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeviceCommand {
     /// Make an identity, with this device as its first
     ///
     /// Without --ledger-id the service is trusted at first sight: a person confirms its ledger id,

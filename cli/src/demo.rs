@@ -58,7 +58,7 @@ async fn play(script: &mut Script, folder: &Path) -> Result<(), Cut> {
     let second = script
         .step(
             "link the second device",
-            devices::second(folder, &url, &first),
+            Box::pin(devices::second(folder, &url, &first)),
         )
         .await?;
     let devices = Devices { first, second };

@@ -11,7 +11,7 @@ mod qr;
 mod state;
 mod watch;
 
-use crate::args::{Command, Global};
+use crate::args::{DeviceCommand as Command, Global};
 use crate::explain::Failure;
 use crate::output::Output;
 
@@ -28,6 +28,5 @@ pub(crate) async fn run(command: Command, global: &Global, output: &Output) -> R
         Command::Status => state::status(global, output).await,
         Command::History(options) => history::run(options, global, output).await,
         Command::Watch => watch::run(global, output).await,
-        Command::Up(_) | Command::Demo => unreachable!("these need no device"),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::ops::{Deref, DerefMut};
 
 use device_agent::{AgentError, HomeError, PostingError, Refusal};
 use edge_ledger_chassis::KeysError;
@@ -37,9 +38,13 @@ impl Exit {
     }
 }
 
+/// Why a command failed. One word wide, since most calls do not fail.
+#[derive(Debug, Clone)]
+pub(crate) struct Failure(Box<Explanation>);
+
 /// Why a command failed, for people and for programs.
 #[derive(Debug, Clone)]
-pub(crate) struct Failure {
+pub(crate) struct Explanation {
     /// For programs; never renamed.
     pub(crate) reason: String,
     /// What failed, and why.
@@ -55,9 +60,23 @@ pub(crate) struct Failure {
     pub(crate) is_said: bool,
 }
 
+impl Deref for Failure {
+    type Target = Explanation;
+
+    fn deref(&self) -> &Explanation {
+        &self.0
+    }
+}
+
+impl DerefMut for Failure {
+    fn deref_mut(&mut self) -> &mut Explanation {
+        &mut self.0
+    }
+}
+
 impl Failure {
     pub(crate) fn new(exit: Exit, reason: &str, message: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Explanation {
             reason: reason.to_owned(),
             message: message.into(),
             next: None,
@@ -65,7 +84,12 @@ impl Failure {
             causes: Vec::new(),
             exit,
             is_said: false,
-        }
+        }))
+    }
+
+    /// The explanation, to be said.
+    pub(crate) fn into_explanation(self) -> Explanation {
+        *self.0
     }
 
     pub(crate) fn refused(reason: &str, message: impl Into<String>) -> Self {

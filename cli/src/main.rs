@@ -46,7 +46,7 @@ fn run(cli: Cli, output: Output) -> Result<(), Failure> {
         match cli.command {
             Command::Up(options) => up::run(options, &output).await,
             Command::Demo => demo::run(&output).await,
-            command => device::run(command, &cli.global, &output).await,
+            Command::Device(command) => device::run(command, &cli.global, &output).await,
         }
     });
     runtime.shutdown_timeout(LEAVE_WITHIN);

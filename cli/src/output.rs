@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::explain::{Exit, Failure, output_failed};
+use crate::explain::{Exit, Explanation, Failure, output_failed};
 
 const RED: &str = "\x1b[1;31m";
 const YELLOW: &str = "\x1b[33m";
@@ -75,6 +75,7 @@ impl Output {
         let Err(failure) = done else {
             return ExitCode::SUCCESS;
         };
+        let failure = failure.into_explanation();
         let exit = failure.exit;
         if !failure.is_said {
             // When this cannot be said either, the exit code still tells.
@@ -88,7 +89,7 @@ impl Output {
         ExitCode::from(exit.code())
     }
 
-    fn explain(&self, failure: &Failure) {
+    fn explain(&self, failure: &Explanation) {
         let mut text = format!("{RED}error:{RESET} {}", failure.message);
         if failure.exit == Exit::Interrupted {
             text.clone_from(&failure.message);
@@ -125,7 +126,7 @@ fn to_stderr(text: &str) {
     let _ = writeln!(anstream::stderr().lock(), "{text}");
 }
 
-fn error_json(failure: Failure) -> Value {
+fn error_json(failure: Explanation) -> Value {
     let mut error = failure.details;
     error.insert("reason".to_owned(), failure.reason.into());
     error.insert("message".to_owned(), failure.message.into());

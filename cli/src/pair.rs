@@ -141,10 +141,13 @@ async fn bind_ledger(
 fn cannot_listen(service: &str, listen: SocketAddr, error: &std::io::Error) -> Failure {
     let message = format!("the {service} service cannot listen on {listen}: {error}");
     let option = format!("--{service}-listen {}:0", host(listen));
-    let failure = match error.kind() {
-        ErrorKind::AddrInUse => Failure::refused("PORT_IN_USE", message),
-        _ => Failure::refused("CANNOT_LISTEN", message),
+    let is_taken = error.kind() == ErrorKind::AddrInUse;
+    let reason = if is_taken {
+        "PORT_IN_USE"
+    } else {
+        "CANNOT_LISTEN"
     };
+    let failure = Failure::refused(reason, message);
     failure.next(format!(
         "end what listens there, or let it take any port with {option}"
     ))

@@ -27,9 +27,12 @@ pub(crate) fn read(args: Vec<OsString>) -> Result<Cli, ExitCode> {
 
 fn explain(error: &clap::Error) -> Failure {
     let text = error.to_string();
-    let message = match error.kind() {
-        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "a command is missing",
-        _ => text.lines().next().unwrap_or_default(),
+    let is_bare = error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+    let first = text.lines().next().unwrap_or_default();
+    let message = if is_bare {
+        "a command is missing"
+    } else {
+        first
     };
     let message = message.strip_prefix("error: ").unwrap_or(message);
     Failure::usage("USAGE", message).next("edge-ledger --help")

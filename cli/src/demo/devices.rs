@@ -89,7 +89,8 @@ impl Devices {
             self.first.spend(amount, memo("spent on the first")),
             self.second.spend(amount, memo("spent on the second")),
         );
-        (one?, other?);
+        one?;
+        other?;
         let there = |s: &Status| s.balance.balance == expected;
         tokio::join!(until(&self.first, there), until(&self.second, there));
         Ok(())

@@ -79,7 +79,7 @@ impl Script {
         let too_long = || format!("it did not hold within {} s", STEP_WITHIN.as_secs());
         let done = match timeout(STEP_WITHIN, act).await {
             Ok(Ok(done)) => Ok(done),
-            Ok(Err(failure)) => Err(failure.message),
+            Ok(Err(failure)) => Err(failure.into_explanation().message),
             Err(_) => Err(too_long()),
         };
         let step = Step {

@@ -300,7 +300,11 @@ mod tests {
         ] {
             assert_eq!(find(&all, typed).unwrap_err().reason, reason, "{typed}");
         }
-        let next = find(&all, "phone").unwrap_err().next.unwrap();
+        let next = find(&all, "phone")
+            .unwrap_err()
+            .into_explanation()
+            .next
+            .unwrap();
         assert!(
             next.contains("\"phone #34\"") && next.contains("\"phone #35\""),
             "{next}"

@@ -188,7 +188,7 @@ async fn after(agent: &Agent) -> (Synced, Option<Level>) {
     let acked = within(SYNC_WITHIN, agent.wait_acked(Level::Volatile));
     let (synced, acked) = tokio::join!(sync(agent), acked);
     // It is recorded whatever the service says about it.
-    let synced = synced.unwrap_or_else(|failure| Synced::no(failure.message));
+    let synced = synced.unwrap_or_else(|failure| Synced::no(failure.message.clone()));
     let level = agent.status().acked.map(|(_, level)| level);
     (synced, acked.ok().and(level))
 }

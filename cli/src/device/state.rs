@@ -136,7 +136,10 @@ pub(super) async fn status(global: &Global, output: &Output) -> Result<(), Failu
         // A device that is refused is a state like any other here.
         let (synced, reason) = match sync(agent).await {
             Ok(synced) => (synced, None),
-            Err(failure) => (Synced::no(failure.message), Some(failure.reason)),
+            Err(failure) => {
+                let failure = failure.into_explanation();
+                (Synced::no(failure.message), Some(failure.reason))
+            }
         };
         let report = Report::new(agent, home, synced, reason);
         output.print(&report)
