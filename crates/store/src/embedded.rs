@@ -29,7 +29,6 @@ mod tables;
 mod tests;
 mod write;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -109,20 +108,13 @@ impl Embedded {
     }
 
     fn with_storage(path: &Path, level: Level, storage: Box<Storage>) -> Result<Self, OpenError> {
-        // The engine may panic over a file that something else wrote to.
-        let opened = catch_unwind(AssertUnwindSafe(|| Engine::open(storage)))
-            .map_err(|_| OpenError::damaged(path, Fault::Panicked))?
-            .map_err(|error| OpenError::engine(path, error))?;
-        let format = catch_unwind(AssertUnwindSafe(|| opened.with(prepare_tables)))
-            .unwrap_or(Err(Fault::Panicked))
-            .map_err(|fault| match fault {
-                Fault::Engine(error) => OpenError::engine(path, error),
-                Fault::Damaged(_) | Fault::Panicked => OpenError::damaged(path, fault),
-            })?;
+        let fault = |fault| OpenError::fault(path, fault);
+        let engine = Engine::open(storage).map_err(fault)?;
+        let format = engine.with(prepare_tables).map_err(fault)?;
         if format != FORMAT {
             return Err(OpenError::Newer(path.to_owned()));
         }
-        let engine = Arc::new(opened);
+        let engine = Arc::new(engine);
         let (feed, _) = broadcast::channel(CHANGES_BEHIND_MAX);
         let (health_sender, health) = watch::channel(Health::Serving);
         let committer = Committer {
@@ -159,13 +151,10 @@ impl Embedded {
     async fn read<T, F>(&self, act: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnOnce(&Snapshot) -> Result<T, Fault> + Send + 'static,
+        F: Fn(&Snapshot) -> Result<T, Fault> + Send + 'static,
     {
         let engine = Arc::clone(&self.open.engine);
-        let read = move || {
-            let act = || engine.with(|database| act(&Snapshot::of(database)?));
-            catch_unwind(AssertUnwindSafe(act)).unwrap_or(Err(Fault::Panicked))
-        };
+        let read = move || read(&engine, act);
         let result = match self.open.desk {
             Desk::Caller(_) => read(),
             Desk::Thread { .. } => {
@@ -182,6 +171,20 @@ impl Drop for Open {
         self.desk.finish();
         self.engine.close();
     }
+}
+
+/// Reads the state of one moment. After one failed read the engine refuses all others, so it is
+/// opened again; what was meant for this one is tried once more.
+fn read<T>(engine: &Engine, act: impl Fn(&Snapshot) -> Result<T, Fault>) -> Result<T, Fault> {
+    let openings = engine.openings();
+    let attempt = || engine.with(|database| act(&Snapshot::of(database)?));
+    let result = attempt();
+    let failed = matches!(&result, Err(fault) if fault.is_latched() || fault.is_io());
+    if !failed || engine.sync_failed() {
+        return result;
+    }
+    engine.reopen(openings)?;
+    attempt()
 }
 
 /// Creates what tables are missing; says which layout the file has.

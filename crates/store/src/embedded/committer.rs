@@ -5,7 +5,6 @@
 //! was synced. A write that finds damaged data is left out, and the others are carried out
 //! without it, from a clean transaction.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use redb::{Database, Durability};
@@ -89,13 +88,10 @@ impl Committer {
     /// Says whether the group wrote anything, or what failed at which phase.
     fn attempt(&self, group: &mut Group) -> Result<bool, (Phase, Fault)> {
         let mut phase = Phase::Beginning;
-        let attempt = AssertUnwindSafe(|| {
-            self.engine
-                .with(|database| attempt(database, group, &mut phase))
-        });
-        catch_unwind(attempt)
-            .unwrap_or(Err(Fault::Panicked))
-            .map_err(|fault| (phase, fault))
+        let result = self
+            .engine
+            .with(|database| attempt(database, group, &mut phase));
+        result.map_err(|fault| (phase, fault))
     }
 
     fn fail(&self, group: Group, fault: Fault) {
@@ -111,7 +107,7 @@ impl Committer {
     }
 
     fn reopen(&self) {
-        if let Err(error) = self.engine.reopen() {
+        if let Err(error) = self.engine.reopen(self.engine.openings()) {
             tracing::warn!(%error, "the store could not be opened again");
         }
     }

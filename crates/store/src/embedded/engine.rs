@@ -7,6 +7,7 @@
 
 use std::fmt;
 use std::ops::Bound;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 
@@ -27,7 +28,13 @@ pub(super) struct Engine {
     sync_failed: Arc<AtomicBool>,
 }
 
-enum Slot {
+struct Slot {
+    state: State,
+    /// How often it was opened.
+    openings: u64,
+}
+
+enum State {
     Open(Database),
     /// It could not be opened again, and whoever needs it tries.
     Broken,
@@ -42,9 +49,13 @@ impl fmt::Debug for Engine {
 }
 
 impl Engine {
-    pub(super) fn open(storage: Box<Storage>) -> Result<Self, DatabaseError> {
+    pub(super) fn open(storage: Box<Storage>) -> Result<Self, Fault> {
+        let slot = Slot {
+            state: State::Broken,
+            openings: 0,
+        };
         let engine = Self {
-            database: RwLock::new(Slot::Broken),
+            database: RwLock::new(slot),
             storage,
             sync_failed: Arc::default(),
         };
@@ -52,33 +63,42 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Closes the database, after every read that goes on has ended, and opens it again.
-    pub(super) fn reopen(&self) -> Result<(), DatabaseError> {
+    /// Closes the database, after every read that goes on has ended, and opens it again; unless
+    /// that was done since it was opened for the `openings`-th time.
+    pub(super) fn reopen(&self, openings: u64) -> Result<(), Fault> {
         let mut slot = self.slot();
-        *slot = Slot::Broken;
+        if slot.openings == openings && matches!(slot.state, State::Open(_)) {
+            set_state(&mut slot, State::Broken);
+        }
         self.fill(&mut slot)
     }
 
     /// Closes the database for good, after every read that goes on has ended.
     pub(super) fn close(&self) {
-        *self.slot() = Slot::Closed;
+        set_state(&mut self.slot(), State::Closed);
     }
 
-    pub(super) fn with<T, E: From<Fault>>(
+    /// Uses the database. A panic of the engine is a [`Fault::Panicked`].
+    pub(super) fn with<T>(
         &self,
-        act: impl FnOnce(&Database) -> Result<T, E>,
-    ) -> Result<T, E> {
+        act: impl FnOnce(&Database) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
         let mut slot = self.database.read().unwrap_or_else(PoisonError::into_inner);
-        if matches!(*slot, Slot::Broken) {
+        if matches!(slot.state, State::Broken) {
             drop(slot);
-            self.fill(&mut self.slot())
-                .map_err(|error| Fault::Engine(error.into()))?;
+            self.fill(&mut self.slot())?;
             slot = self.database.read().unwrap_or_else(PoisonError::into_inner);
         }
-        match &*slot {
-            Slot::Open(database) => act(database),
-            Slot::Broken | Slot::Closed => Err(Fault::Engine(redb::Error::DatabaseClosed).into()),
+        match &slot.state {
+            State::Open(database) => guarded(|| act(database)),
+            State::Broken | State::Closed => Err(Fault::Engine(redb::Error::DatabaseClosed)),
         }
+    }
+
+    /// How often the database was opened.
+    pub(super) fn openings(&self) -> u64 {
+        let slot = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        slot.openings
     }
 
     /// Whether a sync ever failed: then nothing may be promised before the process starts anew.
@@ -92,16 +112,31 @@ impl Engine {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn fill(&self, slot: &mut Slot) -> Result<(), DatabaseError> {
-        if matches!(slot, Slot::Broken) {
+    fn fill(&self, slot: &mut Slot) -> Result<(), Fault> {
+        if matches!(slot.state, State::Broken) {
             let storage = Watched {
                 storage: (self.storage)()?,
                 sync_failed: Arc::clone(&self.sync_failed),
             };
-            *slot = Slot::Open(builder().create_with_backend(storage)?);
+            slot.state = State::Open(guarded(|| Ok(builder().create_with_backend(storage)?))?);
+            slot.openings += 1;
         }
         Ok(())
     }
+}
+
+/// Gives up a database, which may fail as any use of it may, and is no loss then.
+fn set_state(slot: &mut Slot, state: State) {
+    let before = std::mem::replace(&mut slot.state, state);
+    let _ = guarded(|| {
+        drop(before);
+        Ok(())
+    });
+}
+
+/// The engine may panic over a file that something else wrote to.
+fn guarded<T>(act: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+    catch_unwind(AssertUnwindSafe(act)).unwrap_or(Err(Fault::Panicked))
 }
 
 /// How databases are opened.

@@ -40,6 +40,11 @@ impl Fault {
         ))
     }
 
+    /// Whether the disk, or what stands for it, failed.
+    pub(super) fn is_io(&self) -> bool {
+        matches!(self, Self::Engine(redb::Error::Io(_)))
+    }
+
     /// Whether an earlier failure made the engine refuse everything until it is opened again.
     pub(super) fn is_latched(&self) -> bool {
         matches!(
@@ -76,6 +81,7 @@ macro_rules! from_engine {
 }
 
 from_engine!(
+    DatabaseError,
     StorageError,
     TableError,
     TransactionError,

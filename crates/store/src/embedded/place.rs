@@ -9,6 +9,7 @@ use redb::backends::FileBackend;
 use redb::{DatabaseError, StorageBackend, StorageError};
 
 use super::engine::builder;
+use super::fault::Fault;
 
 /// Why a store's file cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -43,35 +44,26 @@ impl OpenError {
         move |source| Self::Io { path, source }
     }
 
-    pub(super) fn damaged(path: &Path, why: impl ToString) -> Self {
-        Self::Damaged {
-            path: path.to_owned(),
-            why: why.to_string(),
-        }
-    }
-
-    /// What the engine's error means for the file.
-    pub(super) fn engine(path: &Path, error: impl Into<redb::Error>) -> Self {
+    /// What a fault means for the file.
+    pub(super) fn fault(path: &Path, fault: impl Into<Fault>) -> Self {
         let torn = [
             ErrorKind::InvalidData,
             ErrorKind::InvalidInput,
             ErrorKind::UnexpectedEof,
         ];
-        let error = error.into();
-        if let redb::Error::DatabaseAlreadyOpen | redb::Error::LockProtocolMismatch = error {
-            return Self::InUse(path.to_owned());
+        let path = path.to_owned();
+        match fault.into() {
+            Fault::Engine(redb::Error::DatabaseAlreadyOpen | redb::Error::LockProtocolMismatch) => {
+                Self::InUse(path)
+            }
+            Fault::Engine(redb::Error::Io(source)) if !torn.contains(&source.kind()) => {
+                Self::Io { path, source }
+            }
+            fault @ (Fault::Engine(_) | Fault::Damaged(_) | Fault::Panicked) => Self::Damaged {
+                path,
+                why: fault.to_string(),
+            },
         }
-        if let redb::Error::Io(source) = error {
-            return if torn.contains(&source.kind()) {
-                Self::damaged(path, source)
-            } else {
-                Self::Io {
-                    path: path.to_owned(),
-                    source,
-                }
-            };
-        }
-        Self::damaged(path, error)
     }
 }
 
@@ -113,7 +105,7 @@ fn fill(path: &Path, draft: &Path) -> Result<(), OpenError> {
         let _ = std::fs::remove_file(draft);
         return Ok(());
     }
-    let engine = |error: DatabaseError| OpenError::engine(path, error);
+    let engine = |error: DatabaseError| OpenError::fault(path, error);
     file.set_len(0).map_err(OpenError::io(draft))?;
     let shared = file.try_clone().map_err(OpenError::io(draft))?;
     let storage = FileBackend::new(shared).map_err(engine)?;

@@ -43,6 +43,10 @@ pub(super) enum Plan {
     /// A sync fails after so many, once, and the sectors that it should have written are
     /// forgotten, as Linux does.
     SyncFailsAfter(u64),
+    /// The next read fails, once.
+    ReadFails,
+    /// No read works.
+    ReadsFail,
     /// Everything fails after so many writes and syncs.
     DeadAfter(u64),
     /// Syncs wait until the plan changes.
@@ -104,6 +108,22 @@ impl Disk {
     }
 }
 
+impl Plan {
+    fn spend_write(&mut self) -> io::Result<()> {
+        if let Self::FullAfter(left) = self {
+            spend(left, ErrorKind::StorageFull)?;
+        }
+        self.spend_sync()
+    }
+
+    fn spend_sync(&mut self) -> io::Result<()> {
+        if let Self::DeadAfter(left) = self {
+            spend(left, ErrorKind::BrokenPipe)?;
+        }
+        Ok(())
+    }
+}
+
 /// Counts one act down; an error when none is left.
 fn spend(left: &mut u64, error: ErrorKind) -> io::Result<()> {
     *left = left.checked_sub(1).ok_or(error)?;
@@ -116,8 +136,11 @@ impl StorageBackend for Disk {
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        let state = self.state();
-        if state.plan == Plan::DeadAfter(0) {
+        let mut state = self.state();
+        if let Plan::DeadAfter(0) | Plan::ReadsFail | Plan::ReadFails = state.plan {
+            if state.plan == Plan::ReadFails {
+                state.plan = Plan::Never;
+            }
             return Err(ErrorKind::BrokenPipe.into());
         }
         let from = offset as usize;
@@ -128,11 +151,7 @@ impl StorageBackend for Disk {
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         let mut state = self.state();
-        match &mut state.plan {
-            Plan::FullAfter(left) => spend(left, ErrorKind::StorageFull)?,
-            Plan::DeadAfter(left) => spend(left, ErrorKind::BrokenPipe)?,
-            Plan::Never | Plan::RoomFor(_) | Plan::SyncFailsAfter(_) | Plan::SyncsWait => {}
-        }
+        state.plan.spend_write()?;
         state.now.resize(len as usize, 0);
         Ok(())
     }
@@ -146,16 +165,15 @@ impl StorageBackend for Disk {
             state = self.wait(state);
             state.waiting -= 1;
         }
-        match &mut state.plan {
-            Plan::SyncFailsAfter(0) => {
-                state.plan = Plan::Never;
-                state.dirty.clear();
-                return Err(io::Error::other("the disk did not write"));
-            }
-            Plan::SyncFailsAfter(left) => *left -= 1,
-            Plan::DeadAfter(left) => spend(left, ErrorKind::BrokenPipe)?,
-            Plan::Never | Plan::RoomFor(_) | Plan::FullAfter(_) | Plan::SyncsWait => {}
+        if state.plan == Plan::SyncFailsAfter(0) {
+            state.plan = Plan::Never;
+            state.dirty.clear();
+            return Err(io::Error::other("the disk did not write"));
         }
+        if let Plan::SyncFailsAfter(left) = &mut state.plan {
+            *left -= 1;
+        }
+        state.plan.spend_sync()?;
         let State {
             synced, now, dirty, ..
         } = &mut *state;
@@ -180,11 +198,7 @@ impl StorageBackend for Disk {
             }
             taken.insert(sector);
         }
-        match &mut state.plan {
-            Plan::FullAfter(left) => spend(left, ErrorKind::StorageFull)?,
-            Plan::DeadAfter(left) => spend(left, ErrorKind::BrokenPipe)?,
-            Plan::Never | Plan::RoomFor(_) | Plan::SyncFailsAfter(_) | Plan::SyncsWait => {}
-        }
+        state.plan.spend_write()?;
         let place = state
             .now
             .get_mut(from..to)

@@ -118,6 +118,38 @@ async fn a_failed_sync_ends_all_writing_and_loses_nothing_that_was_acked() {
     assert!(failures >= APPENDS, "{failures}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_read_is_tried_again_and_does_not_end_the_others() {
+    let disk = Arc::new(Disk::default());
+    let identity = fresh_identity();
+    let device = Device::new(identity);
+    let whole = device.chain(Point::START, APPENDS, 0);
+    let first = device.part(&whole, 0, 2);
+    append(&open_on(&disk).unwrap(), identity, &first)
+        .await
+        .unwrap();
+    // Opened again, so that nothing is in memory.
+    let store = open_on(&disk).unwrap();
+    disk.set_plan(Plan::ReadFails);
+    assert_eq!(tips(&store, identity, &device).await, [first.last()]);
+    disk.set_plan(Plan::ReadsFail);
+    for _ in 0..3 {
+        // What is in memory is gone with the first failure.
+        let _ = store.heads(fresh_identity()).await;
+    }
+    let missing = store.heads(identity).await;
+    assert!(
+        matches!(missing, Ok(_) | Err(StoreError::Unavailable(_))),
+        "{missing:?}"
+    );
+    disk.set_plan(Plan::Never);
+    assert_eq!(tips(&store, identity, &device).await, [first.last()]);
+    disk.set_plan(Plan::ReadFails);
+    append(&store, identity, &whole).await.unwrap();
+    assert_eq!(tips(&store, identity, &device).await, [whole.last()]);
+    assert_eq!(*store.health().borrow(), Health::Serving);
+}
+
 /// On one thread, so that every task has handed in its write before the sync goes on.
 #[tokio::test]
 async fn one_sync_serves_all_that_waits() {
