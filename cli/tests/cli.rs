@@ -1,0 +1,14 @@
+//! The binary as people and scripts use it, against real services.
+
+#[path = "cli/bad_input.rs"]
+mod bad_input;
+#[path = "cli/demo.rs"]
+mod demo;
+#[path = "cli/offline.rs"]
+mod offline;
+#[path = "cli/process.rs"]
+mod process;
+#[path = "cli/story.rs"]
+mod story;
+#[path = "cli/up.rs"]
+mod up;

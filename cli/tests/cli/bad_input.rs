@@ -1,0 +1,162 @@
+//! What makes no sense is refused before anything happens, and said to programs too.
+
+use super::process::{Ran, Up, edge_ledger};
+
+const COMMANDS: [&[&str]; 16] = [
+    &["up"],
+    &["demo"],
+    &["init"],
+    &["link"],
+    &["join"],
+    &["devices"],
+    &["devices", "list"],
+    &["devices", "rename"],
+    &["devices", "revoke"],
+    &["earn"],
+    &["spend"],
+    &["refund"],
+    &["balance"],
+    &["history"],
+    &["watch"],
+    &["status"],
+];
+
+#[test]
+fn every_command_has_help() {
+    let folder = tempfile::tempdir().unwrap();
+    for command in COMMANDS {
+        let ran = Ran::of(edge_ledger(folder.path()).args(command).arg("--help"));
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        assert!(ran.stdout.contains("Usage: edge-ledger"), "{ran:?}");
+        assert!(ran.stdout.contains("EDGE_LEDGER_HOME"), "{ran:?}");
+    }
+    let help = Ran::of(edge_ledger(folder.path()).arg("--help")).stdout;
+    for command in COMMANDS {
+        assert!(help.contains(command[0]), "{help}");
+    }
+    for code in ["  0 ", "  1 ", "  2 ", "  75 ", "  130 "] {
+        assert!(help.contains(code), "{help}");
+    }
+    let version = Ran::of(edge_ledger(folder.path()).arg("--version"));
+    assert!(version.stdout.starts_with("edge-ledger "), "{version:?}");
+}
+
+#[test]
+fn what_is_typed_wrongly_is_told_in_both_forms() {
+    let folder = tempfile::tempdir().unwrap();
+    for args in [
+        &["frobnicate"][..],
+        &[],
+        &["earn"],
+        &["earn", "-5"],
+        &["balance", "now"],
+        &["devices", "revoke", "x", "--reason", "boredom"],
+        &["up", "--identity-listen", "nowhere"],
+        &["history", "--limit", "many"],
+    ] {
+        let words = Ran::of(edge_ledger(folder.path()).args(args));
+        assert_eq!(
+            (words.code, words.stdout.as_str()),
+            (Some(2), ""),
+            "{words:?}"
+        );
+        assert!(words.stderr.contains("--help"), "{words:?}");
+        let json = Ran::of(edge_ledger(folder.path()).args(args).arg("--json"));
+        let error = json.failed(2, "USAGE");
+        assert!(
+            error["next"].as_str().unwrap().contains("--help"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn keys_and_ids_that_are_no_hex_or_of_a_wrong_length_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let up = Up::start(folder.path());
+    let laptop = up.device("laptop");
+    for id in [
+        "",
+        "zz",
+        &"ab".repeat(15),
+        &"ab".repeat(17),
+        &"zz".repeat(16),
+        &"é".repeat(16),
+    ] {
+        laptop
+            .run(&["init", "--ledger-id", id])
+            .failed(2, "KEY_FORMAT");
+    }
+    assert!(!laptop.home.exists());
+    laptop.init();
+    let long = "k".repeat(129);
+    for key in ["0xzz", "0x123", "", &long] {
+        laptop
+            .run(&["earn", "1", "--key", key])
+            .failed(2, "KEY_FORMAT");
+        laptop
+            .run(&["spend", "1", "--key", key])
+            .failed(2, "KEY_FORMAT");
+        laptop.run(&["refund", key]).failed(2, "KEY_FORMAT");
+    }
+    for device in ["zz".repeat(16), "ab".repeat(17), "a".repeat(31)] {
+        laptop
+            .run(&["devices", "revoke", &device])
+            .failed(2, "KEY_FORMAT");
+        laptop
+            .run(&["devices", "rename", &device, "x"])
+            .failed(2, "KEY_FORMAT");
+    }
+    laptop
+        .run(&["devices", "revoke", &"ab".repeat(16)])
+        .failed(1, "UNKNOWN_DEVICE");
+    for code in [
+        "",
+        "ABCD",
+        "edge-ledger:link/1/x",
+        "edge-ledger:link/1/x?ledger=zz&at=http://a",
+    ] {
+        up.device("phone")
+            .run(&["join", code])
+            .failed(2, "LINK_CODE");
+    }
+    let history = laptop.run(&["history"]).done();
+    assert_eq!(history["total"], 0);
+}
+
+#[test]
+fn amounts_names_and_memos_have_their_limits() {
+    let folder = tempfile::tempdir().unwrap();
+    let up = Up::start(folder.path());
+    let laptop = up.device("laptop");
+    for name in ["", " ", "a\nb", &"n".repeat(65)] {
+        let init = [
+            "init",
+            "--identity-url",
+            &laptop.identity_url,
+            "--name",
+            name,
+        ];
+        laptop.run(&init).failed(2, "NAME_FORMAT");
+    }
+    laptop.init();
+    for amount in ["", "abc", "1e3", "0x10", "1,5", "1.5", "+1", " 1", "1_000"] {
+        laptop.run(&["earn", amount]).failed(2, "AMOUNT_FORMAT");
+    }
+    for amount in ["0", "9007199254740992", "99999999999999999999999999"] {
+        laptop.run(&["earn", amount]).failed(2, "AMOUNT_RANGE");
+        laptop.run(&["spend", amount]).failed(2, "AMOUNT_RANGE");
+    }
+    let (fits, long) = ("m".repeat(128), "m".repeat(129));
+    laptop
+        .run(&["earn", "1", "--memo", &long])
+        .failed(2, "ENTRY_SIZE");
+    laptop.run(&["earn", "1", "--memo", &fits]).done();
+    laptop
+        .run(&["devices", "rename", "laptop", ""])
+        .failed(2, "NAME_FORMAT");
+    let most = laptop.run(&["earn", "9007199254740991"]).done();
+    assert_eq!(most["amount"].as_u64(), Some(9_007_199_254_740_991));
+    assert_eq!(most["balance"], "9007199254740992");
+    assert_eq!(laptop.balance(), "9007199254740992");
+}
