@@ -15,9 +15,10 @@ use edge_ledger_proto::identity::{link_request, link_response};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Request, Streaming};
+use tonic::{Code, Request, Status, Streaming};
+use tonic_types::StatusExt as _;
 
-use crate::error::AgentError;
+use crate::error::{AgentError, Refusal};
 use crate::identity_client::{IdentityClient, IdentitySession};
 use crate::limits::LINK_WITHIN;
 use channel::{Channel, Side};
@@ -110,6 +111,16 @@ fn out_of_turn() -> AgentError {
     AgentError::LinkEnded("a message came out of turn".to_owned())
 }
 
+/// What the relay says when it ends a session: a reason, or that it can go on no longer.
+fn refused(status: &Status) -> AgentError {
+    let reason = status.get_details_error_info().map(|info| info.reason);
+    let message = status.message().to_owned();
+    match reason.filter(|_| status.code() != Code::Unavailable) {
+        Some(reason) => AgentError::Refused(Refusal { reason, message }),
+        None => AgentError::LinkEnded(message),
+    }
+}
+
 impl LinkStream {
     /// Waits until the other device is there.
     pub(crate) async fn joined(&mut self) -> Result<(), AgentError> {
@@ -128,7 +139,7 @@ impl LinkStream {
         match message {
             Ok(Some(response)) => response.message.ok_or_else(out_of_turn),
             Ok(None) => Err(AgentError::LinkEnded("the other device left".to_owned())),
-            Err(status) => Err(AgentError::LinkEnded(status.message().to_owned())),
+            Err(status) => Err(refused(&status)),
         }
     }
 
