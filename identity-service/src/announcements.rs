@@ -47,8 +47,8 @@ impl Announcements {
                 match change {
                     Ok(Change::Log { identity }) => reader.wake(Topic::Log(identity)),
                     Ok(Change::Link { session }) => reader.wake(Topic::Link(session)),
-                    Ok(Change::Entries { .. }) => {}
-                    Err(RecvError::Lagged(_)) => reader.wake_all(),
+                    Ok(Change::Entries { .. } | Change::Elsewhere { .. }) => {}
+                    Ok(Change::Lost) | Err(RecvError::Lagged(_)) => reader.wake_all(),
                     Err(RecvError::Closed) => break,
                 }
             }

@@ -10,7 +10,7 @@ use edge_ledger_store::{Change, ChangeFeed, Origin};
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
-use crate::ledgers::{Job, Ledgers};
+use crate::ledgers::{Job, LedgerHandle, Ledgers};
 
 /// What a session hears of the others of its identity.
 #[derive(Debug, Clone)]
@@ -57,17 +57,26 @@ pub(crate) async fn run(mut feed: ChangeFeed, ledgers: Arc<Ledgers>, stop: Cance
                     refresh(&ledger.jobs);
                 }
             }
+            Ok(Change::Elsewhere { identity }) => {
+                if let Some(ledger) = ledgers.get(identity) {
+                    let _ = ledger.notices.send(Notice::Missed);
+                }
+            }
             Ok(Change::Link { .. }) => {}
+            Ok(Change::Lost) => ledgers.all().iter().for_each(missed),
             Err(RecvError::Lagged(behind)) => {
                 tracing::warn!(behind, "announcements were missed");
-                for ledger in ledgers.all() {
-                    let _ = ledger.notices.send(Notice::Missed);
-                    refresh(&ledger.jobs);
-                }
+                ledgers.all().iter().for_each(missed);
             }
             Err(RecvError::Closed) => return,
         }
     }
+}
+
+/// What happened stands in the store.
+fn missed(ledger: &LedgerHandle) {
+    let _ = ledger.notices.send(Notice::Missed);
+    refresh(&ledger.jobs);
 }
 
 /// Never waits: a ledger whose jobs are full hears of the log from its next append, and one that

@@ -39,6 +39,13 @@ pub enum Change {
         /// The session.
         session: [u8; 32],
     },
+    /// Entries of an identity, committed by another process: whoever wants them reads the store.
+    Elsewhere {
+        /// Whose.
+        identity: IdentityId,
+    },
+    /// What other processes committed may have gone unheard: as if the receiver were behind.
+    Lost,
 }
 
 /// The receiving end of a change feed.

@@ -16,6 +16,7 @@ pub mod identity;
 pub mod ingest;
 pub mod ledger;
 pub mod log_view;
+pub mod redis;
 
 pub use change::{Change, ChangeFeed, Origin};
 pub use embedded::{Embedded, Health, OpenError};

@@ -1,0 +1,177 @@
+//! The committer: everything that is written goes through its one connection, in groups.
+//!
+//! It sends all writes that wait as one pipeline, and while the server syncs them, the next group
+//! comes together. What the server did with a write that it did not answer is not known. Such a
+//! write is sent again over a new connection with a mark: each script then looks for the stamp
+//! (or the statement) that the first sending would have left, and says what became of it, in the
+//! same step in which it would carry it out. So a write happens once, even when the first sending
+//! arrives last.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use edge_ledger_core::ledger::Level;
+use redis::{Pipeline, RedisResult, Value};
+use tokio::sync::{broadcast, mpsc};
+
+use super::answer::Said;
+use super::connection::{Connector, Link};
+use super::fault::Fault;
+use super::script::{Call, Loaded};
+use super::stamp::Stamps;
+use crate::{Change, StoreError};
+
+/// Most writes that wait; who comes then waits for a place.
+pub(super) const QUEUE_WRITES_MAX: usize = 1_024;
+/// Most writes in one group.
+const GROUP_WRITES_MAX: usize = 512;
+/// Bytes after which a group takes no further write.
+const GROUP_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Times that a group is sent before its writes fail.
+const ATTEMPTS_MAX: u32 = 5;
+/// The pause after the first failed attempt; it doubles with each.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// What the server said to a write.
+pub(super) struct Answer {
+    pub(super) said: Said,
+    /// Whether it was sent before, and that sending was not answered.
+    pub(super) again: bool,
+}
+
+type Settle = Box<dyn FnOnce(Result<Answer, StoreError>, &broadcast::Sender<Change>) + Send>;
+
+/// A write that waits, and whom to tell what became of it.
+pub(super) struct Write {
+    call: Call,
+    again: bool,
+    settle: Settle,
+}
+
+impl Write {
+    pub(super) fn new(
+        call: Call,
+        settle: impl FnOnce(Result<Answer, StoreError>, &broadcast::Sender<Change>) + Send + 'static,
+    ) -> Self {
+        Self {
+            call,
+            again: false,
+            settle: Box::new(settle),
+        }
+    }
+}
+
+/// Carries out groups of writes.
+pub(super) struct Committer {
+    pub(super) connector: Arc<Connector>,
+    pub(super) link: Option<Link>,
+    pub(super) level: Level,
+    pub(super) stamps: Arc<Stamps>,
+    pub(super) feed: broadcast::Sender<Change>,
+}
+
+impl Committer {
+    /// Commits group after group until nobody can hand in any more.
+    pub(super) async fn run(mut self, mut waiting: mpsc::Receiver<Write>) {
+        while let Some(first) = waiting.recv().await {
+            let mut bytes = first.call.bytes();
+            let mut group = vec![first];
+            while group.len() < GROUP_WRITES_MAX && bytes < GROUP_BYTES_MAX {
+                let Ok(next) = waiting.try_recv() else { break };
+                bytes += next.call.bytes();
+                group.push(next);
+            }
+            self.commit(group).await;
+        }
+    }
+
+    async fn commit(&mut self, mut group: Vec<Write>) {
+        let mut failure = None;
+        for attempt in 0..ATTEMPTS_MAX {
+            if attempt > 0 {
+                tokio::time::sleep(PAUSE * 2_u32.pow(attempt - 1)).await;
+            }
+            match self.attempt(&mut group).await {
+                Ok(()) if group.is_empty() => return,
+                Ok(()) => failure = Some(Fault::NoScript.into()),
+                Err(error) => failure = Some(error),
+            }
+        }
+        let error = failure.unwrap_or_else(|| Fault::NoScript.into());
+        tracing::warn!(%error, writes = group.len(), "writes are given up");
+        for write in group {
+            self.refuse(write, error.clone());
+        }
+    }
+
+    /// Sends a group; leaves in it what was not carried out, or may not have been.
+    async fn attempt(&mut self, group: &mut Vec<Write>) -> Result<(), StoreError> {
+        let mut link = match self.link.take() {
+            Some(link) => link,
+            None => self.connect().await?,
+        };
+        let mut pipeline = Pipeline::with_capacity(group.len());
+        for write in &*group {
+            pipeline.add_command(write.call.sent(&link.loaded, write.again));
+        }
+        let answers: RedisResult<Vec<RedisResult<Value>>> = pipeline
+            .ignore_errors()
+            .query_async(&mut link.connection)
+            .await;
+        let answers = match answers {
+            Ok(answers) => answers,
+            Err(error) => {
+                group.iter_mut().for_each(|write| write.again = true);
+                return Err(Fault::from(error).into());
+            }
+        };
+        let mut unanswered = None;
+        let sent = std::mem::take(group);
+        for (mut write, answer) in sent.into_iter().zip(answers) {
+            match answer.map_err(Fault::from) {
+                Ok(value) => {
+                    let again = write.again;
+                    let answer = Said::of(value).map(|said| Answer { said, again });
+                    (write.settle)(answer, &self.feed);
+                }
+                Err(Fault::NoScript) => group.push(write),
+                Err(Fault::Refused(error)) => self.refuse(write, error),
+                Err(fault @ Fault::Unanswered(_)) => {
+                    write.again = true;
+                    group.push(write);
+                    unanswered = Some(fault.into());
+                }
+            }
+        }
+        if let Some(error) = unanswered {
+            return Err(error);
+        }
+        if !group.is_empty() {
+            link.loaded = Loaded::into_server(&mut link.connection)
+                .await
+                .map_err(Fault::from)?;
+        }
+        self.link = Some(link);
+        Ok(())
+    }
+
+    /// A server that was started anew may have been given other settings.
+    async fn connect(&self) -> Result<Link, StoreError> {
+        match self.connector.open_checked().await {
+            Ok((link, level)) if level == self.level => Ok(link),
+            Ok((_, level)) => Err(StoreError::Unavailable(format!(
+                "redis came back with another level: {level:?} instead of {:?}",
+                self.level
+            ))),
+            Err(error) => Err(StoreError::Unavailable(error.to_string())),
+        }
+    }
+
+    fn refuse(&self, write: Write, error: StoreError) {
+        if write.again {
+            // It may be carried out, or have been, and nobody here will announce it.
+            self.stamps.disown();
+        }
+        (write.settle)(Err(error), &self.feed);
+    }
+}

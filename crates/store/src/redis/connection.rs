@@ -1,0 +1,201 @@
+//! Connections: how they are made, and the one that all reads share.
+
+use std::fmt;
+use std::time::Duration;
+
+use edge_ledger_core::ledger::Level;
+use redis::aio::MultiplexedConnection;
+use redis::{
+    AsyncConnectionConfig, Client, ConnectionInfo, IntoConnectionInfo as _, Pipeline,
+    ProtocolVersion, PushInfo, RedisResult, Value,
+};
+use tokio::sync::Mutex;
+
+use super::check::{self, ConnectError};
+use super::config::RedisConfig;
+use super::fault::Fault;
+use super::script::Loaded;
+use crate::StoreError;
+
+/// How long the server may take to accept a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Times that a read is sent before it fails.
+const READ_ATTEMPTS_MAX: u32 = 3;
+
+/// Makes connections to one server.
+pub(super) struct Connector {
+    config: RedisConfig,
+    info: ConnectionInfo,
+    address: String,
+}
+
+/// A connection, and what its server calls the scripts.
+#[derive(Clone)]
+pub(super) struct Link {
+    pub(super) connection: MultiplexedConnection,
+    pub(super) loaded: Loaded,
+}
+
+impl Connector {
+    pub(super) fn new(config: RedisConfig) -> Result<Self, ConnectError> {
+        let info = config.url.as_str().into_connection_info();
+        let info = info.map_err(|_| ConnectError::Url)?;
+        let settings = info.redis_settings().clone().set_skip_set_lib_name();
+        let info = info.set_redis_settings(settings);
+        let address = info.addr().to_string();
+        Client::open(info.clone()).map_err(|_| ConnectError::Url)?;
+        Ok(Self {
+            config,
+            info,
+            address,
+        })
+    }
+
+    fn settings(&self) -> AsyncConnectionConfig {
+        AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(CONNECT_TIMEOUT))
+            .set_response_timeout(Some(self.config.response_timeout))
+    }
+
+    /// Why the server cannot be used.
+    pub(super) fn unreachable(&self, fault: Fault) -> ConnectError {
+        check::unreachable(&self.address, fault)
+    }
+
+    /// Connects for reading.
+    pub(super) async fn open(&self) -> Result<Link, Fault> {
+        let mut connection = self.connect(self.info.clone(), self.settings()).await?;
+        let loaded = Loaded::into_server(&mut connection).await?;
+        Ok(Link { connection, loaded })
+    }
+
+    /// Connects for writing: checks first what the server's answers are worth.
+    pub(super) async fn open_checked(&self) -> Result<(Link, Level), ConnectError> {
+        let unreachable = |error: redis::RedisError| check::unreachable(&self.address, error);
+        let mut connection = self
+            .connect(self.info.clone(), self.settings())
+            .await
+            .map_err(unreachable)?;
+        let level = check::check(&mut connection, &self.config, &self.address).await?;
+        let loaded = Loaded::into_server(&mut connection)
+            .await
+            .map_err(unreachable)?;
+        Ok((Link { connection, loaded }, level))
+    }
+
+    /// Connects for listening: what the server pushes goes to `heard`, which must not block.
+    pub(super) async fn open_listening(
+        &self,
+        heard: impl Fn(PushInfo) -> Result<(), ()> + Send + Sync + 'static,
+    ) -> Result<MultiplexedConnection, Fault> {
+        let redis = self.info.redis_settings().clone();
+        let redis = redis.set_protocol(ProtocolVersion::RESP3);
+        let info = self.info.clone().set_redis_settings(redis);
+        let settings = self.settings().set_push_sender(heard);
+        Ok(self.connect(info, settings).await?)
+    }
+
+    async fn connect(
+        &self,
+        info: ConnectionInfo,
+        settings: AsyncConnectionConfig,
+    ) -> RedisResult<MultiplexedConnection> {
+        Client::open(info)?
+            .get_multiplexed_async_connection_with_config(&settings)
+            .await
+    }
+}
+
+impl fmt::Debug for Connector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connector")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The connection that all reads share: a write that waits for the disk does not hold them up.
+pub(super) struct Reader {
+    connector: std::sync::Arc<Connector>,
+    open: Mutex<Open>,
+}
+
+#[derive(Default)]
+struct Open {
+    link: Option<Link>,
+    /// Counts the connections, so that one that failed is given up once.
+    count: u64,
+}
+
+impl Reader {
+    pub(super) fn new(connector: std::sync::Arc<Connector>) -> Self {
+        Self {
+            connector,
+            open: Mutex::default(),
+        }
+    }
+
+    /// Sends commands, again if nobody answers: reading twice does no harm.
+    pub(super) async fn ask(
+        &self,
+        commands: impl Fn(&Loaded) -> Pipeline,
+    ) -> Result<Vec<Value>, StoreError> {
+        let mut fault = Fault::Unanswered("no attempt".to_owned());
+        for _ in 0..READ_ATTEMPTS_MAX {
+            let (mut link, count) = match self.link().await {
+                Ok(link) => link,
+                Err(failed) => {
+                    fault = failed;
+                    continue;
+                }
+            };
+            match values(commands(&link.loaded), &mut link.connection).await {
+                Ok(values) => return Ok(values),
+                Err(Fault::Refused(error)) => return Err(error),
+                Err(failed @ (Fault::NoScript | Fault::Unanswered(_))) => {
+                    // A new connection loads the scripts too.
+                    self.give_up(count).await;
+                    fault = failed;
+                }
+            }
+        }
+        Err(fault.into())
+    }
+
+    async fn link(&self) -> Result<(Link, u64), Fault> {
+        let mut open = self.open.lock().await;
+        let link = match &open.link {
+            Some(link) => link.clone(),
+            None => {
+                let link = self.connector.open().await?;
+                open.count += 1;
+                open.link.insert(link).clone()
+            }
+        };
+        Ok((link, open.count))
+    }
+
+    async fn give_up(&self, count: u64) {
+        let mut open = self.open.lock().await;
+        if open.count == count {
+            open.link = None;
+        }
+    }
+}
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.connector.fmt(f)
+    }
+}
+
+async fn values(
+    mut commands: Pipeline,
+    connection: &mut MultiplexedConnection,
+) -> Result<Vec<Value>, Fault> {
+    let answers: Vec<RedisResult<Value>> = commands.ignore_errors().query_async(connection).await?;
+    answers
+        .into_iter()
+        .map(|answer| answer.map_err(Fault::from))
+        .collect()
+}

@@ -1,0 +1,93 @@
+//! The keys of one identity, or of one link session: all of them have one hash tag, so that one
+//! script may touch them wherever they are.
+
+use std::fmt::Display;
+
+use edge_ledger_core::ids::{DeviceId, IdentityId};
+
+/// The pattern of all channels.
+pub(super) const CHANNELS: &str = "el:feed:{*}";
+const CHANNEL: &str = "el:feed:{";
+
+/// Makes the keys of one identity or link session.
+#[derive(Debug, Clone)]
+pub(super) struct Keys {
+    tag: String,
+}
+
+impl Keys {
+    pub(super) fn of(identity: IdentityId) -> Self {
+        Self {
+            tag: identity.to_string(),
+        }
+    }
+
+    pub(super) fn of_link(session: [u8; 32]) -> Self {
+        // The same form: 64 hex digits.
+        Self::of(IdentityId::from_bytes(session))
+    }
+
+    pub(super) fn log(&self) -> String {
+        self.key("log")
+    }
+
+    pub(super) fn statements(&self) -> String {
+        self.key("statements")
+    }
+
+    pub(super) fn tips(&self) -> String {
+        self.key("tips")
+    }
+
+    pub(super) fn entries(&self, device: DeviceId) -> String {
+        self.part("entries", device)
+    }
+
+    pub(super) fn nonce(&self, nonce: [u8; 32]) -> String {
+        self.part("nonce", IdentityId::from_bytes(nonce))
+    }
+
+    pub(super) fn session(&self, token_hash: [u8; 32]) -> String {
+        self.part("session", IdentityId::from_bytes(token_hash))
+    }
+
+    pub(super) fn link(&self) -> String {
+        self.key("link")
+    }
+
+    pub(super) fn channel(&self) -> String {
+        self.key("feed")
+    }
+
+    fn key(&self, kind: &str) -> String {
+        format!("el:{kind}:{{{}}}", self.tag)
+    }
+
+    fn part(&self, kind: &str, part: impl Display) -> String {
+        format!("el:{kind}:{{{}}}:{part}", self.tag)
+    }
+}
+
+/// The identity or link session that a channel is about.
+pub(super) fn of_channel(channel: &[u8]) -> Option<[u8; 32]> {
+    let channel = str::from_utf8(channel).ok()?;
+    let tag = channel.strip_prefix(CHANNEL)?.strip_suffix('}')?;
+    Some(*tag.parse::<IdentityId>().ok()?.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_kinds_and_hex() {
+        let keys = Keys::of(IdentityId::from_bytes([0xab; 32]));
+        let tag = "ab".repeat(32);
+        assert_eq!(keys.log(), format!("el:log:{{{tag}}}"));
+        let device = DeviceId::from_bytes([1; 16]);
+        let entries = format!("el:entries:{{{tag}}}:{}", "01".repeat(16));
+        assert_eq!(keys.entries(device), entries);
+        assert_eq!(of_channel(keys.channel().as_bytes()), Some([0xab; 32]));
+        assert_eq!(of_channel(b"el:feed:{x}"), None);
+    }
+}

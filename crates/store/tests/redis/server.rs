@@ -1,0 +1,165 @@
+//! A private Redis server: a child process with a folder of its own.
+
+use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+const STARTS_MAX: usize = 20;
+const READY_WITHIN: Duration = Duration::from_secs(20);
+const POLL: Duration = Duration::from_millis(5);
+
+/// What an honest set-up has.
+pub(super) const DURABLE: &[&str] = &["--appendonly", "yes", "--appendfsync", "always"];
+
+/// A running server; it is killed when this is dropped.
+pub(super) struct Server {
+    child: Child,
+    port: u16,
+    folder: TempDir,
+    settings: Vec<String>,
+}
+
+impl Server {
+    /// Starts one that is fit for acks.
+    pub(super) fn start() -> Self {
+        Self::start_with(DURABLE)
+    }
+
+    pub(super) fn start_with(settings: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let settings: Vec<_> = settings.iter().map(|s| String::from(*s)).collect();
+        for _ in 0..STARTS_MAX {
+            // Somebody else may take the port before the server does.
+            let port = free_port();
+            if let Some(child) = launch(port, folder.path(), &settings) {
+                return Self {
+                    child,
+                    port,
+                    folder,
+                    settings,
+                };
+            }
+        }
+        panic!("redis-server does not start");
+    }
+
+    pub(super) fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub(super) fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// A signal, by the kill command: the standard library knows only SIGKILL.
+    pub(super) fn signal(&self, name: &str) {
+        let done = Command::new("kill")
+            .args([&format!("-{name}"), &self.child.id().to_string()])
+            .status();
+        assert!(done.unwrap().success());
+    }
+
+    /// SIGKILL.
+    pub(super) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Starts again on the same port and data.
+    pub(super) fn start_again(&mut self) {
+        let launched = (0..STARTS_MAX).find_map(|_| {
+            let child = launch(self.port, self.folder.path(), &self.settings);
+            if child.is_none() {
+                sleep(Duration::from_millis(50));
+            }
+            child
+        });
+        self.child = launched.expect("the server starts again");
+    }
+
+    /// Sends a command as a line; returns the first line of the answer, or of a bulk answer all.
+    pub(super) fn command(&self, line: &str) -> String {
+        command(self.port, line).unwrap()
+    }
+
+    /// Lines of MONITOR until the server is dropped.
+    pub(super) fn monitor(&self) -> impl Iterator<Item = String> + Send + use<> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        stream.write_all(b"MONITOR\r\n").unwrap();
+        let mut lines = BufReader::new(stream).split(b'\n');
+        assert_eq!(lines.next().unwrap().unwrap(), b"+OK\r");
+        lines
+            .map_while(Result::ok)
+            .map(|line| String::from_utf8_lossy(&line).into_owned())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub(super) fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+/// Starts a process and waits until it answers; `None` if it ended.
+fn launch(port: u16, folder: &Path, settings: &[String]) -> Option<Child> {
+    let launched = Command::new("redis-server")
+        .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
+        .args(["--save", "", "--dir"])
+        .arg(folder)
+        .args(settings)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    let mut child = match launched {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            panic!("redis-server is missing: apt-get install redis-server")
+        }
+        launched => launched.unwrap(),
+    };
+    let mut waited = Duration::ZERO;
+    while waited < READY_WITHIN {
+        if child.try_wait().unwrap().is_some() {
+            return None;
+        }
+        // Somebody else's server may answer at this port.
+        let info = command(port, "INFO server").unwrap_or_default();
+        if info.contains(&format!("process_id:{}\r", child.id()))
+            && command(port, "PING").is_some_and(|pong| pong.starts_with("+PONG"))
+        {
+            return Some(child);
+        }
+        sleep(POLL);
+        waited += POLL;
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    None
+}
+
+fn command(port: u16, line: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    stream
+        .set_read_timeout(Some(Duration::from_secs(5)))
+        .unwrap();
+    stream.write_all(format!("{line}\r\n").as_bytes()).ok()?;
+    let mut reader = BufReader::new(stream);
+    let mut first = String::new();
+    reader.read_line(&mut first).ok()?;
+    let Some(len) = first.strip_prefix('$') else {
+        return Some(first);
+    };
+    let mut bulk = vec![0; len.trim().parse().unwrap_or(0)];
+    reader.read_exact(&mut bulk).ok()?;
+    Some(String::from_utf8_lossy(&bulk).into_owned())
+}
