@@ -32,6 +32,14 @@ pub(crate) fn cases() -> ProptestConfig {
     }
 }
 
+/// A part of the cases of a property that takes long: the parts are tests that run side by side.
+pub(crate) fn cases_of_part(parts: u32) -> ProptestConfig {
+    ProptestConfig {
+        cases: cases().cases / parts,
+        ..cases()
+    }
+}
+
 /// The seed that belongs to a name.
 pub(crate) fn seed(name: &str) -> [u8; 32] {
     Sha256::digest(format!("edge-ledger test key: {name}")).into()

@@ -6,10 +6,12 @@
 
 mod fixture;
 
+mod admission;
 mod arrival;
 mod exchange;
 mod gate_form;
 mod gate_limits;
+mod heads;
 mod incremental;
 mod journal_model;
 mod key_policy;
@@ -18,6 +20,7 @@ mod log_cuts;
 mod log_receipts;
 mod log_signers;
 mod merge;
+mod no_panic;
 mod pages;
 mod pikey;
 mod protocol_vectors;

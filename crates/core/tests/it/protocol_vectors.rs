@@ -385,6 +385,7 @@ fn vectors() -> Value {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "the vectors are a file")]
 fn the_protocol_is_what_its_vectors_say() {
     let made = vectors();
     if std::env::var_os(WRITE).is_some_and(|value| value == "1") {

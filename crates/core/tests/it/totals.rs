@@ -124,9 +124,15 @@ fn sums_over_journals_pass_64_bits_both_ways() {
     }
 }
 
-/// A full journal of each kind, folded once.
-fn full_journals() -> &'static (World, IdentityLog, [(Kind, Fold, Point); 2]) {
-    static FULL: OnceLock<(World, IdentityLog, [(Kind, Fold, Point); 2])> = OnceLock::new();
+/// A full journal of each kind, folded, and where it ends.
+struct FullJournals {
+    world: World,
+    log: IdentityLog,
+    bases: [(Kind, Fold, Point); 2],
+}
+
+fn full_journals() -> &'static FullJournals {
+    static FULL: OnceLock<FullJournals> = OnceLock::new();
     FULL.get_or_init(|| {
         let world = World::uncapped();
         let log = world.log_of("phone");
@@ -134,7 +140,7 @@ fn full_journals() -> &'static (World, IdentityLog, [(Kind, Fold, Point); 2]) {
             let base = full(&Pen::new(&world, "phone"), kind);
             (kind, fold(&log, &base), base[base.len() - 1].point())
         });
-        (world, log, bases)
+        FullJournals { world, log, bases }
     })
 }
 
@@ -145,7 +151,7 @@ fn no_sum_wraps_or_clamps() {
     let amounts = prop::sample::select(&[1, 2, 510, 511, 512, 1_022, 1_023, 1_024, AMOUNT_MAX][..]);
     let tail = prop::collection::vec((0..4_u8, amounts), 1..6);
     proptest!(cases(), |(which in 0..2_usize, tail in tail)| {
-        let (world, log, bases) = full_journals();
+        let FullJournals { world, log, bases } = full_journals();
         let (kind, base, end) = &bases[which];
         let pen = Pen::new(world, "phone");
         let entries: Vec<Vec<Posting>> =
