@@ -158,6 +158,7 @@ impl Engine {
         let stop = self.stop.clone();
         loop {
             self.start_opening();
+            let pause = self.until_retry();
             commands.clear();
             tokio::select! {
                 biased;
@@ -178,6 +179,7 @@ impl Engine {
                     self.commands(&mut commands).await;
                 }
                 _ = tick.tick() => self.tick().await,
+                () = tokio::time::sleep(pause.unwrap_or_default()), if pause.is_some() => {}
             }
             self.publish();
         }
@@ -190,6 +192,13 @@ impl Engine {
         if self.connection.is_none() && self.opening.is_none() && due {
             self.opening = Some(connection::start(self.ledger_url.clone()));
         }
+    }
+
+    /// Time until the next attempt, when neither a connection nor an attempt is there.
+    fn until_retry(&self) -> Option<Duration> {
+        let is_idle = self.connection.is_none() && self.opening.is_none();
+        let left_ms = self.retry_at_ms.saturating_sub(self.clock.monotonic_ms());
+        is_idle.then(|| Duration::from_millis(left_ms))
     }
 
     async fn opened(&mut self, opened: Result<crate::stream::Stream, AgentError>) {
