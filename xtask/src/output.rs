@@ -40,7 +40,8 @@ pub(crate) fn table(rows: &[(&str, &str, Option<Duration>)]) {
     println!();
     for (name, outcome, took) in rows {
         let took = took.map(seconds).unwrap_or_default();
-        println!("{name:<10} {outcome:<12} {took:>9}");
+        let row = format!("{name:<10} {outcome:<12} {took:>9}");
+        println!("{}", row.trim_end());
     }
     flush();
 }

@@ -65,8 +65,8 @@ impl Step {
         match self {
             Self::Fmt => Some("cargo fmt --all"),
             Self::Deny => Some(
-                "a dependency in two versions: see with `cargo tree -d` whether one can go; \
-                 else add it with its reason to `skip` in deny.toml, where the rest is explained",
+                "two versions: `cargo tree -d --target all` shows who pulls them; if neither can \
+                 go, `skip` the older in deny.toml and say why; a licence: `allow` it there",
             ),
             Self::Tests => Some("cargo nextest run -E 'test(NAME)' runs one test"),
             Self::Lockfile => Some("commit Cargo.lock with the manifest that changed it"),

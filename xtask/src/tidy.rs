@@ -50,7 +50,7 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
         output::line(&finding.to_string());
     }
     if !findings.is_empty() {
-        bail!("{} places break a rule of the house", findings.len());
+        bail!("places that break a rule of the house: {}", findings.len());
     }
     output::line(&format!("{} files follow the rules", files.len()));
     Ok(())

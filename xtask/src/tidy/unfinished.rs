@@ -14,7 +14,21 @@ pub(super) fn check(source: &RustSource<'_>) -> Vec<Finding> {
             findings.push(Finding::new(source.path, line, says));
         }
     }
+    for (index, line) in source.text.lines().enumerate() {
+        if is_ignored_example(line) {
+            let says = "an example in the documentation compiles, or is marked as `text`";
+            findings.push(Finding::new(source.path, index + 1, says));
+        }
+    }
     findings
+}
+
+/// Whether a comment opens a block of code that is not compiled.
+fn is_ignored_example(line: &str) -> bool {
+    let Some((comment, marks)) = line.split_once("```") else {
+        return false;
+    };
+    matches!(comment.trim(), "//!" | "///") && marks.split(',').any(|mark| mark.trim() == "ignore")
 }
 
 #[cfg(test)]
@@ -38,6 +52,8 @@ mod tests {
             "fn f() { dbg!(1); }",
             "#[test]\n#[ignore]\nfn f() {}",
             "#[test]\n#[ignore = \"slow\"]\nfn f() {}",
+            "/// ```ignore\n/// f();\n/// ```\nfn f() {}",
+            "    //! ```rust,ignore",
         ] {
             assert_eq!(found(bad), 1, "{bad}");
         }
@@ -47,6 +63,7 @@ mod tests {
     fn talk_of_it_passes() {
         for good in [
             "// todo!() and #[ignore]",
+            "/// ```no_run\n/// ignore();\n/// ```\nfn f() {}",
             "const A: &str = \"dbg!(x)\";",
             "fn f() { my_todo!(); unreachable!() }",
         ] {
