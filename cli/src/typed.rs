@@ -11,6 +11,14 @@ use crate::args::Cli;
 use crate::explain::Failure;
 use crate::output::Output;
 
+/// How this program is called: by its name, or through cargo in a checkout.
+pub(crate) fn program() -> &'static str {
+    match std::env::var_os("CARGO") {
+        Some(_) => "cargo run --",
+        None => "edge-ledger",
+    }
+}
+
 /// Reads the arguments, or says what is wrong with them, and with which code the process ends.
 pub(crate) fn read(args: Vec<OsString>) -> Result<Cli, ExitCode> {
     let wants_json = args.iter().any(|arg| arg == "--json");

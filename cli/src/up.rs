@@ -18,6 +18,7 @@ use crate::folders;
 use crate::output::{Output, warn};
 use crate::pair::{Pair, Site};
 use crate::signals::Interrupts;
+use crate::typed::program;
 
 /// Time that open calls have to end; the process is gone within 5 s.
 const DRAIN_WITHIN: Duration = Duration::from_secs(4);
@@ -195,7 +196,8 @@ impl fmt::Display for Serves {
         };
         write!(
             f,
-            "Next:  edge-ledger init --ledger-id {}{elsewhere}",
+            "Next:  {} init --ledger-id {}{elsewhere}",
+            program(),
             self.ledger_id
         )
     }

@@ -6,6 +6,7 @@ mod bad_input;
 mod demo;
 #[path = "cli/offline.rs"]
 mod offline;
+#[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
 #[path = "cli/process.rs"]
 mod process;
 #[path = "cli/story.rs"]

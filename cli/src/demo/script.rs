@@ -12,6 +12,7 @@ use super::devices::Devices;
 use super::propagation::Propagation;
 use crate::explain::Failure;
 use crate::output::Output;
+use crate::typed::program;
 
 /// No step takes longer.
 const STEP_WITHIN: Duration = Duration::from_secs(10);
@@ -158,7 +159,8 @@ impl fmt::Display for Report {
             (Some(balance), true) => {
                 write!(
                     f,
-                    "Every step held: both devices have {balance}.  Next:  edge-ledger up"
+                    "Every step held: both devices have {balance}.  Next:  {} up",
+                    program()
                 )
             }
             _ => write!(f, "A step did not hold."),

@@ -14,9 +14,10 @@ use crate::args::{Global, Init, Join};
 use crate::explain::{Failure, key_format};
 use crate::folders;
 use crate::output::Output;
+use crate::typed::program;
 
 /// Where an identity service is when nobody says where.
-const IDENTITY_URL: &str = "http://127.0.0.1:7410";
+pub(super) const IDENTITY_URL: &str = "http://127.0.0.1:7410";
 
 /// A device that was made.
 #[derive(Debug, Serialize)]
@@ -171,12 +172,11 @@ impl fmt::Display for Made {
         writeln!(f, "  device     {device}")?;
         writeln!(f, "  ledger id  {ledger_id}")?;
         writeln!(f, "  folder     {}", self.home.display())?;
-        let next = if self.is_first {
-            "earn 100    or    edge-ledger link"
-        } else {
-            "balance"
-        };
-        write!(f, "Next:  edge-ledger {next}")
+        let (program, next) = (
+            program(),
+            if self.is_first { "earn 100" } else { "balance" },
+        );
+        write!(f, "Next:  {program} {next}")
     }
 }
 

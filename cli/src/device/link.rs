@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use device_agent::{Agent, Joining};
+use device_agent::{Agent, DeviceInfo, Invitation, Joining};
 use serde::Serialize;
 
+use super::enrol::IDENTITY_URL;
 use super::open::{sync, with_agent};
 use super::qr;
 use crate::args::{Global, Link};
@@ -21,6 +22,9 @@ enum Step {
         expires_in_s: u32,
         #[serde(skip)]
         qr: Option<String>,
+        /// What the new device needs to be told beside the code.
+        #[serde(skip)]
+        address: String,
     },
     Request {
         device: String,
@@ -42,7 +46,16 @@ pub(super) async fn run(options: Link, global: &Global, output: &Output) -> Resu
 async fn link(agent: &Agent, options: &Link, output: &Output) -> Result<(), Failure> {
     // A device that is refused says so here, and others have the latest names.
     sync(agent).await?.note(output);
+    // Better now than after the other device has asked.
+    let is_admin = |device: &DeviceInfo| device.this && device.admin;
+    if !agent.devices().iter().any(is_admin) {
+        let message = "this device may not link others";
+        return Err(Failure::refused("FORBIDDEN", message)
+            .next("type this on a device that may: `edge-ledger devices` shows which those are"));
+    }
     let session = agent.link().await?;
+    let url = session.link().parse::<Invitation>()?.identity_url;
+    let address = url.filter(|url| url != IDENTITY_URL);
     let colours = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     output.print(&Step::Code {
         code: session.code().to_owned(),
@@ -52,6 +65,7 @@ async fn link(agent: &Agent, options: &Link, output: &Output) -> Result<(), Fail
             .is_terminal()
             .then(|| qr::draw(session.link(), colours))
             .flatten(),
+        address: address.map_or(String::new(), |url| format!(" --identity-url {url}")),
     })?;
     let mut said = Ok(());
     let seen = |joining: &Joining| {
@@ -79,6 +93,7 @@ impl fmt::Display for Step {
                 link,
                 expires_in_s,
                 qr,
+                address,
             } => {
                 let act = if qr.is_some() {
                     "scan this, open the link,"
@@ -91,7 +106,7 @@ impl fmt::Display for Step {
                 }
                 writeln!(f, "  link  {link}")?;
                 writeln!(f, "  code  {code}")?;
-                writeln!(f, "  type  edge-ledger join {code}\n")?;
+                writeln!(f, "  type  edge-ledger join {code}{address}\n")?;
                 let (minutes, seconds) = (expires_in_s / 60, expires_in_s % 60);
                 write!(
                     f,

@@ -11,6 +11,7 @@ use serde_json::Value;
 pub(crate) fn edge_ledger(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_edge-ledger"));
     for name in [
+        "CARGO",
         "EDGE_LEDGER_HOME",
         "EDGE_LEDGER_IDENTITY_URL",
         "EDGE_LEDGER_LEDGER_URL",

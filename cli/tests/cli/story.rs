@@ -56,6 +56,7 @@ fn two_devices_share_a_balance_until_one_is_revoked() {
     phone
         .run(&["devices", "rename", "laptop", "mine"])
         .failed(1, "FORBIDDEN");
+    phone.run(&["link"]).failed(1, "FORBIDDEN");
     laptop.run(&["devices", "rename", "phone", "pocket"]).done();
     let revoked = laptop
         .run(&["devices", "revoke", "pock", "--reason", "lost"])
