@@ -101,8 +101,8 @@ pub(super) fn void_word(void: Void) -> &'static str {
 
 impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.items.is_empty() {
-            return write!(f, "Nothing yet.  Next:  edge-ledger earn 100");
+        if self.total == 0 {
+            return write!(f, "Nothing yet.");
         }
         let mut table = Table::new();
         table.load_preset(NOTHING);

@@ -9,6 +9,7 @@ use device_agent::{
 use serde::Serialize;
 
 use super::open::{SYNC_WITHIN, Synced, sync, unit, with_agent};
+use super::state::spendable;
 use crate::amount::{Typed, Unit};
 use crate::args::{Global, Posted, Refund};
 use crate::explain::{Failure, key_format};
@@ -170,7 +171,7 @@ async fn tell(agent: &Agent, act: Act, unit: Unit, output: &Output) -> Result<()
         repeated: act.recorded.repeated,
         ack: ack.map(level),
         balance: status.balance.balance.to_string(),
-        available: status.balance.available,
+        available: spendable(&status.balance),
         synced,
         unit,
         total: status.balance.balance,

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use device_agent::{Agent, Status};
+use edge_ledger_core::limits::AMOUNT_MAX;
 use serde::Serialize;
 
 use super::open::{Synced, sync, unit, with_agent};
@@ -42,7 +43,7 @@ impl Balance {
         }
         Self {
             balance: balance.balance.to_string(),
-            available: balance.available,
+            available: spendable(balance),
             credited: balance.credited.to_string(),
             debited: balance.debited.to_string(),
             refunded: balance.refunded.to_string(),
@@ -53,6 +54,11 @@ impl Balance {
             words,
         }
     }
+}
+
+/// What one posting can spend, which a JSON number holds.
+pub(super) fn spendable(balance: &device_agent::Balance) -> u64 {
+    balance.available.min(AMOUNT_MAX)
 }
 
 #[derive(Debug, Serialize)]

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::open::{unit, with_agent};
 use super::posting::level;
+use super::state::spendable;
 use crate::amount::Unit;
 use crate::args::Global;
 use crate::explain::{Exit, Failure};
@@ -92,7 +93,7 @@ async fn watch(agent: &Agent, output: &Output) -> Result<(), Failure> {
         line: Line::Watching {
             device: status.device.to_string(),
             balance: status.balance.balance.to_string(),
-            available: status.balance.available,
+            available: spendable(&status.balance),
         },
     })?;
     while let Some(event) = events.next().await {

@@ -158,5 +158,6 @@ fn amounts_names_and_memos_have_their_limits() {
     let most = laptop.run(&["earn", "9007199254740991"]).done();
     assert_eq!(most["amount"].as_u64(), Some(9_007_199_254_740_991));
     assert_eq!(most["balance"], "9007199254740992");
+    assert_eq!(most["available"].as_u64(), Some(9_007_199_254_740_991));
     assert_eq!(laptop.balance(), "9007199254740992");
 }
