@@ -29,7 +29,7 @@
 //!
 //! ```text
 //! ACL SETUSER edge-ledger on >PASSWORD resetkeys ~el:* resetchannels &el:feed:{*} -@all
-//!   +evalsha +script|load +info +config|get +ping +multi +exec +psubscribe +publish +select
+//!   +evalsha +script|load +info +config|get +ping +psubscribe +publish +select
 //!   +get +set +del +unlink +pexpire +hget +hset +hsetnx +hmget +hgetall +hdel +hincrby
 //!   +lindex +lrange +rpush
 //! ```

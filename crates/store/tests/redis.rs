@@ -4,6 +4,12 @@
 
 mod redis {
     mod conforming;
-    #[expect(dead_code, reason = "for tests to come")]
+    mod connecting;
+    mod cut_off;
+    mod failing;
+    mod hints;
+    mod limited;
+    mod load;
+    mod proxy;
     mod server;
 }

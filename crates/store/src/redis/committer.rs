@@ -99,8 +99,9 @@ impl Committer {
         }
         let error = failure.unwrap_or_else(|| Fault::NoScript.into());
         tracing::warn!(%error, writes = group.len(), "writes are given up");
+        self.doubt(group.iter().any(|write| write.again));
         for write in group {
-            self.refuse(write, error.clone());
+            (write.settle)(Err(error.clone()), &self.feed);
         }
     }
 
@@ -135,7 +136,10 @@ impl Committer {
                     (write.settle)(answer, &self.feed);
                 }
                 Err(Fault::NoScript) => group.push(write),
-                Err(Fault::Refused(error)) => self.refuse(write, error),
+                Err(Fault::Refused(error)) => {
+                    self.doubt(write.again);
+                    (write.settle)(Err(error), &self.feed);
+                }
                 Err(fault @ Fault::Unanswered(_)) => {
                     write.again = true;
                     group.push(write);
@@ -167,11 +171,13 @@ impl Committer {
         }
     }
 
-    fn refuse(&self, write: Write, error: StoreError) {
-        if write.again {
-            // It may be carried out, or have been, and nobody here will announce it.
+    /// Writes that are given up may have been carried out, or may yet be, and nobody waits for them
+    /// to announce it: what was heard of them is unheard, and what is heard later is another
+    /// process'.
+    fn doubt(&self, unanswered: bool) {
+        if unanswered {
             self.stamps.disown();
+            let _ = self.feed.send(Change::Lost);
         }
-        (write.settle)(Err(error), &self.feed);
     }
 }

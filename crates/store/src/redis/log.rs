@@ -1,7 +1,6 @@
 //! Identity logs: reading them, and appending one statement.
 
 use edge_ledger_core::ids::{IdentityId, StoreEpoch};
-use redis::Pipeline;
 
 use super::RedisStore;
 use super::answer::{bytes, list, next, number, optional};
@@ -9,7 +8,7 @@ use super::committer::Answer;
 use super::feed::Hint;
 use super::keys::Keys;
 use super::layout::{damaged, log_head, stored_log_head, stored_record};
-use super::script::{Call, Loaded, Script};
+use super::script::{Call, Script};
 use crate::identity::{StatementAppend, StatementOutcome, StoredLog};
 use crate::{Change, LogVersion, StoreError};
 
@@ -25,16 +24,8 @@ impl RedisStore {
         let keys = Keys::of(identity);
         // No log is that long.
         let from = i64::try_from(after_position).unwrap_or(i64::MAX);
-        let commands = |_: &Loaded| {
-            let mut pipeline = Pipeline::new();
-            pipeline.atomic();
-            let log = pipeline.cmd("HMGET").arg(keys.log());
-            log.arg("version").arg("epoch").arg("head");
-            let statements = pipeline.cmd("LRANGE").arg(keys.statements());
-            statements.arg(from).arg(-1);
-            pipeline
-        };
-        let mut answers = self.open.reader.ask(commands).await?.into_iter();
+        let call = Call::new(Script::Log, [keys.log(), keys.statements()]).number(from);
+        let mut answers = list(self.ask(&call).await?)?.into_iter();
         let mut facts = list(next(&mut answers)?)?.into_iter();
         let Some(version) = optional(next(&mut facts)?)? else {
             return Ok(None);

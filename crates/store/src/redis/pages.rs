@@ -13,14 +13,12 @@ use edge_ledger_core::ledger::journals::Have;
 use edge_ledger_core::ledger::page::{PageBuilder, Row};
 use edge_ledger_core::ledger::{Heads, Tip};
 use edge_ledger_core::limits::PAGE_BYTES_MAX;
-use redis::Pipeline;
 
 use super::RedisStore;
 use super::answer::{bytes, list, next};
 use super::journal::{Journal, Ranges, sure};
 use super::keys::Keys;
 use super::layout::{self, damaged};
-use super::script::Loaded;
 use super::survey::{read_call, version};
 use crate::ledger::Page;
 use crate::{At, LogVersion, StoreError};
@@ -225,13 +223,7 @@ impl Sight<'_> {
     ) -> Result<Option<Vec<Vec<Row>>>, StoreError> {
         let (keys, ranges): (_, Ranges) = (Keys::of(self.identity), vec![range]);
         let call = read_call(&keys, device, "cells", PAGE_BYTES_MAX, &ranges);
-        let commands = |loaded: &Loaded| {
-            let mut pipeline = Pipeline::new();
-            pipeline.add_command(call.command(loaded));
-            pipeline
-        };
-        let mut answers = self.store.open.reader.ask(commands).await?.into_iter();
-        let mut values = list(next(&mut answers)?)?.into_iter();
+        let mut values = list(self.store.ask(&call).await?)?.into_iter();
         if version(next(&mut values)?)? != self.seen {
             return Ok(None);
         }

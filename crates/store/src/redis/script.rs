@@ -1,4 +1,4 @@
-//! The scripts: one per kind of write, and one that reads.
+//! The scripts: one per kind of write, and those that read several values of one moment.
 
 use redis::{Cmd, Pipeline};
 
@@ -6,7 +6,7 @@ use redis::{Cmd, Pipeline};
 const WRITES: &str = "#!lua\n";
 /// It frees memory.
 const FREES: &str = "#!lua flags=allow-oom\n";
-/// It is carried out also when writing is not possible.
+/// It is carried out also when memory is full, which a transaction (`MULTI`) is not.
 const READS: &str = "#!lua flags=no-writes\n";
 const ROWS: &str = include_str!("rows.lua");
 
@@ -14,6 +14,8 @@ const ROWS: &str = include_str!("rows.lua");
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Script {
     Read,
+    Endings,
+    Log,
     Append,
     Statement,
     Adopt,
@@ -26,8 +28,10 @@ pub(super) enum Script {
 }
 
 impl Script {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 12] = [
         Self::Read,
+        Self::Endings,
+        Self::Log,
         Self::Append,
         Self::Statement,
         Self::Adopt,
@@ -42,6 +46,8 @@ impl Script {
     fn source(self) -> String {
         let parts = match self {
             Self::Read => [READS, ROWS, include_str!("read.lua")],
+            Self::Endings => [READS, "", include_str!("endings.lua")],
+            Self::Log => [READS, "", include_str!("log.lua")],
             Self::Append => [WRITES, ROWS, include_str!("append.lua")],
             Self::Adopt => [WRITES, ROWS, include_str!("adopt.lua")],
             Self::Statement => [WRITES, "", include_str!("statement.lua")],

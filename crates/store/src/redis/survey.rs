@@ -24,20 +24,14 @@ impl RedisStore {
         identity: IdentityId,
         devices: &[DeviceId],
     ) -> Result<(LogVersion, Vec<Ending>), StoreError> {
-        let keys = Keys::of(identity);
-        let commands = |_: &Loaded| {
-            let mut pipeline = Pipeline::new();
-            pipeline.atomic();
-            pipeline.cmd("HGET").arg(keys.log()).arg("version");
-            for device in devices {
-                let get = pipeline.cmd("HGET").arg(keys.tips());
-                get.arg(&device.as_bytes()[..]);
-            }
-            pipeline
-        };
-        let mut answers = self.open.reader.ask(commands).await?.into_iter();
-        let version = version(next(&mut answers)?)?;
-        Ok((version, answers.map(ending).collect::<Result<_, _>>()?))
+        let call = endings_call(identity).arg("of");
+        let call = devices
+            .iter()
+            .fold(call, |call, device| call.arg(device.as_bytes()));
+        let mut answer = list(self.ask(&call).await?)?.into_iter();
+        let version = version(next(&mut answer)?)?;
+        let endings = list(next(&mut answer)?)?.into_iter().map(ending);
+        Ok((version, endings.collect::<Result<_, _>>()?))
     }
 
     /// All endings, and the log's version at that moment.
@@ -45,17 +39,10 @@ impl RedisStore {
         &self,
         identity: IdentityId,
     ) -> Result<(LogVersion, Vec<(DeviceId, Ending)>), StoreError> {
-        let keys = Keys::of(identity);
-        let commands = |_: &Loaded| {
-            let mut pipeline = Pipeline::new();
-            pipeline.atomic();
-            pipeline.cmd("HGET").arg(keys.log()).arg("version");
-            pipeline.cmd("HGETALL").arg(keys.tips());
-            pipeline
-        };
-        let mut answers = self.open.reader.ask(commands).await?.into_iter();
-        let version = version(next(&mut answers)?)?;
-        let mut values = list(next(&mut answers)?)?.into_iter();
+        let call = endings_call(identity).arg("all");
+        let mut answer = list(self.ask(&call).await?)?.into_iter();
+        let version = version(next(&mut answer)?)?;
+        let mut values = list(next(&mut answer)?)?.into_iter();
         let mut endings = Vec::with_capacity(values.len() / 2);
         while let Some(device) = values.next() {
             let device = DeviceId::try_from(&bytes(device)?[..]);
@@ -64,6 +51,16 @@ impl RedisStore {
         }
         endings.sort_unstable_by_key(|(device, _)| *device);
         Ok((version, endings))
+    }
+
+    /// The answer to one call that reads.
+    pub(super) async fn ask(&self, call: &Call) -> Result<Value, StoreError> {
+        let commands = |loaded: &Loaded| {
+            let mut pipeline = Pipeline::new();
+            pipeline.add_command(call.command(loaded));
+            pipeline
+        };
+        next(&mut self.open.reader.ask(commands).await?.into_iter())
     }
 
     /// Reads what is wished for of some journals, as far as it comes at once. Says `false` if the
@@ -99,6 +96,11 @@ impl RedisStore {
         }
         Ok(true)
     }
+}
+
+fn endings_call(identity: IdentityId) -> Call {
+    let keys = Keys::of(identity);
+    Call::new(Script::Endings, [keys.log(), keys.tips()])
 }
 
 /// A call that reads places of a journal.

@@ -1,5 +1,6 @@
 //! The Redis store holds what every store must.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use edge_ledger_store::conformance::Stores;
@@ -7,9 +8,9 @@ use edge_ledger_store::redis::{RedisConfig, RedisStore};
 
 use super::server::Server;
 
-pub(super) async fn stores(url: String, keep: Server) -> Stores {
-    let store = RedisStore::connect(RedisConfig::new(url)).await.unwrap();
-    let store = Arc::new(store);
+/// Both seams of a store at a URL.
+pub(super) async fn stores(config: RedisConfig, keep: impl Any + Send + Sync) -> Stores {
+    let store = Arc::new(RedisStore::connect(config).await.unwrap());
     Stores {
         identity: store.clone(),
         ledger: store,
@@ -19,7 +20,7 @@ pub(super) async fn stores(url: String, keep: Server) -> Stores {
 
 async fn open() -> Stores {
     let server = Server::start();
-    stores(server.url(), server).await
+    stores(RedisConfig::new(server.url()), server).await
 }
 
 edge_ledger_store::conformance!(open);

@@ -1,0 +1,110 @@
+//! What a server must be, and what is said when it is not.
+
+use edge_ledger_core::ledger::Level;
+use edge_ledger_store::LedgerStore as _;
+use edge_ledger_store::redis::{AppendFsync, ConnectError, RedisConfig, RedisStore};
+
+use super::server::{Server, free_port};
+
+async fn refusal(config: RedisConfig) -> ConnectError {
+    RedisStore::connect(config).await.unwrap_err()
+}
+
+#[tokio::test]
+async fn a_server_that_syncs_always_is_durable() {
+    let server = Server::start();
+    let store = RedisStore::connect(RedisConfig::new(server.url())).await;
+    assert_eq!(store.unwrap().level(), Level::Durable);
+}
+
+#[tokio::test]
+async fn a_server_that_may_lose_answers_is_refused_or_accepted_by_name() {
+    for settings in [
+        &["--appendonly", "no"][..],
+        &["--appendonly", "yes", "--appendfsync", "everysec"],
+        &["--appendonly", "yes", "--appendfsync", "no"],
+    ] {
+        let server = Server::start_with(settings);
+        let mut config = RedisConfig::new(server.url());
+        let said = refusal(config.clone()).await.to_string();
+        let found = settings[settings.len() - 2..].join(" ");
+        assert!(said.contains(found.trim_start_matches("--")), "{said}");
+        for setting in ["`appendonly yes`", "`CONFIG SET appendfsync always`"] {
+            assert!(said.contains(setting), "{said}");
+        }
+        config.accept_loss_window = true;
+        let store = RedisStore::connect(config).await.unwrap();
+        assert_eq!(store.level(), Level::Volatile);
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_evicts_is_refused_whatever_is_accepted() {
+    let server = Server::start();
+    server.command("CONFIG SET maxmemory-policy allkeys-lru");
+    let mut config = RedisConfig::new(server.url());
+    config.accept_loss_window = true;
+    let refusal = refusal(config).await;
+    assert!(matches!(&refusal, ConnectError::Evicts(policy) if policy == "allkeys-lru"));
+    assert!(
+        refusal
+            .to_string()
+            .contains("`maxmemory-policy noeviction`")
+    );
+}
+
+#[tokio::test]
+async fn what_the_server_does_not_tell_is_declared_or_refused() {
+    let server = Server::start();
+    server.command("ACL SETUSER blind on >secret ~el:* &* +@all -config");
+    let url = format!("redis://blind:secret@127.0.0.1:{}", server.port());
+    let mut config = RedisConfig::new(url);
+    let untold = refusal(config.clone()).await;
+    assert!(matches!(untold, ConnectError::Untold("appendfsync")));
+    assert!(!untold.to_string().contains("secret"));
+    config.declared_appendfsync = Some(AppendFsync::EverySecond);
+    let weak = refusal(config.clone()).await;
+    assert!(matches!(weak, ConnectError::LossWindow { .. }));
+    config.declared_appendfsync = Some(AppendFsync::Always);
+    let store = RedisStore::connect(config).await.unwrap();
+    assert_eq!(store.level(), Level::Durable);
+    // A declaration does not win over what the server tells.
+    server.command("CONFIG SET appendfsync everysec");
+    let mut config = RedisConfig::new(server.url());
+    config.declared_appendfsync = Some(AppendFsync::Always);
+    assert!(matches!(
+        refusal(config).await,
+        ConnectError::LossWindow { .. }
+    ));
+}
+
+#[tokio::test]
+async fn replicas_and_clusters_are_refused() {
+    let server = Server::start();
+    server.command("REPLICAOF 127.0.0.1 1");
+    let replica = refusal(RedisConfig::new(server.url())).await;
+    assert!(matches!(replica, ConnectError::Replica));
+    let cluster = Server::start_with(&["--appendonly", "yes", "--cluster-enabled", "yes"]);
+    let cluster = refusal(RedisConfig::new(cluster.url())).await;
+    assert!(matches!(cluster, ConnectError::Mode(mode) if mode == "cluster"));
+}
+
+#[tokio::test]
+async fn addresses_are_refused_without_repeating_secrets() {
+    let port = free_port();
+    for url in [
+        "nonsense:hunter2".to_owned(),
+        "rediss://user:hunter2@localhost".to_owned(),
+        format!("redis://user:hunter2@127.0.0.1:{port}"),
+    ] {
+        let config = RedisConfig::new(url);
+        assert!(!format!("{config:?}").contains("hunter2"));
+        let refusal = refusal(config).await;
+        assert!(!format!("{refusal} {refusal:?}").contains("hunter2"));
+    }
+    let server = Server::start();
+    let url = format!("redis://user:hunter2@127.0.0.1:{}", server.port());
+    let refusal = refusal(RedisConfig::new(url)).await;
+    assert!(matches!(refusal, ConnectError::Unreachable { .. }));
+    assert!(!format!("{refusal} {refusal:?}").contains("hunter2"));
+}
