@@ -17,7 +17,7 @@ pub(super) fn check(source: &RustSource<'_>) -> Vec<Finding> {
         let says = format!("{lines} lines; a file has at most {FILE_LINES_MAX}");
         findings.push(Finding::new(source.path, 1, says));
     }
-    if source.path.ends_with("/main.rs") && lines > MAIN_LINES_MAX {
+    if source.path.ends_with("/src/main.rs") && lines > MAIN_LINES_MAX {
         let says = format!("{lines} lines; a main.rs has at most {MAIN_LINES_MAX}");
         findings.push(Finding::new(source.path, 1, says));
     }
@@ -78,6 +78,7 @@ mod tests {
         assert_eq!(findings("a/src/main.rs", "\n".repeat(60)), []);
         assert_eq!(findings("a/src/main.rs", "\n".repeat(61)).len(), 1);
         assert_eq!(findings("a/tests/it/main.rs", "\n".repeat(61)), []);
+        assert_eq!(findings("a/examples/b/main.rs", "\n".repeat(61)), []);
     }
 
     #[test]
