@@ -254,19 +254,18 @@ impl Engine {
         let now = self.clock.monotonic_ms();
         self.retry_at_ms = now.saturating_add(millis(wait));
         self.not_before_ms = retry_after.map_or(now, |_| self.retry_at_ms);
+        let why = error.to_string();
+        let is_new = self.last_error.as_ref() != Some(&why);
+        self.last_error = Some(why.clone());
         self.enter(if permanent {
             State::Degraded
         } else {
             State::Offline
         });
-        let why = error.to_string();
-        if self.last_error.as_ref() != Some(&why) {
-            self.events.push(Event::SyncFailed {
-                why: why.clone(),
-                permanent,
-            });
+        self.publish();
+        if is_new {
+            self.events.push(Event::SyncFailed { why, permanent });
         }
-        self.last_error = Some(why);
         for waiter in &mut self.syncs {
             waiter.ping_id = None;
         }
@@ -282,6 +281,8 @@ impl Engine {
     fn enter(&mut self, state: State) {
         if self.state != state {
             self.state = state;
+            // Whoever is told looks at the status next.
+            self.publish();
             self.events.push(Event::StateChanged { state });
         }
     }
@@ -343,14 +344,14 @@ impl Engine {
         if let Some(mut connection) = self.connection.take() {
             connection.finish(Duration::from_secs(1)).await;
         }
+        self.enter(State::Stopped);
+        self.publish();
         for waiter in self.syncs.drain(..) {
             let _ = waiter.reply.send(Err(AgentError::Stopped));
         }
         for waiter in self.ack_waiters.drain(..) {
             let _ = waiter.reply.send(Err(AgentError::Stopped));
         }
-        self.enter(State::Stopped);
-        self.publish();
         self.events.close();
     }
 }

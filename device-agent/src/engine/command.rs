@@ -81,6 +81,7 @@ impl Engine {
                     let log = self.book.log().clone();
                     if matches!(adopted, Ok(true)) {
                         let log_position = log.head().position;
+                        self.publish();
                         self.events
                             .push(crate::event::Event::DevicesChanged { log_position });
                         self.feed(Input::LogChanged(log)).await;

@@ -245,6 +245,7 @@ impl Engine {
                     return Ok(Vec::new());
                 }
                 let log = self.book.log().clone();
+                self.publish();
                 self.events.push(Event::DevicesChanged {
                     log_position: log.head().position,
                 });
@@ -304,10 +305,8 @@ impl Engine {
     }
 
     async fn acks(&mut self, acks: &[Ack]) -> Result<Vec<Input>, Ended> {
-        for ack in acks
-            .iter()
-            .filter(|ack| ack.body.device == self.book.device())
-        {
+        let device = self.book.device();
+        for ack in acks.iter().filter(|ack| ack.body.device == device) {
             let (point, level) = (ack.body.point, ack.body.level);
             let better = self
                 .acked
@@ -317,6 +316,7 @@ impl Engine {
             }
             self.acked = Some((point, level));
             self.book.save_ack(ack).await.map_err(Ended::Error)?;
+            self.publish();
             self.events.push(Event::Acked { point, level });
         }
         self.answer_ack_waiters();
