@@ -5,6 +5,7 @@
 
 mod command;
 mod connection;
+mod perform;
 mod report;
 
 use std::collections::VecDeque;

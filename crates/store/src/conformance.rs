@@ -1,10 +1,7 @@
 //! What every implementation of the two seams must hold: one test per rule.
 //!
-//! ```ignore
-//! async fn stores() -> edge_ledger_store::conformance::Stores { … }
-//!
-//! edge_ledger_store::conformance!(stores);
-//! ```
+//! A test file names the function that makes its stores, `edge_ledger_store::conformance!(stores)`,
+//! where `stores` is an `async fn() -> Stores`.
 //!
 //! Every rule works on identities and sessions of its own, so many may share one server. Times
 //! are arguments: a store that also lets rows expire by its own clock must keep them for at least

@@ -110,7 +110,7 @@ impl Admission {
 
     /// Parks a run whose parent is not kept.
     pub fn park(&mut self, run: VerifiedRun) {
-        let bytes = run.payload_bytes();
+        let bytes = run.memory_bytes();
         if self.runs >= WAITING_RUNS_MAX || self.bytes + bytes > WAITING_BYTES_MAX {
             return;
         }
@@ -157,7 +157,7 @@ impl Admission {
     fn take(&mut self, device: DeviceId, parent: Point) -> Vec<VerifiedRun> {
         let taken = self.waiting.remove(&(device, parent)).unwrap_or_default();
         self.runs -= taken.len();
-        self.bytes -= taken.iter().map(VerifiedRun::payload_bytes).sum::<usize>();
+        self.bytes -= taken.iter().map(VerifiedRun::memory_bytes).sum::<usize>();
         taken
     }
 
@@ -191,7 +191,7 @@ impl Admission {
             self.waiting.remove(&key);
         }
         self.runs -= 1;
-        self.bytes -= run.payload_bytes();
+        self.bytes -= run.memory_bytes();
         Some(run)
     }
 }

@@ -86,6 +86,11 @@ impl VerifiedRun {
         self.signature
     }
 
+    /// Bytes that it takes in memory, roughly: tiny payloads cost more than they weigh.
+    pub fn memory_bytes(&self) -> usize {
+        self.payload_bytes() + self.entries.len() * size_of::<VerifiedEntry>()
+    }
+
     /// Bytes of all payloads.
     pub fn payload_bytes(&self) -> usize {
         self.entries.iter().map(|e| e.payload.len()).sum()

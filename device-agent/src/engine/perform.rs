@@ -1,0 +1,163 @@
+//! What the session asks for, carried out.
+
+use edge_ledger_core::identity::receipt::ReceiptParts;
+use edge_ledger_core::ledger::journals::Have;
+use edge_ledger_core::ledger::{Ack, Heads, Run, Tip};
+use edge_ledger_core::sync::{Frame, Input, Outcome, Output};
+use edge_ledger_store::LedgerStore as _;
+
+use super::connection::{Ended, unreachable};
+use super::{Engine, new_backoff};
+use crate::error::AgentError;
+use crate::event::Event;
+use crate::limits::HELD_FRAMES_MAX;
+use crate::status::State;
+
+impl Engine {
+    pub(super) async fn perform(&mut self, output: Output) -> Result<Vec<Input>, Ended> {
+        let answer = match output {
+            Output::Send(frame) => return self.hold(frame),
+            Output::Close(close) => return Err(Ended::Session(close)),
+            Output::Judge {
+                frame_id,
+                runs,
+                peer_ahead,
+            } => self.judge(frame_id, &runs, peer_ahead).await,
+            Output::Read(have) => self.read(&have).await,
+            Output::Locate(heads) => self.locate(&heads).await,
+            Output::ReadHeads => Ok(vec![Input::Heads(self.book.heads().clone())]),
+            Output::ReadReceipts { after_position } => {
+                let receipts = self.book.receipts_after(after_position).await;
+                receipts.map(|receipts| vec![Input::Receipts(receipts)])
+            }
+            Output::Adopt(parts) => self.adopt(&parts).await,
+            Output::Live { .. } => Ok(self.live()),
+            Output::Taken(taken) => Ok(self.taken(&taken).await),
+            Output::Acked(acks) => return self.acks(&acks).await,
+            Output::Flushed { ping_id, equal } => Ok(self.flushed(ping_id, equal)),
+            // The status that ends the stream says the same; and only a service is asked who
+            // somebody is.
+            Output::PeerGoesAway { .. } | Output::Identify { .. } => Ok(Vec::new()),
+        };
+        answer.map_err(Ended::Error)
+    }
+
+    async fn judge(
+        &mut self,
+        frame_id: u64,
+        runs: &[Run],
+        peer_ahead: bool,
+    ) -> Result<Vec<Input>, AgentError> {
+        let ingested = self.book.ingest(peer_ahead, runs).await?;
+        self.kept(ingested.fresh.len(), &ingested.forked);
+        Ok(vec![Input::Judged {
+            frame_id,
+            outcomes: ingested.outcomes,
+            kept: ingested.kept,
+            log_wanted: ingested.log_wanted,
+            heads_wanted: ingested.heads_wanted,
+        }])
+    }
+
+    async fn read(&mut self, have: &Have) -> Result<Vec<Input>, AgentError> {
+        let identity = self.book.log().identity();
+        let page = self.book.store.missing(identity, have).await?.value;
+        Ok(vec![Input::Page {
+            runs: page.runs,
+            more: page.more,
+        }])
+    }
+
+    async fn locate(&mut self, heads: &Heads) -> Result<Vec<Input>, AgentError> {
+        let identity = self.book.log().identity();
+        let located = self.book.store.locate(identity, heads).await?;
+        Ok(vec![Input::Located(located.value)])
+    }
+
+    async fn adopt(&mut self, parts: &[ReceiptParts]) -> Result<Vec<Input>, AgentError> {
+        if !self.book.adopt(parts).await? {
+            return Ok(Vec::new());
+        }
+        let log = self.book.log().clone();
+        self.publish();
+        self.events.push(Event::DevicesChanged {
+            log_position: log.head().position,
+        });
+        Ok(vec![Input::LogChanged(log)])
+    }
+
+    fn hold(&mut self, frame: Frame) -> Result<Vec<Input>, Ended> {
+        let Some(connection) = &mut self.connection else {
+            return Ok(Vec::new());
+        };
+        if connection.held.len() >= HELD_FRAMES_MAX {
+            let why = "it takes no more frames".to_owned();
+            return Err(Ended::Error(unreachable(&self.ledger_url, why)));
+        }
+        connection.held.push_back(frame);
+        Ok(Vec::new())
+    }
+
+    fn live(&mut self) -> Vec<Input> {
+        self.backoff = new_backoff();
+        self.last_error = None;
+        self.events.push(Event::Connected);
+        self.enter(State::Online);
+        let mut inputs = Vec::new();
+        for waiter in &mut self.syncs {
+            let ping_id = self.next_ping;
+            self.next_ping += 1;
+            waiter.ping_id = Some(ping_id);
+            inputs.push(Input::Flush { ping_id });
+        }
+        inputs
+    }
+
+    async fn taken(&mut self, taken: &[(Tip, Outcome)]) -> Vec<Input> {
+        for (tip, outcome) in taken {
+            if let Outcome::Refused(refusal) = outcome {
+                let why = format!("{refusal:?}");
+                self.events.push(Event::Refused {
+                    point: tip.point,
+                    why,
+                });
+            }
+        }
+        // Boxed: what is closed now goes to the session at once.
+        Box::pin(self.close_entries(false)).await;
+        Vec::new()
+    }
+
+    async fn acks(&mut self, acks: &[Ack]) -> Result<Vec<Input>, Ended> {
+        let device = self.book.device();
+        for ack in acks.iter().filter(|ack| ack.body.device == device) {
+            let (point, level) = (ack.body.point, ack.body.level);
+            let better = self
+                .acked
+                .is_none_or(|(known, at)| point.seq > known.seq || (point == known && level > at));
+            if !better {
+                continue;
+            }
+            self.acked = Some((point, level));
+            self.book.save_ack(ack).await.map_err(Ended::Error)?;
+            self.publish();
+            self.events.push(Event::Acked { point, level });
+        }
+        self.answer_ack_waiters();
+        Ok(Vec::new())
+    }
+
+    fn kept(&mut self, entries: usize, forked: &[edge_ledger_core::ids::DeviceId]) {
+        self.publish();
+        for device in forked {
+            self.events.push(Event::Forked { device: *device });
+        }
+        if entries > 0 {
+            let balance = self.book.fold().balance();
+            self.events.push(Event::EntriesKept {
+                entries: entries as u64,
+                balance,
+            });
+        }
+    }
+}
