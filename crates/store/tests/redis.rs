@@ -6,6 +6,7 @@ mod redis {
     mod conforming;
     mod connecting;
     mod cut_off;
+    mod ending;
     mod failing;
     mod hints;
     mod limited;

@@ -1,6 +1,8 @@
 //! Connections: how they are made, and the one that all reads share.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use edge_ledger_core::ledger::Level;
@@ -21,6 +23,8 @@ use crate::StoreError;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Times that a read is sent before it fails.
 const READ_ATTEMPTS_MAX: u32 = 3;
+/// The pause before a server that let nobody in is tried again.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Makes connections to one server.
 pub(super) struct Connector {
@@ -116,8 +120,10 @@ impl fmt::Debug for Connector {
 
 /// The connection that all reads share: a write that waits for the disk does not hold them up.
 pub(super) struct Reader {
-    connector: std::sync::Arc<Connector>,
+    connector: Arc<Connector>,
     open: Mutex<Open>,
+    /// Counts the attempts to connect that failed.
+    failures: AtomicU64,
 }
 
 #[derive(Default)]
@@ -128,10 +134,11 @@ struct Open {
 }
 
 impl Reader {
-    pub(super) fn new(connector: std::sync::Arc<Connector>) -> Self {
+    pub(super) fn new(connector: Arc<Connector>) -> Self {
         Self {
             connector,
             open: Mutex::default(),
+            failures: AtomicU64::new(0),
         }
     }
 
@@ -146,6 +153,7 @@ impl Reader {
                 Ok(link) => link,
                 Err(failed) => {
                     fault = failed;
+                    tokio::time::sleep(PAUSE).await;
                     continue;
                 }
             };
@@ -163,16 +171,26 @@ impl Reader {
     }
 
     async fn link(&self) -> Result<(Link, u64), Fault> {
+        let failures = self.failures.load(Ordering::Relaxed);
         let mut open = self.open.lock().await;
-        let link = match &open.link {
-            Some(link) => link.clone(),
-            None => {
-                let link = self.connector.open().await?;
+        if let Some(link) = &open.link {
+            return Ok((link.clone(), open.count));
+        }
+        if self.failures.load(Ordering::Relaxed) != failures {
+            // Who had the lock before just tried: if all who wait did, one after the other, the
+            // last would wait for ever.
+            return Err(Fault::Unanswered("no connection".to_owned()));
+        }
+        match self.connector.open().await {
+            Ok(link) => {
                 open.count += 1;
-                open.link.insert(link).clone()
+                Ok((open.link.insert(link).clone(), open.count))
             }
-        };
-        Ok((link, open.count))
+            Err(fault) => {
+                self.failures.fetch_add(1, Ordering::Relaxed);
+                Err(fault)
+            }
+        }
     }
 
     async fn give_up(&self, count: u64) {

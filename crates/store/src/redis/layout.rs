@@ -263,3 +263,70 @@ pub(super) fn stored_log_head(value: &[u8]) -> Result<LogHead, StoreError> {
         _ => Err(damaged(what)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tipped(seq: u64) -> Tipped {
+        let hash = EntryHash::from_bytes([7; 32]);
+        (Point { seq, hash }, Signature::from_bytes([9; 64]))
+    }
+
+    /// Every proper beginning of a value is damaged, unless it is a shorter value.
+    fn cut_short<T>(value: &[u8], whole: &[usize], read: impl Fn(&[u8]) -> Result<T, StoreError>) {
+        for len in 0..=value.len() {
+            let read = read(&value[..len]);
+            assert_eq!(read.is_ok(), whole.contains(&len), "{len}");
+        }
+    }
+
+    #[test]
+    fn endings_are_read_as_they_were_written() {
+        let tips_written = [tipped(1), tipped(2)];
+        let value = ending([3; 16], &tips_written);
+        assert_eq!(tips(&value).unwrap(), tips_written);
+        assert!(ending([3; 16], &[]).is_empty());
+        cut_short(&value, &[0, 120, 224], tips);
+    }
+
+    #[test]
+    fn records_and_heads_are_read_as_they_were_written() {
+        let (point, signature) = tipped(5);
+        let tip = SignedTip {
+            device: DeviceId::from_bytes([1; 16]),
+            point,
+            signature,
+        };
+        let written = StoredRecord {
+            statement: Bytes::from_static(b"text"),
+            service_time_ms: -1,
+            tips: vec![tip, tip],
+        };
+        let value = record(&written);
+        assert_eq!(stored_record(&value.clone().into()).unwrap(), written);
+        let read = |value: &[u8]| stored_record(&Bytes::copy_from_slice(value));
+        cut_short(&value, &[252, 253, 254, 255, 256], read);
+        let head = LogHead {
+            position: 8,
+            hash: LogHash::from_bytes([4; 32]),
+        };
+        assert_eq!(stored_log_head(&log_head(head)).unwrap(), head);
+        cut_short(&log_head(head), &[40], stored_log_head);
+    }
+
+    #[test]
+    fn cells_that_are_no_rows_are_damaged() {
+        let device = DeviceId::from_bytes([1; 16]);
+        let mut value = vec![0, 0, 0, 3, 0, 7];
+        value.extend_from_slice(&[1; 64]);
+        value.extend_from_slice(b"\x00abc");
+        let rows = cell(device, 4, &value.clone().into()).unwrap();
+        assert_eq!((&rows[0].payload[..], rows[0].point.seq), (&b"abc"[..], 4));
+        let read = |value: &[u8]| cell(device, 4, &Bytes::copy_from_slice(value));
+        cut_short(&value, &[0, value.len()], read);
+        cut_short(&value[..HEAD_LEN], &[0, HEAD_LEN], |value| heads(4, value));
+        value[HEAD_LEN - 1] = 2;
+        assert!(heads(4, &value[..HEAD_LEN]).is_err());
+    }
+}

@@ -9,6 +9,8 @@ use edge_ledger_store::conformance::fixtures::{
 use edge_ledger_store::redis::RedisConfig;
 use edge_ledger_store::{LogVersion, Origin, StoreError};
 
+use tokio::task::JoinSet;
+
 use super::conforming::stores;
 use super::load::Load;
 use super::server::Server;
@@ -160,6 +162,29 @@ async fn a_server_that_comes_back_with_weaker_settings_takes_no_writes() {
     assert!(why.contains("appendfsync everysec"), "{why}");
     server.command("CONFIG SET appendfsync always");
     append_run().await.unwrap();
+}
+
+/// Not one after the other, or the last would wait for ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_who_read_from_a_server_that_stands_still_are_told_soon() {
+    let server = Server::start();
+    let stores = stores(impatient(&server), ()).await;
+    let identity = fresh_identity();
+    server.signal("STOP");
+    let mut reads = JoinSet::new();
+    for _ in 0..100 {
+        let ledger = stores.ledger.clone();
+        reads.spawn(async move { ledger.heads(identity).await });
+    }
+    let answers = tokio::time::timeout(Duration::from_secs(10), reads.join_all()).await;
+    for answer in answers.expect("answers in time") {
+        assert!(
+            matches!(answer, Err(StoreError::Unavailable(_))),
+            "{answer:?}"
+        );
+    }
+    server.signal("CONT");
+    stores.ledger.heads(identity).await.unwrap();
 }
 
 #[tokio::test]
