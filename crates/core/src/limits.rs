@@ -29,8 +29,13 @@ pub const PAGE_BYTES_MAX: usize = 512 * 1024;
 pub const FRAME_RUNS_MAX: usize = 256;
 /// Most `Runs` frames of one direction without an answer.
 pub const WINDOW_FRAMES_MAX: usize = 8;
-/// Most points in one locator.
+/// Most points of one journal in a locator.
 pub const LOCATOR_POINTS_MAX: usize = 512;
+/// Most points in one `Locator` frame.
+pub const LOCATOR_FRAME_POINTS_MAX: usize = 16 * LOCATOR_POINTS_MAX;
+/// Most points that a session remembers of what its peer has: a `Heads` and a `Locator` frame.
+/// Forgetting one costs a repeated run at worst.
+pub const HAVE_POINTS_MAX: usize = HEADS_TIPS_MAX + LOCATOR_FRAME_POINTS_MAX;
 /// Most statements in one frame.
 pub const FRAME_STATEMENTS_MAX: usize = 64;
 /// Most tips in one `Heads` frame: 256 devices with 8 tips each.
@@ -78,7 +83,20 @@ pub const DIGEST_EVERY_MS: u64 = 30_000;
 pub const MISBEHAVED_RUNS_MAX: usize = 10;
 /// See [`MISBEHAVED_RUNS_MAX`], in milliseconds.
 pub const MISBEHAVED_WINDOW_MS: u64 = 60_000;
-/// A frame of entries unanswered for this long ends a session, in milliseconds.
-pub const STALLED_AFTER_MS: u64 = 30_000;
-/// Most acks that wait for the statements that they name.
+/// A session ends when entries are unanswered and no answer came for this long, in milliseconds.
+/// The longest frame takes 7 minutes at 20 kbit/s, which is slow and not stuck; whether anybody
+/// is there at all is found out by the transport, far sooner.
+pub const STALLED_AFTER_MS: u64 = 600_000;
+/// Most acks that wait for the statements that they name; the oldest give way.
 pub const WAITING_ACKS_MAX: usize = 64;
+/// Most pings of a peer that wait for their pong; an honest peer has one.
+pub const PINGS_DUE_MAX: usize = 8;
+/// Most flushes that wait in one session.
+pub const FLUSHES_WAITING_MAX: usize = 1_024;
+/// Comparisons that entries on the way may make useless, one after the other.
+pub const UNSURE_COMPARISONS_MAX: u32 = 3;
+/// Longest time between two attempts to mend the same difference, in milliseconds.
+pub const MEND_WAIT_MS_MAX: u64 = 32 * DIGEST_EVERY_MS;
+/// Requests for statements that may come to nothing before a run of an unknown device counts as
+/// foreign.
+pub const LOG_ASKS_MAX: u32 = 8;

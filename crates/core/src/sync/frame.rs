@@ -1,12 +1,15 @@
 //! The frames of a session, as the domain sees them.
 
+use crate::identity::LogHead;
 use crate::identity::Point;
 use crate::identity::receipt::ReceiptParts;
 use crate::ids::{DeviceId, Digest, StoreEpoch};
-use crate::identity::LogHead;
 use crate::keys::Signature;
 use crate::ledger::admission::Refusal;
 use crate::ledger::{Ack, Heads, Level, Run, Tip};
+use crate::limits::{
+    FRAME_RUNS_MAX, FRAME_STATEMENTS_MAX, HEADS_TIPS_MAX, LOCATOR_FRAME_POINTS_MAX,
+};
 use crate::sync::handshake::{Greeting, Hello};
 
 /// One message of a session.
@@ -85,6 +88,25 @@ impl Frame {
             Self::Ping { .. } => "Ping",
             Self::Pong { .. } => "Pong",
             Self::GoAway { .. } => "GoAway",
+        }
+    }
+
+    /// Whether it holds more things than a frame may; its size is checked where it is decoded.
+    pub(super) fn is_over_limit(&self) -> bool {
+        match self {
+            Self::Runs { runs, .. } => runs.len() > FRAME_RUNS_MAX,
+            Self::Taken { outcomes, .. } => outcomes.len() > FRAME_RUNS_MAX,
+            Self::Heads(heads) => heads.tips().count() > HEADS_TIPS_MAX,
+            Self::Locator(points) => points.len() > LOCATOR_FRAME_POINTS_MAX,
+            Self::Statements(parts) => parts.len() > FRAME_STATEMENTS_MAX,
+            Self::Acks(acks) => acks.len() > HEADS_TIPS_MAX,
+            Self::Greeting(_)
+            | Self::Hello(_)
+            | Self::Welcome(_)
+            | Self::LogWanted { .. }
+            | Self::Ping { .. }
+            | Self::Pong { .. }
+            | Self::GoAway { .. } => false,
         }
     }
 }

@@ -5,7 +5,9 @@ use bytes::Bytes;
 use prost::Message as _;
 
 use crate::identity::service_key::ServiceSigner;
-use crate::identity::{FormatError, Genesis, LogHead, ServiceCertificate, ServiceRole, decode_canonical};
+use crate::identity::{
+    FormatError, Genesis, LogHead, ServiceCertificate, ServiceRole, decode_canonical,
+};
 use crate::ids::{Digest, IdentityId, LedgerId, LogHash};
 use crate::keys::{KeyError, PublicKey, SecretKey, Signature};
 use crate::limits::{AUDIENCE_BYTES_MAX, PROTOCOL_VERSION};
@@ -85,7 +87,11 @@ impl Greeting {
     ///
     /// # Errors
     /// [`HandshakeError`].
-    pub fn check(&self, genesis: &Genesis, dialled: &str) -> Result<ServiceCertificate, HandshakeError> {
+    pub fn check(
+        &self,
+        genesis: &Genesis,
+        dialled: &str,
+    ) -> Result<ServiceCertificate, HandshakeError> {
         let body: wire::GreetingBody = decode_canonical("a greeting", &self.body)?;
         if body.ledger_id != genesis.ledger_id().as_bytes() {
             return Err(HandshakeError::Deployment);
@@ -99,8 +105,11 @@ impl Greeting {
         if body.audience != dialled {
             return Err(HandshakeError::Audience(body.audience));
         }
-        let certificate =
-            ServiceCertificate::verify(genesis, self.certificate_body.clone(), self.certificate_signature)?;
+        let certificate = ServiceCertificate::verify(
+            genesis,
+            self.certificate_body.clone(),
+            self.certificate_signature,
+        )?;
         if certificate.role() != ServiceRole::Service {
             return Err(FormatError::Field("the role of a greeting's key").into());
         }
@@ -134,7 +143,12 @@ pub struct HelloBody {
 
 impl Hello {
     /// Signs a hello for one greeting.
-    pub fn sign(ledger_id: LedgerId, greeting: &Greeting, key: &SecretKey, hello: &HelloBody) -> Self {
+    pub fn sign(
+        ledger_id: LedgerId,
+        greeting: &Greeting,
+        key: &SecretKey,
+        hello: &HelloBody,
+    ) -> Self {
         let body = Bytes::from(
             wire::HelloBody {
                 identity: hello.identity.as_bytes().to_vec(),
@@ -154,15 +168,21 @@ impl Hello {
     ///
     /// # Errors
     /// [`HandshakeError`].
-    pub fn check(&self, ledger_id: LedgerId, greeting: &Greeting) -> Result<HelloBody, HandshakeError> {
+    pub fn check(
+        &self,
+        ledger_id: LedgerId,
+        greeting: &Greeting,
+    ) -> Result<HelloBody, HandshakeError> {
         let body: wire::HelloBody = decode_canonical("a hello", &self.body)?;
         if body.version != PROTOCOL_VERSION {
             return Err(HandshakeError::Version(body.version));
         }
-        let key = PublicKey::from_bytes(&body.public_key).map_err(|e| FormatError::Key("the key of a hello", e))?;
+        let key = PublicKey::from_bytes(&body.public_key)
+            .map_err(|e| FormatError::Key("the key of a hello", e))?;
         let field = |what| move |_| FormatError::Field(what);
         let hello = HelloBody {
-            identity: IdentityId::try_from(&body.identity[..]).map_err(field("the identity of a hello"))?,
+            identity: IdentityId::try_from(&body.identity[..])
+                .map_err(field("the identity of a hello"))?,
             key,
             log: LogHead {
                 position: body.log_position,
@@ -178,5 +198,13 @@ impl Hello {
 /// Both messages are covered: their lengths are hashed too, so that no byte can move between them.
 fn proof_hash(ledger_id: LedgerId, greeting: &Greeting, hello: &[u8]) -> [u8; 32] {
     let greeting_len = (greeting.body.len() as u64).to_be_bytes();
-    Tag::Hello.hash(ledger_id, &[&greeting_len, &greeting.body, greeting.signature.as_bytes(), hello])
+    Tag::Hello.hash(
+        ledger_id,
+        &[
+            &greeting_len,
+            &greeting.body,
+            greeting.signature.as_bytes(),
+            hello,
+        ],
+    )
 }

@@ -1,0 +1,235 @@
+//! Statements of the identity log, both ways.
+//!
+//! Whoever has the longer log sends what the other lacks, unasked. `LogWanted` says where the
+//! sender's log ends: it asks for more, and it confirms what came; what nobody confirms is sent
+//! again. Nothing is ever answered by `LogWanted` but statements, so this comes to an end.
+
+use std::sync::Arc;
+
+use prost::Message as _;
+
+use super::Exchange;
+use crate::identity::receipt::ReceiptParts;
+use crate::identity::{DeviceState, IdentityLog};
+use crate::limits::{DIGEST_EVERY_MS, FRAME_STATEMENTS_MAX, LOG_ASKS_MAX, PAGE_BYTES_MAX};
+use crate::sync::frame::{Frame, GoAwayReason};
+use crate::sync::shell::{Close, Output, Outputs};
+use crate::wire;
+
+#[derive(Debug)]
+pub(super) struct Statements {
+    /// Where the peer's log ends, as it said.
+    confirmed: u64,
+    /// Where it will end when the peer took what was sent.
+    peer: u64,
+    /// When statements were sent last.
+    sent_ms: u64,
+    /// The position after which receipts are being read.
+    reading_after: Option<u64>,
+    /// The last position that was handed to the shell.
+    handed: u64,
+    /// When the peer was asked, if it did not answer yet.
+    asked_ms: Option<u64>,
+    /// How often it was asked since the log grew.
+    asks: u32,
+    /// Whether a run came of a device that a longer log may know.
+    unknown_device: bool,
+}
+
+impl Statements {
+    pub(super) fn new(peer: u64) -> Self {
+        Self {
+            confirmed: peer,
+            peer,
+            sent_ms: 0,
+            reading_after: None,
+            handed: 0,
+            asked_ms: None,
+            asks: 0,
+            unknown_device: false,
+        }
+    }
+
+    /// The peer said where its log ends.
+    pub(super) fn peer_ends_at(&mut self, position: u64) {
+        self.confirmed = self.confirmed.max(position);
+        self.peer = self.peer.max(position);
+    }
+
+    /// What was sent a while ago and was not confirmed is lost.
+    pub(super) fn tick(&mut self, now_ms: u64) {
+        if self.peer > self.confirmed && self.sent_ms + DIGEST_EVERY_MS <= now_ms {
+            self.peer = self.confirmed;
+        }
+    }
+
+    /// Whether the peer's log is longer than ours and it may still tell us what it says.
+    pub(super) fn peer_is_ahead(&self, log: &IdentityLog) -> bool {
+        self.peer > log.head().position && self.asks <= LOG_ASKS_MAX
+    }
+}
+
+impl Exchange {
+    /// Whether the peer was sent the whole log.
+    pub(super) fn statements_are_told(&self) -> bool {
+        self.statements.reading_after.is_none() && self.statements.peer >= self.log.head().position
+    }
+
+    pub(super) fn read_statements(&mut self, out: &mut Outputs) {
+        let statements = &mut self.statements;
+        if statements.reading_after.is_none() && statements.peer < self.log.head().position {
+            statements.reading_after = Some(statements.peer);
+            out.push(Output::ReadReceipts {
+                after_position: statements.peer,
+            });
+        }
+    }
+
+    pub(in crate::sync) fn receipts(
+        &mut self,
+        now_ms: u64,
+        mut parts: Vec<ReceiptParts>,
+        out: &mut Outputs,
+    ) {
+        let statements = &mut self.statements;
+        let Some(after) = statements.reading_after.take() else {
+            return;
+        };
+        parts.truncate(fitting(&parts));
+        if parts.is_empty() {
+            // Nobody here has the receipts: there is nothing to be told.
+            statements.peer_ends_at(self.log.head().position);
+        } else {
+            statements.sent_ms = now_ms;
+            statements.peer = statements.peer.max(after + parts.len() as u64);
+            out.push(Output::Send(Frame::Statements(parts)));
+        }
+        self.pump(out);
+    }
+
+    /// Statements arrived: hands on those that are new.
+    pub(super) fn statements_told(
+        &mut self,
+        now_ms: u64,
+        mut parts: Vec<ReceiptParts>,
+        out: &mut Outputs,
+    ) -> Result<(), Close> {
+        self.statements.asked_ms = None;
+        let Some((first, last)) = positions(&parts)? else {
+            return Ok(());
+        };
+        self.statements.peer_ends_at(last);
+        let ours = self.log.records_after(first - 1);
+        let mut both = parts.iter().zip(ours);
+        if !both.all(|(theirs, ours)| theirs.statement == ours.statement.bytes()) {
+            return Err(Close::LogForked);
+        }
+        parts.drain(..parts.len().min(ours.len()));
+        let next = self.log.head().position.max(self.statements.handed) + 1;
+        if first > next {
+            self.ask_for_statements(now_ms, out);
+        } else if parts.is_empty() {
+            self.tell_log_end(out);
+        } else {
+            self.statements.handed = self.statements.handed.max(last);
+            out.push(Output::Adopt(parts));
+        }
+        Ok(())
+    }
+
+    fn ask_for_statements(&mut self, now_ms: u64, out: &mut Outputs) {
+        let statements = &mut self.statements;
+        // An answer that is this late was lost.
+        if statements
+            .asked_ms
+            .is_none_or(|at| at + DIGEST_EVERY_MS <= now_ms)
+        {
+            statements.asked_ms = Some(now_ms);
+            statements.asks = statements.asks.saturating_add(1);
+            self.tell_log_end(out);
+        }
+    }
+
+    fn tell_log_end(&self, out: &mut Outputs) {
+        let after_position = self.log.head().position;
+        out.push(Output::Send(Frame::LogWanted { after_position }));
+    }
+
+    /// What the runs of a frame need.
+    pub(super) fn wanted(&mut self, now_ms: u64, log: bool, heads: bool, out: &mut Outputs) {
+        if log {
+            self.statements.unknown_device = true;
+            self.ask_for_statements(now_ms, out);
+        } else if heads {
+            self.tips.tell_for_waiting(now_ms, out);
+        }
+    }
+
+    pub(in crate::sync) fn log_changed(
+        &mut self,
+        log: Arc<IdentityLog>,
+        out: &mut Outputs,
+    ) -> Result<(), Close> {
+        if log.head().position <= self.log.head().position {
+            return Ok(());
+        }
+        let cut_before = std::mem::replace(&mut self.log, log);
+        let device = self.log.device(&self.device);
+        if device.is_none_or(|d| d.state != DeviceState::Active) {
+            if self.service.is_none() {
+                let reason = GoAwayReason::DeviceRevoked;
+                out.push(Output::Send(Frame::GoAway {
+                    reason,
+                    retry_after_ms: 0,
+                }));
+            }
+            return Err(Close::DeviceRevoked);
+        }
+        self.statements.asks = 0;
+        if self.statements.peer >= self.log.head().position {
+            self.tell_log_end(out);
+        }
+        self.tips.may_tell_again();
+        let acks = std::mem::take(&mut self.acks_waiting);
+        self.acks(acks.into(), out)?;
+        // What is being read may need the new statements at the peer.
+        self.outgoing.start_anew();
+        let cuts_changed = self
+            .log
+            .devices()
+            .any(|(id, d)| d.cut.as_ref() != cut_before.cut(id));
+        if std::mem::take(&mut self.statements.unknown_device) || cuts_changed {
+            self.tips.tell(out);
+        }
+        self.pump(out);
+        Ok(())
+    }
+}
+
+/// How many of these fit into one frame; at least one.
+pub(in crate::sync) fn fitting(parts: &[ReceiptParts]) -> usize {
+    let mut bytes = 0;
+    let weights = parts
+        .iter()
+        .map(|p| p.statement.len() + p.body.len() + p.certificate_body.len() + 256);
+    let fit = weights.take_while(|weight| {
+        bytes += weight;
+        bytes <= PAGE_BYTES_MAX
+    });
+    fit.count().clamp(1, FRAME_STATEMENTS_MAX)
+}
+
+/// The first and last position that the receipts name; nothing is verified here.
+fn positions(parts: &[ReceiptParts]) -> Result<Option<(u64, u64)>, Close> {
+    let mut range: Option<(u64, u64)> = None;
+    for parts in parts {
+        let body = wire::StatementReceiptBody::decode(parts.body.clone());
+        let position = body.map_or(0, |body| body.position);
+        let follows = range.is_none_or(|(_, last)| last.checked_add(1) == Some(position));
+        if position == 0 || !follows {
+            return Err(Close::BadMessage("Statements"));
+        }
+        range = Some((range.map_or(position, |(first, _)| first), position));
+    }
+    Ok(range)
+}
