@@ -72,7 +72,7 @@ async fn play(script: &mut Script, folder: &Path) -> Result<(), Cut> {
         .await?;
     script.look("the first has earned 100", &devices);
     let timed = script
-        .step(
+        .long_step(
             "earn 1 on the first, 200 times",
             propagation::measure(&devices, TIMED_ENTRIES),
         )

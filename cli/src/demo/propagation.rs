@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
-use device_agent::{Details, Event};
+use device_agent::{Details, Event, Events};
 use serde::Serialize;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::devices::Devices;
 use crate::explain::Failure;
+
+/// No entry takes longer.
+const ENTRY_WITHIN: Duration = Duration::from_secs(5);
 
 /// What was measured.
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -23,16 +26,15 @@ pub(super) async fn measure(devices: &Devices, entries: usize) -> Result<Propaga
     let mut events = devices.second.events();
     let mut expected = devices.second.balance().balance;
     let mut times = Vec::with_capacity(entries);
-    for _ in 0..entries {
+    for entry in 1..=entries {
         expected += 1;
         let called = Instant::now();
         devices.first.earn(1, Details::default()).await?;
-        loop {
-            match events.next().await {
-                Some(Event::EntriesKept { balance, .. }) if balance == expected => break,
-                Some(_) => {}
-                None => return Err(Failure::refused("DEMO", "the second device stopped")),
-            }
+        let heard = timeout(ENTRY_WITHIN, hear(&mut events, expected)).await;
+        if !heard.is_ok_and(|heard| heard) {
+            let seconds = ENTRY_WITHIN.as_secs();
+            let message = format!("entry {entry} did not reach the second device in {seconds} s");
+            return Err(Failure::refused("DEMO", message));
         }
         times.push(called.elapsed());
     }
@@ -42,6 +44,16 @@ pub(super) async fn measure(devices: &Devices, entries: usize) -> Result<Propaga
         p99: percentile_ms(&times, 99),
         entries,
     })
+}
+
+/// Waits until a device hears of a balance; false when it stops before.
+async fn hear(events: &mut Events, expected: i128) -> bool {
+    while let Some(event) = events.next().await {
+        if matches!(event, Event::EntriesKept { balance, .. } if balance == expected) {
+            return true;
+        }
+    }
+    false
 }
 
 /// The smallest time that so many percent of sorted times do not pass, in ms with two decimals.
