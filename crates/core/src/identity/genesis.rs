@@ -43,7 +43,7 @@ pub struct GenesisSpec {
     pub service_root: PublicKey,
     /// [`next_key_hash`] of the root's successor.
     pub next_service_root_hash: [u8; 32],
-    /// Name of one whole unit, 1 to 16 bytes.
+    /// Name of one whole unit for people, 1 to 16 bytes without control characters.
     pub unit: String,
     /// Decimal places, 0 to 18.
     pub decimals: u32,
@@ -96,7 +96,11 @@ impl Genesis {
         let next_service_root_hash = message.next_service_root_hash[..]
             .try_into()
             .map_err(|_| FormatError::Field("the next service root"))?;
-        if message.unit.is_empty() || message.unit.len() > UNIT_BYTES_MAX {
+        let unit = &message.unit;
+        if unit.trim().is_empty()
+            || unit.len() > UNIT_BYTES_MAX
+            || unit.chars().any(char::is_control)
+        {
             return Err(FormatError::Field("the unit"));
         }
         if message.decimals > DECIMALS_MAX {

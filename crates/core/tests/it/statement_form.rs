@@ -302,7 +302,9 @@ fn a_genesis_has_limits_and_one_spelling() {
     assert!(genesis(&"x".repeat(UNIT_BYTES_MAX), DECIMALS_MAX).is_ok());
     let unit = Err(FormatError::Field("the unit"));
     assert_eq!(genesis(&"x".repeat(UNIT_BYTES_MAX + 1), 0), unit);
-    assert_eq!(genesis("", 0), unit);
+    for bad in ["", " ", "a\u{1b}[2J", "a\n"] {
+        assert_eq!(genesis(bad, 0), unit, "{bad:?}");
+    }
     let decimals = Err(FormatError::Field("the decimals"));
     assert_eq!(genesis("x", DECIMALS_MAX + 1), decimals);
     let sound = genesis("x", 0).expect("within its limits");

@@ -5,16 +5,19 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 use edge_ledger_core::identity::service_key::ServiceSigner;
 use edge_ledger_core::identity::statement::SigningAs;
-use edge_ledger_core::identity::{CreditPolicy, IdentityLog, Point, ServiceRole};
+use edge_ledger_core::identity::{
+    CreditPolicy, IdentityLog, Point, ServiceCertificate, ServiceRole,
+};
 use edge_ledger_core::ids::{DeviceId, IdentityId};
 use edge_ledger_core::ledger::fold::{Void, fold, fold_with};
 use edge_ledger_core::ledger::issuer::{Grant, proves};
 use edge_ledger_core::ledger::{Effect, Fold, Kind, Posting, VerifiedEntry};
 use edge_ledger_core::limits::{AMOUNT_MAX, ENTRY_POSTINGS_MAX, JOURNAL_TOTAL_MAX};
+use edge_ledger_core::tags::Tag;
 use proptest::prelude::*;
 
 use crate::fixture::entries::{Pen, credit, debit, posting, refund};
-use crate::fixture::protobuf::other_spellings;
+use crate::fixture::protobuf::{Writer, other_spellings};
 use crate::fixture::tally::Tally;
 use crate::fixture::{World, cases, device_id, key};
 
@@ -365,15 +368,28 @@ fn a_proof_is_for_one_posting() {
         sound.sign(world.ledger_id(), &world.service).is_err(),
         "not an issuer"
     );
+    // A service key that is no issuer's, though the root vouches for it.
+    let body = Writer::new()
+        .bytes(1, world.identity().as_bytes())
+        .varint(2, 9)
+        .bytes(3, b"a");
+    let hash = Tag::IssuerProof.hash(world.ledger_id(), &[&body.finish()]);
+    let by = |name: &str, certificate: &ServiceCertificate| -> Bytes {
+        let proof = Writer::new()
+            .bytes(1, certificate.body())
+            .bytes(2, certificate.signature().as_bytes())
+            .bytes(3, key(name).sign(&hash).as_bytes());
+        proof.finish().into()
+    };
+    assert_eq!(by("issuer", world.issuer.certificate()), proof(&sound));
+    assert!(!proven(
+        &good,
+        &by("service", world.service.certificate()),
+        phone
+    ));
     let issue = |root: &str, role| {
         let (root, public) = (key(root), key("issuer").public_key());
-        let certificate = edge_ledger_core::identity::ServiceCertificate::issue(
-            &root,
-            world.ledger_id(),
-            &public,
-            role,
-            3,
-        );
+        let certificate = ServiceCertificate::issue(&root, world.ledger_id(), &public, role, 3);
         ServiceSigner::new(key("issuer"), certificate).expect("of this key")
     };
     let self_made = issue("issuer", ServiceRole::Issuer);

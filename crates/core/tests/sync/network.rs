@@ -63,13 +63,6 @@ pub(crate) struct Link {
     pub(crate) closes: Vec<Close>,
 }
 
-/// A frame that was sent, for tests that look at the traffic.
-pub(crate) struct Sent {
-    pub(crate) replica: usize,
-    pub(crate) to: Side,
-    pub(crate) frame: Frame,
-}
-
 pub(crate) struct Network {
     pub(crate) chronicle: Chronicle,
     pub(crate) book: Book,
@@ -80,8 +73,6 @@ pub(crate) struct Network {
     pub(crate) now_ms: u64,
     /// Delivers at random; without it, in order.
     pub(crate) rng: Option<Rng>,
-    /// All frames, if they are to be looked at.
-    pub(crate) sent: Option<Vec<Sent>>,
     nonce: u64,
 }
 
@@ -95,7 +86,6 @@ impl Network {
             links: vec![Link::default()],
             now_ms: 1_000,
             rng: None,
-            sent: None,
             nonce: 0,
         }
     }
@@ -181,10 +171,6 @@ impl Network {
             Side::Device => Side::Service,
         };
         for frame in effects.frames {
-            if let Some(sent) = &mut self.sent {
-                let frame = frame.clone();
-                sent.push(Sent { replica, to, frame });
-            }
             if let Some(stream) = &mut self.links[replica].stream {
                 stream.inbox(to).push_back(frame);
             }
