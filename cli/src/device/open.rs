@@ -82,7 +82,7 @@ impl Synced {
 }
 
 /// Syncs the device, for a while. That nobody answers is no failure: what is recorded is sent
-/// later. A refusal is one.
+/// later. A refusal is one, but for a fork, which a person mends with this very command.
 pub(super) async fn sync(agent: &Agent) -> Result<Synced, Failure> {
     match within(SYNC_WITHIN, agent.sync()).await {
         Ok(()) => Ok(Synced::yes()),
@@ -92,6 +92,12 @@ pub(super) async fn sync(agent: &Agent) -> Result<Synced, Failure> {
             Ok(Synced::no(agent.status().last_error.unwrap_or_else(silent)))
         }
         Err(error @ AgentError::Unreachable { .. }) => Ok(Synced::no(error.to_string())),
+        // A forked device is refused its stream, not its identity: it may link and revoke.
+        Err(AgentError::Refused(refusal)) if refusal.reason == "FORKED" => {
+            Ok(Synced::no(format!(
+                "{refusal}; link another device as admin (link --admin) and revoke this one"
+            )))
+        }
         Err(error) => Err(error.into()),
     }
 }

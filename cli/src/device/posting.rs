@@ -42,12 +42,20 @@ async fn post(
     with_agent(global, async |agent| {
         let unit = unit(agent);
         let amount = unit.minor(&typed)?;
-        let before = sync(agent).await?;
-        let recorded = match kind {
-            Kind::Credit => agent.earn(amount, details).await,
-            Kind::Debit | Kind::Refund => agent.spend(amount, details).await,
+        let (before, recorded) = match kind {
+            // A credit depends on nothing that others did: it is on disk before anything else.
+            Kind::Credit => {
+                let recorded = agent.earn(amount, details).await;
+                (sync(agent).await, recorded)
+            }
+            // A spend first hears what others spent.
+            Kind::Debit | Kind::Refund => {
+                let before = sync(agent).await?;
+                (Ok(before), agent.spend(amount, details).await)
+            }
         };
         let recorded = recorded.map_err(|error| in_units(error, &unit))?;
+        let before = before?;
         tell(
             agent,
             Act {
