@@ -14,32 +14,39 @@ const BUF: &str = "1.75.0";
 
 const VENV: &str = "target/tools/buf-venv";
 
+/// Tools are built to be there soon, not to be fast: they run for seconds.
+const QUICK_BUILD: [(&str, &str); 3] = [
+    ("CARGO_PROFILE_RELEASE_LTO", "off"),
+    ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16"),
+    ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1"),
+];
+
 /// Makes `cargo nextest` work.
 pub(crate) fn nextest(root: &Path) -> anyhow::Result<()> {
-    cargo_tool(root, "nextest", NEXTEST)
+    // Without the part that updates itself, which brings along an HTTP client.
+    const LEAN: [&str; 3] = ["--no-default-features", "--features", "default-no-update"];
+    cargo_tool(root, "nextest", NEXTEST, &LEAN)
 }
 
 /// Makes `cargo deny` work.
 pub(crate) fn deny(root: &Path) -> anyhow::Result<()> {
-    cargo_tool(root, "deny", DENY)
+    cargo_tool(root, "deny", DENY, &[])
 }
 
-fn cargo_tool(root: &Path, name: &str, version: &str) -> anyhow::Result<()> {
+fn cargo_tool(root: &Path, name: &str, version: &str, features: &[&str]) -> anyhow::Result<()> {
     let present = || Run::cargo(root).args([name, "--version"]).succeeds();
     if present() {
         return Ok(());
     }
     let package = format!("cargo-{name}@{version}");
     output::line(&format!("installing {package}: a few minutes, once"));
-    let install = Run::cargo(root).args([
-        "install",
-        "--quiet",
-        "--locked",
-        "--root",
-        "target/tools",
-        &package,
-    ]);
+    let mut install = Run::cargo(root)
+        .args(["install", "--locked", "--root", "target/tools", &package])
+        .args(features.iter().copied());
     let typed = String::from(install.typed());
+    for (name, value) in QUICK_BUILD {
+        install = install.env(name, value);
+    }
     if let Err(error) = install.run() {
         bail!("{error}; install it by hand: {typed}");
     }
