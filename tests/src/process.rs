@@ -19,7 +19,10 @@ impl Process {
     /// # Errors
     /// When it cannot be started.
     pub fn start(command: &mut Command) -> anyhow::Result<Self> {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit());
         let mut child = command.spawn().with_context(|| format!("{command:?}"))?;
         let lines = BufReader::new(child.stdout.take().context("no output")?);
         Ok(Self { child, lines })
@@ -64,8 +67,14 @@ impl Drop for Process {
 /// When it was not built: tests of the whole workspace build it.
 pub fn edge_ledger() -> anyhow::Result<PathBuf> {
     let exe = std::env::current_exe()?;
-    let folder = exe.parent().and_then(|deps| deps.parent()).context("no target folder")?;
+    let folder = exe
+        .parent()
+        .and_then(|deps| deps.parent())
+        .context("no target folder")?;
     let path = folder.join("edge-ledger");
-    anyhow::ensure!(path.exists(), "there is no edge-ledger binary: cargo build -p edge-ledger");
+    anyhow::ensure!(
+        path.exists(),
+        "there is no edge-ledger binary: cargo build -p edge-ledger"
+    );
     Ok(path)
 }

@@ -93,11 +93,9 @@ pub(super) async fn sync(agent: &Agent) -> Result<Synced, Failure> {
         }
         Err(error @ AgentError::Unreachable { .. }) => Ok(Synced::no(error.to_string())),
         // A forked device is refused its stream, not its identity: it may link and revoke.
-        Err(AgentError::Refused(refusal)) if refusal.reason == "FORKED" => {
-            Ok(Synced::no(format!(
-                "{refusal}; link another device as admin (link --admin) and revoke this one"
-            )))
-        }
+        Err(AgentError::Refused(refusal)) if refusal.reason == "FORKED" => Ok(Synced::no(format!(
+            "{refusal}; link another device as admin (link --admin) and revoke this one"
+        ))),
         Err(error) => Err(error.into()),
     }
 }

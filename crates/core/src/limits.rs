@@ -79,6 +79,8 @@ pub const ENTRY_FORMAT: u16 = 1;
 
 /// How often a live session compares digests, in milliseconds.
 pub const DIGEST_EVERY_MS: u64 = 30_000;
+/// How much longer a service waits for the device's comparison before it makes its own.
+pub const DIGEST_SLACK_MS: u64 = 5_000;
 /// Refused runs within [`MISBEHAVED_WINDOW_MS`] that end a session.
 pub const MISBEHAVED_RUNS_MAX: usize = 10;
 /// See [`MISBEHAVED_RUNS_MAX`], in milliseconds.
@@ -89,6 +91,8 @@ pub const MISBEHAVED_WINDOW_MS: u64 = 60_000;
 pub const STALLED_AFTER_MS: u64 = 600_000;
 /// Most acks that wait for the statements that they name; the oldest give way.
 pub const WAITING_ACKS_MAX: usize = 64;
+/// Statements that a peer lacks are not sent to it again within this time, in milliseconds.
+pub const STATEMENTS_AGAIN_MS: u64 = 1_000;
 /// Most pings of a peer that wait for their pong; an honest peer has one.
 pub const PINGS_DUE_MAX: usize = 8;
 /// Most flushes that wait in one session.

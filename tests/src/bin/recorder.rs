@@ -27,7 +27,15 @@ async fn main() -> anyhow::Result<()> {
             let mut number = first + lane;
             loop {
                 let event_key = Some(format!("k{number}").parse()?);
-                agent.earn(1, Details { event_key, ..Details::default() }).await?;
+                agent
+                    .earn(
+                        1,
+                        Details {
+                            event_key,
+                            ..Details::default()
+                        },
+                    )
+                    .await?;
                 println!("k{number}");
                 number += TOGETHER;
             }

@@ -17,25 +17,42 @@ const KILLS: u64 = 12;
 
 /// Ports that were free a moment ago, so that a pair can come back on the same ones.
 fn ports() -> anyhow::Result<(u16, u16)> {
-    let (a, b) = (TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?);
+    let (a, b) = (
+        TcpListener::bind("127.0.0.1:0")?,
+        TcpListener::bind("127.0.0.1:0")?,
+    );
     Ok((a.local_addr()?.port(), b.local_addr()?.port()))
 }
 
 fn up(folder: &Path, (identity, ledger): (u16, u16)) -> anyhow::Result<Process> {
     let mut command = Command::new(edge_ledger()?);
-    command.args(["up", "--json", "--data"]).arg(folder.join("data")).arg("--keys").arg(folder.join("keys"));
-    command.arg("--identity-listen").arg(format!("127.0.0.1:{identity}"));
-    command.arg("--ledger-listen").arg(format!("127.0.0.1:{ledger}"));
+    command
+        .args(["up", "--json", "--data"])
+        .arg(folder.join("data"))
+        .arg("--keys")
+        .arg(folder.join("keys"));
+    command
+        .arg("--identity-listen")
+        .arg(format!("127.0.0.1:{identity}"));
+    command
+        .arg("--ledger-listen")
+        .arg(format!("127.0.0.1:{ledger}"));
     let mut process = Process::start(&mut command)?;
     let line = process.line()?;
-    anyhow::ensure!(line.is_some_and(|line| line.contains("ledger_id")), "up says nothing");
+    anyhow::ensure!(
+        line.is_some_and(|line| line.contains("ledger_id")),
+        "up says nothing"
+    );
     Ok(process)
 }
 
 fn recorder(home: &Path, first: u64) -> anyhow::Result<Process> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_recorder"));
     let mut process = Process::start(command.arg(home).arg(first.to_string()))?;
-    anyhow::ensure!(process.line()?.as_deref() == Some("open"), "the recorder did not open its home");
+    anyhow::ensure!(
+        process.line()?.as_deref() == Some("open"),
+        "the recorder did not open its home"
+    );
     Ok(process)
 }
 
@@ -50,13 +67,18 @@ fn new_device(folder: &Path, name: &str, identity_port: u16) -> NewDevice {
 
 /// Makes an identity with two devices: one to be killed, one that watches.
 async fn two_devices(folder: &Path, identity_port: u16) -> anyhow::Result<Agent> {
-    let (victim, witness) = (new_device(folder, "victim", identity_port), new_device(folder, "witness", identity_port));
+    let (victim, witness) = (
+        new_device(folder, "victim", identity_port),
+        new_device(folder, "witness", identity_port),
+    );
     device_agent::init(&victim, Trust::FirstUse).await?;
     let first = Agent::open(&victim.home, Options::default()).await?;
     let session = first.link().await?;
     let invitation = session.link().parse()?;
-    let (accepted, joined) =
-        tokio::join!(session.accept(false, |_| {}), device_agent::join(&witness, &invitation, Trust::FirstUse));
+    let (accepted, joined) = tokio::join!(
+        session.accept(false, |_| {}),
+        device_agent::join(&witness, &invitation, Trust::FirstUse)
+    );
     accepted?;
     joined?;
     first.stop().await;
@@ -81,12 +103,24 @@ async fn check(folder: &Path, witness: &Agent, keys: &BTreeSet<String>) -> anyho
     assert_eq!(victim.status().digest, witness.status().digest);
     assert!(!victim.status().rolled_back);
     let history = witness.history().await?;
-    let counted: BTreeSet<String> = history.iter().map(|item| item.event_key.to_string()).collect();
+    let counted: BTreeSet<String> = history
+        .iter()
+        .map(|item| item.event_key.to_string())
+        .collect();
     assert_eq!(counted.len(), history.len(), "a key was recorded twice");
-    assert!(keys.is_subset(&counted), "lost: {:?}", keys.difference(&counted).collect::<Vec<_>>());
+    assert!(
+        keys.is_subset(&counted),
+        "lost: {:?}",
+        keys.difference(&counted).collect::<Vec<_>>()
+    );
     assert_eq!(usize::try_from(witness.balance().balance)?, counted.len());
     // A fork would have several tips and be refused by the service.
-    assert!(witness.devices().iter().all(|device| device.state == DeviceState::Active));
+    assert!(
+        witness
+            .devices()
+            .iter()
+            .all(|device| device.state == DeviceState::Active)
+    );
     let seqs: BTreeSet<u64> = history.iter().map(|item| item.seq).collect();
     assert_eq!(seqs.last().copied(), victim.status().tip.map(|tip| tip.seq));
     victim.stop().await;
@@ -110,7 +144,8 @@ async fn an_agent_killed_at_any_moment_loses_nothing_that_it_confirmed() -> anyh
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn services_killed_at_any_moment_lose_nothing_that_was_acked_or_confirmed() -> anyhow::Result<()> {
+async fn services_killed_at_any_moment_lose_nothing_that_was_acked_or_confirmed()
+-> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let ports = ports()?;
     let mut pair = up(folder.path(), ports)?;

@@ -100,12 +100,7 @@ impl Chronicle {
     }
 
     /// Ends a lineage with a cut of named tips and of those that the store keeps.
-    pub(crate) fn revoke(
-        &mut self,
-        device: DeviceId,
-        tips: Vec<SignedTip>,
-        kept: Vec<SignedTip>,
-    ) {
+    pub(crate) fn revoke(&mut self, device: DeviceId, tips: Vec<SignedTip>, kept: Vec<SignedTip>) {
         let reason = RevokeReason::Lost;
         self.by_root(
             Act::Revoke {

@@ -220,7 +220,11 @@ impl End {
         };
         let is_page = matches!(answer, Input::Page { .. });
         self.answers.push_back(Answer {
-            position: if is_page { around.replica.position() } else { 0 },
+            position: if is_page {
+                around.replica.position()
+            } else {
+                0
+            },
             input: answer,
         });
     }

@@ -189,7 +189,10 @@ impl Network {
         let log = self.replicas[place].log.clone();
         let position = log.head().position;
         for (replica, link) in self.links.iter_mut().enumerate() {
-            let Some(stream) = link.stream.as_mut().filter(|_| place == SERVICE || place == replica)
+            let Some(stream) = link
+                .stream
+                .as_mut()
+                .filter(|_| place == SERVICE || place == replica)
             else {
                 continue;
             };

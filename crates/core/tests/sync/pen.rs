@@ -7,9 +7,7 @@ use edge_ledger_core::identity::{Point, SignedTip};
 use edge_ledger_core::ids::DeviceId;
 use edge_ledger_core::keys::Signature;
 use edge_ledger_core::ledger::entry::entry_hash;
-use edge_ledger_core::ledger::{
-    Draft, EventKey, KeptRun, Kind, Posting, Run, VerifiedRun, verify,
-};
+use edge_ledger_core::ledger::{Draft, EventKey, KeptRun, Kind, Posting, Run, VerifiedRun, verify};
 
 use crate::world::{BASE_MEMBERS, Member, member, member_of, world};
 
@@ -29,12 +27,7 @@ pub(crate) fn entry(author: &Member, parent: Point, number: u64) -> VerifiedRun 
         wall_ms: number as i64,
         postings: vec![posting],
     };
-    let run = draft.sign(
-        world().ledger_id(),
-        world().identity(),
-        &author.key,
-        parent,
-    );
+    let run = draft.sign(world().ledger_id(), world().identity(), &author.key, parent);
     verified(author, &run.expect("the draft is within its limits"))
 }
 
@@ -43,7 +36,11 @@ pub(crate) fn verified(author: &Member, run: &Run) -> VerifiedRun {
 }
 
 /// Consecutive entries after a point.
-pub(crate) fn chain(author: &Member, parent: Point, numbers: std::ops::Range<u64>) -> Vec<VerifiedRun> {
+pub(crate) fn chain(
+    author: &Member,
+    parent: Point,
+    numbers: std::ops::Range<u64>,
+) -> Vec<VerifiedRun> {
     let mut at = parent;
     let runs = numbers.map(|number| {
         let run = entry(author, at, number);
@@ -92,7 +89,9 @@ impl Book {
 
     fn signature(&self, device: DeviceId, point: Point) -> Option<Signature> {
         let made_here = self.0.get(&(device, point));
-        made_here.or_else(|| forest().book.0.get(&(device, point))).copied()
+        made_here
+            .or_else(|| forest().book.0.get(&(device, point)))
+            .copied()
     }
 
     pub(crate) fn signed(&self, device: DeviceId, point: Point) -> SignedTip {
@@ -159,7 +158,11 @@ impl Forest {
             let pairs = pairs.map(|pair| verified(author, &joined(pair))).collect();
             let branches = BRANCHES_AFTER.iter().enumerate().map(|(index, after)| {
                 let first = first + 100 * (index as u64 + 1);
-                chain(author, main[after - 1].last(), first..first + BRANCH_LEN as u64)
+                chain(
+                    author,
+                    main[after - 1].last(),
+                    first..first + BRANCH_LEN as u64,
+                )
             });
             let branches: Vec<Vec<VerifiedRun>> = branches.collect();
             for run in main.iter().chain(branches.iter().flatten()) {

@@ -148,7 +148,13 @@ impl Tally {
 
     /// A property that meets none of what it is about says nothing.
     pub(crate) fn check(&self, cases: u64) {
-        let common = [self.forks, self.losses, self.repeats, self.swaps, self.breaks];
+        let common = [
+            self.forks,
+            self.losses,
+            self.repeats,
+            self.swaps,
+            self.breaks,
+        ];
         let statements = [self.added, self.revoked, self.replaced, self.old_cuts];
         let starts = [self.service_behind, self.device_behind, self.rolled_back];
         let all = common.iter().chain(&statements).chain(&starts);

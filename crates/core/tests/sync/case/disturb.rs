@@ -80,7 +80,13 @@ impl Case {
             return;
         };
         let active = |d: &edge_ledger_core::identity::DeviceRecord| d.state == DeviceState::Active;
-        if self.network.chronicle.log().device(&author.id).is_some_and(active) {
+        if self
+            .network
+            .chronicle
+            .log()
+            .device(&author.id)
+            .is_some_and(active)
+        {
             self.make(place, author, point);
         }
     }
