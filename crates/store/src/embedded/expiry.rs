@@ -49,8 +49,8 @@ pub(super) fn ends_at(
     Ok(())
 }
 
-/// Takes away rows that ended before a time; says whether there were any.
-pub(super) fn purge(tables: &mut Tables<'_>, now_ms: i64) -> Result<bool, Fault> {
+/// Takes away rows that ended before a time.
+pub(super) fn purge(tables: &mut Tables<'_>, now_ms: i64) -> Result<(), Fault> {
     let mut ended = Vec::new();
     let before = sortable(now_ms);
     for row in tables
@@ -66,7 +66,7 @@ pub(super) fn purge(tables: &mut Tables<'_>, now_ms: i64) -> Result<bool, Fault>
             take_away(tables, Ending::from_code(code), key, now_ms)?;
         }
     }
-    Ok(!ended.is_empty())
+    Ok(())
 }
 
 /// Takes a row away unless it was written anew and ends later.

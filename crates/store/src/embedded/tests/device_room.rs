@@ -1,9 +1,13 @@
 //! Outbox and facts.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use edge_ledger_core::identity::Point;
 use edge_ledger_core::ledger::Extended;
 
+use super::disk::{Disk, Plan};
+use super::open_on;
 use crate::conformance::fixtures::{Device, admissible, fresh_identity};
 use crate::embedded::{Embedded, OUTBOX_POSTINGS_MAX};
 use crate::ledger::AppendOutcome;
@@ -76,6 +80,41 @@ async fn an_entry_takes_its_postings_out_of_the_outbox_in_the_same_step() {
         .map(|(id, _)| id)
         .collect();
     assert!(ids.is_sorted() && ids.len() == 2);
+}
+
+/// On one thread, so that the refused entry is in one group with a write that is committed.
+#[tokio::test]
+async fn a_refused_entry_takes_nothing_though_others_are_committed_with_it() {
+    let disk = Arc::new(Disk::default());
+    let store = open_on(&disk).unwrap();
+    let identity = fresh_identity();
+    let device = Device::new(identity);
+    let ids = store.record(postings(&["a"])).await.unwrap();
+    disk.set_plan(Plan::SyncsWait);
+    let mut tasks = tokio::task::JoinSet::new();
+    for at in 0..3 {
+        let (store, ids) = (store.clone(), ids.clone());
+        let run = admissible(&device.chain(Point::START, 1, 0));
+        tasks.spawn(async move {
+            if at == 1 {
+                let moved = LogVersion(4);
+                let closed = store
+                    .close_entry(identity, moved, Origin(1), run, ids)
+                    .await;
+                assert_eq!(closed.unwrap(), AppendOutcome::LogMoved);
+            } else {
+                store.put("at", Bytes::from(vec![at])).await.unwrap();
+            }
+        });
+        tokio::task::yield_now().await;
+        if at == 0 {
+            disk.wait_for_sync();
+        }
+    }
+    disk.set_plan(Plan::Never);
+    tasks.join_all().await;
+    assert_eq!(store.get("at").await.unwrap().unwrap(), [2][..]);
+    assert_eq!(store.outbox().await.unwrap().len(), 1);
 }
 
 #[tokio::test]
