@@ -104,6 +104,7 @@ impl Step {
             }
             Self::Tests => {
                 tools::nextest(root)?;
+                tools::redis(root)?;
                 cargo(&["nextest", "run", "--workspace", "--locked"]).run()
             }
             Self::Doctests => cargo(&["test", "--doc", "--workspace", "--locked"]).run(),

@@ -94,12 +94,41 @@ pub(crate) fn buf(root: &Path) -> anyhow::Result<()> {
 
 /// Debian ships Python without the part that makes environments.
 fn ensure_venv(root: &Path) -> anyhow::Result<()> {
-    const BY_HAND: &str = "apt-get install -y python3-venv";
     let present = || {
         Run::new(root, "python3")
             .args(["-c", "import venv, ensurepip"])
             .succeeds()
     };
+    ensure_package(
+        root,
+        "python3-venv",
+        "buf needs Python's venv module",
+        present,
+    )
+}
+
+/// The tests of the Redis store start servers of their own.
+pub(crate) fn redis(root: &Path) -> anyhow::Result<()> {
+    let present = || {
+        Run::new(root, "redis-server")
+            .args(["--version"])
+            .succeeds()
+    };
+    ensure_package(
+        root,
+        "redis-server",
+        "the tests of the Redis store start redis-server",
+        present,
+    )
+}
+
+/// Installs a package by the system's package manager if what it brings is not there.
+fn ensure_package(
+    root: &Path,
+    package: &str,
+    why: &str,
+    present: impl Fn() -> bool,
+) -> anyhow::Result<()> {
     if present() {
         return Ok(());
     }
@@ -108,15 +137,15 @@ fn ensure_venv(root: &Path) -> anyhow::Result<()> {
         .text()
         .is_ok_and(|id| id.trim() == "0");
     if !is_root || !Run::new(root, "apt-get").args(["--version"]).succeeds() {
-        bail!("buf needs Python's venv module; type: sudo {BY_HAND}");
+        bail!("{why}; type: sudo apt-get install -y {package}");
     }
     Run::new(root, "apt-get").args(["update", "-q"]).run()?;
     Run::new(root, "apt-get")
-        .args(["install", "-y", "-q", "python3-venv"])
+        .args(["install", "-y", "-q", "--no-install-recommends", package])
         .env("DEBIAN_FRONTEND", "noninteractive")
         .run()?;
     if !present() {
-        bail!("Python's venv module is still missing; type: {BY_HAND}");
+        bail!("{why}, and it is still missing; type: apt-get install -y {package}");
     }
     Ok(())
 }
