@@ -101,7 +101,7 @@ pub(crate) enum DeviceCommand {
     Link(Link),
     /// Join an identity with the code or link that a linked device shows
     #[command(
-        after_help = "Example:\n  edge-ledger join 0123-4567-89AB-CDEF-GHJK-MNPQ-RSTV-WXYZ-0123 --name kiosk"
+        after_help = "Example:\n  edge-ledger join 0123-4567-89AB-CDEF-GHJK-MNPQ-RSTV-WXYZ-91C0 --name kiosk"
     )]
     Join(Join),
     /// List, rename or revoke devices; lists without a further word
