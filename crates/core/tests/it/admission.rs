@@ -163,26 +163,27 @@ fn so_many_runs_may_wait() {
 #[test]
 fn so_many_bytes_may_wait() {
     let world = World::uncapped();
+    let pen = Pen::new(&world, "phone");
     let heavy: Bytes = vec![1; ENTRY_PAYLOAD_BYTES_MAX].into();
-    let count = WAITING_BYTES_MAX / ENTRY_PAYLOAD_BYTES_MAX;
+    let verified = |parent| pen.verified(&pen.run(2, parent, vec![heavy.clone()]));
+    let first = verified(Point::START);
+    let count = WAITING_BYTES_MAX / first.memory_bytes();
+    assert!(count > 200);
     let mut admission = Admission::default();
     for more in [0, 1] {
-        let pen = Pen::new(&world, "phone");
-        let payloads = vec![heavy.clone(); 1 + count + more];
-        let mut at = pen.points(2, Point::START, &payloads[..1])[0];
-        let first = pen.verified(&pen.run(2, Point::START, payloads[..1].to_vec()));
-        let mut kept = first;
-        let mut waited = 0;
-        for payload in &payloads[1..] {
-            let run = pen.verified(&pen.run(2, at, vec![payload.clone()]));
+        let mut at = first.last();
+        for _ in 0..count + more {
+            let run = verified(at);
             at = run.last();
             admission.park(run);
         }
+        let mut waited = 0;
+        let mut kept = first.clone();
         while let Some(next) = admission.release(&kept).pop() {
             waited += 1;
             kept = next;
         }
-        assert_eq!(waited, count);
+        assert_eq!(waited, count, "the newcomer is dropped");
     }
 }
 
