@@ -25,7 +25,6 @@ use std::sync::Arc;
 
 use crate::identity::{IdentityLog, ServiceCertificate};
 use crate::ids::{DeviceId, StoreEpoch};
-use crate::limits::DIGEST_EVERY_MS;
 use crate::sync::frame::{AckParts, Frame};
 use crate::sync::shell::{Close, Input, Output, Outputs, Standing};
 
@@ -77,20 +76,22 @@ impl Exchange {
             store_epoch,
         } = standing;
         let peer = opening.equal.then(|| PeerHas::of(&heads));
-        if !opening.equal {
+        let mut statements = Statements::new(opening.peer_log);
+        if !opening.equal && !statements.tell_tips_after(&log) {
             out.push(Output::Send(Frame::Heads(heads)));
         }
+        let is_service = opening.service.is_none();
         let mut exchange = Self {
             log,
             device: opening.device,
             service: opening.service,
             store_epoch,
             peer,
-            statements: Statements::new(opening.peer_log),
+            statements,
             tips: Tips::default(),
             outgoing: Outgoing::new(),
             incoming: Incoming::default(),
-            compare: Compare::new(now_ms + DIGEST_EVERY_MS),
+            compare: Compare::new(now_ms, is_service),
             acks_waiting: VecDeque::new(),
         };
         exchange.pump(out);
@@ -132,7 +133,10 @@ impl Exchange {
             Input::Located(points) => self.located(points, out),
             Input::Heads(heads) => self.heads_read(now_ms, heads, out),
             Input::Acks(acks) => acks::send(&acks, out),
-            Input::Flush { ping_id } => self.compare.flush(ping_id, out),
+            Input::Flush { ping_id } => {
+                let asked = self.outgoing.reads();
+                self.compare.flush(ping_id, asked, out);
+            }
             Input::Tick => self.tick(now_ms, out)?,
             Input::Opened
             | Input::Frame(_)
@@ -180,9 +184,14 @@ impl Exchange {
     /// Whether the peer was told of all that is known to be lacking there, answered or not.
     /// Without knowing what the peer has, nothing is known to be lacking.
     fn told(&self) -> bool {
+        self.told_since(u64::MAX)
+    }
+
+    /// Whether it was told of all that was here when the store had been read so many times.
+    fn told_since(&self, reads: u64) -> bool {
         self.statements_are_told()
             && self.tips.are_told()
-            && (self.peer.is_none() || self.outgoing.is_told())
+            && (self.peer.is_none() || self.outgoing.is_told_since(reads))
     }
 
     /// Whether, beyond that, nothing is on the way in either direction.

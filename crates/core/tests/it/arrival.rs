@@ -11,7 +11,8 @@ use proptest::prelude::*;
 
 use self::case::{Case, REPLICAS, SERVICE};
 use crate::fixture::cases_of_part;
-use crate::fixture::forest::{Step, places, postings};
+use crate::fixture::entries::credit;
+use crate::fixture::forest::{Place, Step, places, postings};
 use crate::fixture::original::{Original, naive_fold};
 use crate::fixture::tally::Tally;
 
@@ -81,6 +82,35 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         1 => Just(Event::Link),
     ];
     prop::collection::vec(event, 8..36)
+}
+
+/// Three entries of one journal, each in another replica, of which two wait: each comes free when
+/// another one tells what it has, and that again is news.
+#[test]
+fn what_waits_comes_free_from_one_replica_to_the_next() {
+    let mut case = Case::new();
+    for _ in 0..3 {
+        case.happen(&Event::Sign(Step {
+            author: 2,
+            place: Place::Behind,
+            postings: vec![credit("k", 1)],
+            readable: true,
+        }));
+    }
+    for by in [1, 2] {
+        case.happen(&Event::Adopt { by, statements: 2 });
+    }
+    for (to, node) in [(2, 0), (SERVICE, 2), (1, 1)] {
+        let length = 1;
+        case.happen(&Event::Deliver { to, node, length });
+    }
+    assert_eq!(
+        case.kept(SERVICE).len() + case.kept(1).len(),
+        0,
+        "they wait"
+    );
+    case.settle().expect("they become equal");
+    assert_eq!(case.kept(1).len(), 3);
 }
 
 mod whoever_has_seen_everything_has_the_same {

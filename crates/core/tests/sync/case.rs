@@ -90,9 +90,9 @@ impl Case {
         let rng = &mut self.rng;
         let in_pairs = rng.percent(40);
         let own = rng.below(MAIN_LEN + 1);
-        let branch = rng.percent(20).then(|| rng.below(BRANCHES_AFTER.len()));
+        let branch = rng.percent(8).then(|| rng.below(BRANCHES_AFTER.len()));
         let branch_len = rng.between(1, BRANCH_LEN);
-        let rolled_back = rng.percent(5);
+        let rolled_back = rng.percent(4);
         for place in 0..self.network.replicas.len() {
             let replica = &mut self.network.replicas[place];
             if replica.position() <= number as u64 {

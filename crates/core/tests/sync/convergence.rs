@@ -4,8 +4,8 @@ use std::panic::AssertUnwindSafe;
 
 use crate::case::{Case, Tally};
 
-/// Cases of each of the four parts, which run side by side.
-const CASES: u64 = 2_500;
+/// Cases of each of the parts, which run side by side.
+const CASES: u64 = 1_250;
 
 fn converge(part: u64) {
     let mut tally = Tally::default();
@@ -39,4 +39,24 @@ fn replicas_converge_part_3() {
 #[test]
 fn replicas_converge_part_4() {
     converge(3);
+}
+
+#[test]
+fn replicas_converge_part_5() {
+    converge(4);
+}
+
+#[test]
+fn replicas_converge_part_6() {
+    converge(5);
+}
+
+#[test]
+fn replicas_converge_part_7() {
+    converge(6);
+}
+
+#[test]
+fn replicas_converge_part_8() {
+    converge(7);
 }

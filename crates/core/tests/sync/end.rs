@@ -54,6 +54,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) serves: Option<DeviceId>,
     /// Cuts pages at random, if given.
     pub(crate) rng: Option<&'a mut Rng>,
+    /// Most entries of a page.
+    pub(crate) page_entries: usize,
 }
 
 /// What other ends have to hear of.
@@ -266,24 +268,25 @@ fn judged(
 }
 
 /// Cuts a page at any entry, so that small journals too take several pages.
-fn cut_page(
-    mut runs: Vec<KeptRun>,
-    more: bool,
-    around: &mut Surroundings<'_>,
-) -> (Vec<KeptRun>, bool) {
-    let Some(rng) = around.rng.as_deref_mut() else {
-        return (runs, more);
-    };
-    if runs.is_empty() || rng.percent(70) {
-        return (runs, more);
+fn cut_page(runs: Vec<KeptRun>, more: bool, around: &mut Surroundings<'_>) -> (Vec<KeptRun>, bool) {
+    let entries = |run: &KeptRun| run.run.payloads.len();
+    let total: usize = runs.iter().map(entries).sum();
+    let mut room = around.page_entries;
+    if let Some(rng) = around.rng.as_deref_mut()
+        && rng.percent(20)
+    {
+        room = rng.between(1, total.max(1));
     }
-    let index = rng.below(runs.len());
-    let entries = runs[index].run.payloads.len();
-    let keep = rng.between(1, entries);
-    let cut = index + 1 < runs.len() || keep < entries;
-    if keep < entries {
-        runs[index] = around.book.beginning(&runs[index], keep);
+    let cut = room < total;
+    let mut page = Vec::new();
+    for run in runs {
+        let take = room.min(entries(&run));
+        room -= take;
+        match take {
+            0 => break,
+            _ if take == entries(&run) => page.push(run),
+            _ => page.push(around.book.beginning(&run, take)),
+        }
     }
-    runs.truncate(index + 1);
-    (runs, more || cut)
+    (page, more || cut)
 }

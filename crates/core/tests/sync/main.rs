@@ -2,12 +2,20 @@
 //!
 //! The simulation is deterministic: time is virtual, a case is its seed, and a failure names it.
 
+mod bounds;
 mod case;
 mod chronicle;
 mod convergence;
 mod end;
+mod entries;
+mod flush;
+mod hand;
+mod losses;
 mod network;
+mod nonsense;
+mod opening;
 mod pen;
 mod replica;
 mod rng;
+mod statements;
 mod world;

@@ -63,6 +63,13 @@ pub(crate) struct Link {
     pub(crate) closes: Vec<Close>,
 }
 
+/// A frame that was sent, for tests that look at the traffic.
+pub(crate) struct Sent {
+    pub(crate) replica: usize,
+    pub(crate) to: Side,
+    pub(crate) frame: Frame,
+}
+
 pub(crate) struct Network {
     pub(crate) chronicle: Chronicle,
     pub(crate) book: Book,
@@ -73,6 +80,12 @@ pub(crate) struct Network {
     pub(crate) now_ms: u64,
     /// Delivers at random; without it, in order.
     pub(crate) rng: Option<Rng>,
+    /// Most entries of a page.
+    pub(crate) page_entries: usize,
+    /// Ends to which frames are not delivered for now.
+    pub(crate) hold: Vec<(usize, Side)>,
+    /// All frames, if they are to be looked at.
+    pub(crate) sent: Option<Vec<Sent>>,
     nonce: u64,
 }
 
@@ -86,6 +99,9 @@ impl Network {
             links: vec![Link::default()],
             now_ms: 1_000,
             rng: None,
+            page_entries: usize::MAX,
+            hold: Vec::new(),
+            sent: None,
             nonce: 0,
         }
     }
@@ -159,6 +175,7 @@ impl Network {
             replica: &mut self.replicas[place],
             serves,
             rng: self.rng.as_mut(),
+            page_entries: self.page_entries,
         };
         let mut effects = Effects::default();
         act(stream.end(side), &mut around, &mut effects);
@@ -171,6 +188,10 @@ impl Network {
             Side::Device => Side::Service,
         };
         for frame in effects.frames {
+            if let Some(sent) = &mut self.sent {
+                let frame = frame.clone();
+                sent.push(Sent { replica, to, frame });
+            }
             if let Some(stream) = &mut self.links[replica].stream {
                 stream.inbox(to).push_back(frame);
             }
@@ -267,7 +288,8 @@ impl Network {
                 if stream.end(side).has_input() {
                     choices.push((replica, side, false));
                 }
-                if !stream.inbox(side).is_empty() {
+                let held = self.hold.contains(&(replica, side));
+                if !held && !stream.inbox(side).is_empty() {
                     choices.push((replica, side, true));
                 }
             }
@@ -371,6 +393,22 @@ impl Network {
     pub(crate) fn stream(&mut self, replica: usize) -> &mut Stream {
         let stream = self.links[replica].stream.as_mut();
         stream.expect("the device has a stream")
+    }
+
+    /// From here on all frames are written down.
+    pub(crate) fn watch(&mut self) {
+        self.sent = Some(Vec::new());
+    }
+
+    /// The frames that were sent since.
+    pub(crate) fn traffic(&self) -> &[Sent] {
+        self.sent.as_deref().unwrap_or_default()
+    }
+
+    /// Their names.
+    pub(crate) fn names(&self) -> Vec<&'static str> {
+        let sent = self.traffic().iter();
+        sent.map(|sent| sent.frame.name()).collect()
     }
 
     /// Whose replica holds a journal of this device's key.

@@ -13,7 +13,8 @@ use super::tips::HeadsFor;
 use crate::ids::Digest;
 use crate::ledger::Heads;
 use crate::limits::{
-    DIGEST_EVERY_MS, FLUSHES_WAITING_MAX, MEND_WAIT_MS_MAX, PINGS_DUE_MAX, UNSURE_COMPARISONS_MAX,
+    DIGEST_EVERY_MS, DIGEST_SLACK_MS, FLUSHES_WAITING_MAX, MEND_WAIT_MS_MAX, PINGS_DUE_MAX,
+    UNSURE_COMPARISONS_MAX,
 };
 use crate::sync::frame::Frame;
 use crate::sync::shell::{Close, Output, Outputs};
@@ -25,11 +26,17 @@ pub(super) struct PingDue {
     theirs: Digest,
     /// The first frame that the peer's digest may not cover; `None` when one was on the way.
     covers: Option<u64>,
+    /// Frames that had arrived before it.
+    arrived: u64,
+    /// Reads of the store before it.
+    reads: u64,
 }
 
 #[derive(Debug)]
 struct Flush {
     ping_id: u64,
+    /// Reads of the store before it.
+    reads: u64,
     /// Frames before this one hold what there was to send when it was asked, once that is known.
     told_before: Option<u64>,
 }
@@ -59,6 +66,8 @@ struct Answer {
     theirs: Digest,
     /// Frames that had arrived before the pong.
     arrived: u64,
+    /// Reads of the store before the pong.
+    reads: u64,
     next_frame_id: u64,
     /// Frames before this one must be answered.
     told_before: Option<u64>,
@@ -66,6 +75,7 @@ struct Answer {
 
 #[derive(Debug)]
 pub(super) struct Compare {
+    every_ms: u64,
     next_at_ms: u64,
     due: bool,
     flushes: VecDeque<Flush>,
@@ -80,9 +90,12 @@ pub(super) struct Compare {
 }
 
 impl Compare {
-    pub(super) fn new(next_at_ms: u64) -> Self {
+    /// One comparison is enough for both ends: the device asks, the service only if it does not.
+    pub(super) fn new(now_ms: u64, is_service: bool) -> Self {
+        let every_ms = DIGEST_EVERY_MS + if is_service { DIGEST_SLACK_MS } else { 0 };
         Self {
-            next_at_ms,
+            every_ms,
+            next_at_ms: now_ms + every_ms,
             due: false,
             flushes: VecDeque::new(),
             probe: None,
@@ -95,7 +108,7 @@ impl Compare {
         }
     }
 
-    pub(super) fn flush(&mut self, ping_id: u64, out: &mut Outputs) {
+    pub(super) fn flush(&mut self, ping_id: u64, reads: u64, out: &mut Outputs) {
         if self.flushes.len() >= FLUSHES_WAITING_MAX {
             let equal = false;
             out.push(Output::Flushed { ping_id, equal });
@@ -103,6 +116,7 @@ impl Compare {
         }
         self.flushes.push_back(Flush {
             ping_id,
+            reads,
             told_before: None,
         });
     }
@@ -115,7 +129,7 @@ impl Compare {
     pub(super) fn tick(&mut self, now_ms: u64) {
         if now_ms >= self.next_at_ms {
             self.due = true;
-            self.next_at_ms = now_ms + DIGEST_EVERY_MS;
+            self.next_at_ms = now_ms + self.every_ms;
         }
     }
 
@@ -138,29 +152,42 @@ impl Compare {
 impl Exchange {
     /// Takes our ping one step further, if there is one to be sent.
     pub(super) fn probe(&mut self, out: &mut Outputs) {
-        let told = self.told();
-        if told && self.peer.is_some() {
-            let next = self.outgoing.next_frame_id();
-            for flush in &mut self.compare.flushes {
-                flush.told_before.get_or_insert(next);
-            }
+        self.mark_flushes();
+        let Some(probe) = &self.compare.probe else {
+            return self.start_probe(out);
+        };
+        let Step::Answered(mut answer) = probe.step else {
+            return;
+        };
+        let settled = self.incoming.answered() >= answer.arrived;
+        if settled && self.told_since(answer.reads) {
+            answer
+                .told_before
+                .get_or_insert(self.outgoing.next_frame_id());
         }
-        match &mut self.compare.probe {
-            None => self.start_probe(out),
-            Some(probe) => {
-                let Step::Answered(answer) = &mut probe.step else {
-                    return;
-                };
-                if !told || self.incoming.answered() < answer.arrived {
-                    return;
-                }
-                let before = *answer
-                    .told_before
-                    .get_or_insert(self.outgoing.next_frame_id());
-                if self.outgoing.is_answered_before(before) {
-                    probe.step = Step::Comparing(*answer);
-                    self.tips.read(HeadsFor::Compare, out);
-                }
+        let answered = |before| self.outgoing.is_answered_before(before);
+        let compares = answer.told_before.is_some_and(answered);
+        if let Some(probe) = &mut self.compare.probe {
+            probe.step = if compares {
+                self.tips.read(HeadsFor::Compare, out);
+                Step::Comparing(answer)
+            } else {
+                Step::Answered(answer)
+            };
+        }
+    }
+
+    /// Notes for each flush which frames hold what there was to send, once that is known.
+    fn mark_flushes(&mut self) {
+        if self.peer.is_none() {
+            return;
+        }
+        let next = self.outgoing.next_frame_id();
+        let waiting = self.compare.flushes.iter().map(|flush| flush.reads);
+        let told: Vec<bool> = waiting.map(|reads| self.told_since(reads)).collect();
+        for (flush, told) in self.compare.flushes.iter_mut().zip(told) {
+            if told {
+                flush.told_before.get_or_insert(next);
             }
         }
     }
@@ -219,6 +246,7 @@ impl Exchange {
             probe.step = Step::Answered(Answer {
                 theirs,
                 arrived: self.incoming.arrived(),
+                reads: self.outgoing.reads(),
                 next_frame_id,
                 told_before: None,
             });
@@ -252,6 +280,8 @@ impl Exchange {
             ping_id,
             theirs,
             covers,
+            arrived: self.incoming.arrived(),
+            reads: self.outgoing.reads(),
         };
         let pings = &mut self.compare.pings_due;
         if let Some(same) = pings.iter_mut().find(|p| p.ping_id == ping_id) {
@@ -266,7 +296,11 @@ impl Exchange {
 
     /// Answers when everything that came before was answered, and everything was told.
     pub(super) fn answer_ping(&mut self, out: &mut Outputs) {
-        let ready = self.told() && self.incoming.is_answered() && !self.tips.is_answering_ping();
+        let Some(due) = self.compare.pings_due.front() else {
+            return;
+        };
+        let answered = self.incoming.answered() >= due.arrived;
+        let ready = answered && self.told_since(due.reads) && !self.tips.is_answering_ping();
         if ready && let Some(due) = self.compare.pings_due.pop_front() {
             self.tips.read(HeadsFor::Pong(due), out);
         }
@@ -317,9 +351,8 @@ impl Exchange {
             compare.unsure = 0;
             self.tips.tell(out);
         }
-        // One comparison is enough for both ends.
-        self.compare.due = false;
-        self.compare.next_at_ms = now_ms + DIGEST_EVERY_MS;
+        compare.due = false;
+        compare.next_at_ms = now_ms + compare.every_ms;
         ours == theirs
     }
 }

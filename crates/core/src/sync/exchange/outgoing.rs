@@ -24,6 +24,9 @@ pub(super) struct Outgoing {
     /// Whether the store may hold something that the peer lacks.
     pub(super) dirty: bool,
     reading: Reading,
+    /// How often the store was read, and the last read that left nothing.
+    reads: u64,
+    complete_read: u64,
     next_frame_id: u64,
     /// The ends of the runs of each frame that is unanswered.
     in_flight: BTreeMap<u64, Vec<Tip>>,
@@ -36,6 +39,8 @@ impl Outgoing {
         Self {
             dirty: true,
             reading: Reading::No,
+            reads: 0,
+            complete_read: 0,
             next_frame_id: 1,
             in_flight: BTreeMap::new(),
             waiting_since_ms: 0,
@@ -66,6 +71,16 @@ impl Outgoing {
         !self.dirty && self.reading == Reading::No
     }
 
+    pub(super) fn reads(&self) -> u64 {
+        self.reads
+    }
+
+    /// Whether all was sent that was in the store when it had been read so many times, however
+    /// much is added all the time.
+    pub(super) fn is_told_since(&self, reads: u64) -> bool {
+        self.is_told() || self.complete_read > reads
+    }
+
     pub(super) fn is_stalled(&self, now_ms: u64) -> bool {
         !self.is_answered() && self.waiting_since_ms + STALLED_AFTER_MS < now_ms
     }
@@ -94,6 +109,7 @@ impl Exchange {
         if self.statements_are_told() {
             self.outgoing.dirty = false;
             self.outgoing.reading = Reading::Yes;
+            self.outgoing.reads += 1;
             out.push(Output::Read(peer.points().clone()));
         }
     }
@@ -109,7 +125,11 @@ impl Exchange {
             Reading::No => {}
             Reading::Stale => self.outgoing.dirty = true,
             Reading::Yes => {
-                self.outgoing.dirty |= more && !runs.is_empty();
+                if more && !runs.is_empty() {
+                    self.outgoing.dirty = true;
+                } else {
+                    self.outgoing.complete_read = self.outgoing.reads;
+                }
                 // What the peer has shown in the meantime is not sent back.
                 runs.retain(|kept| !self.peer_has(kept.run.device, kept.last));
                 self.send_runs(now_ms, runs, out);

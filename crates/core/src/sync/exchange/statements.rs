@@ -11,7 +11,9 @@ use prost::Message as _;
 use super::Exchange;
 use crate::identity::receipt::ReceiptParts;
 use crate::identity::{DeviceState, IdentityLog};
-use crate::limits::{DIGEST_EVERY_MS, FRAME_STATEMENTS_MAX, LOG_ASKS_MAX, PAGE_BYTES_MAX};
+use crate::limits::{
+    DIGEST_EVERY_MS, FRAME_STATEMENTS_MAX, LOG_ASKS_MAX, PAGE_BYTES_MAX, STATEMENTS_AGAIN_MS,
+};
 use crate::sync::frame::{Frame, GoAwayReason};
 use crate::sync::shell::{Close, Output, Outputs};
 use crate::wire;
@@ -24,6 +26,8 @@ pub(super) struct Statements {
     peer: u64,
     /// When statements were sent last.
     sent_ms: u64,
+    /// Whether the peer said since then that it lacks them.
+    lacks: bool,
     /// The position after which receipts are being read.
     reading_after: Option<u64>,
     /// The last position that was handed to the shell.
@@ -32,8 +36,9 @@ pub(super) struct Statements {
     asked_ms: Option<u64>,
     /// How often it was asked since the log grew.
     asks: u32,
-    /// Whether a run came of a device that a longer log may know.
-    unknown_device: bool,
+    /// Whether the peer is to be told our tips when the log has grown: a run came of a device
+    /// that the log does not know, or the log is known to be too short.
+    tell_tips: bool,
 }
 
 impl Statements {
@@ -42,30 +47,43 @@ impl Statements {
             confirmed: peer,
             peer,
             sent_ms: 0,
+            lacks: false,
             reading_after: None,
             handed: 0,
             asked_ms: None,
             asks: 0,
-            unknown_device: false,
+            tell_tips: false,
         }
+    }
+
+    /// The log that is about to arrive may change what is kept: our tips are told after that.
+    pub(super) fn tell_tips_after(&mut self, log: &IdentityLog) -> bool {
+        self.tell_tips = self.peer > log.head().position;
+        self.tell_tips
     }
 
     /// The peer said where its log ends.
     pub(super) fn peer_ends_at(&mut self, position: u64) {
         self.confirmed = self.confirmed.max(position);
         self.peer = self.peer.max(position);
+        self.lacks = self.confirmed < self.peer;
     }
 
-    /// What was sent a while ago and was not confirmed is lost.
+    /// What was sent and not confirmed is lost: after a second if the peer says that it lacks
+    /// something, which may be on its way, else after a while.
     pub(super) fn tick(&mut self, now_ms: u64) {
-        if self.peer > self.confirmed && self.sent_ms + DIGEST_EVERY_MS <= now_ms {
+        let wait_ms = match self.lacks {
+            true => STATEMENTS_AGAIN_MS,
+            false => DIGEST_EVERY_MS,
+        };
+        if self.peer > self.confirmed && self.sent_ms + wait_ms <= now_ms {
             self.peer = self.confirmed;
         }
     }
 
     /// Whether the peer's log is longer than ours and it may still tell us what it says.
     pub(super) fn peer_is_ahead(&self, log: &IdentityLog) -> bool {
-        self.peer > log.head().position && self.asks <= LOG_ASKS_MAX
+        self.peer > log.head().position && self.asks < LOG_ASKS_MAX
     }
 }
 
@@ -101,6 +119,7 @@ impl Exchange {
             statements.peer_ends_at(self.log.head().position);
         } else {
             statements.sent_ms = now_ms;
+            statements.lacks = false;
             statements.peer = statements.peer.max(after + parts.len() as u64);
             out.push(Output::Send(Frame::Statements(parts)));
         }
@@ -158,7 +177,7 @@ impl Exchange {
     /// What the runs of a frame need.
     pub(super) fn wanted(&mut self, now_ms: u64, log: bool, heads: bool, out: &mut Outputs) {
         if log {
-            self.statements.unknown_device = true;
+            self.statements.tell_tips = true;
             self.ask_for_statements(now_ms, out);
         } else if heads {
             self.tips.tell_for_waiting(now_ms, out);
@@ -198,7 +217,7 @@ impl Exchange {
             .log
             .devices()
             .any(|(id, d)| d.cut.as_ref() != cut_before.cut(id));
-        if std::mem::take(&mut self.statements.unknown_device) || cuts_changed {
+        if std::mem::take(&mut self.statements.tell_tips) || cuts_changed {
             self.tips.tell(out);
         }
         self.pump(out);

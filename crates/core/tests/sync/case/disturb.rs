@@ -11,7 +11,7 @@ use crate::world::{Member, member_of};
 
 impl Case {
     pub(crate) fn disturb(&mut self) {
-        let steps = self.rng.between(30, 150);
+        let steps = self.rng.between(20, 110);
         for _ in 0..steps {
             if self.rng.percent(6) {
                 self.network.redial();
@@ -28,12 +28,12 @@ impl Case {
 
     fn happen(&mut self) {
         match self.rng.below(100) {
-            0..30 => self.append(),
-            30..36 => self.append_at_a_clone(),
-            36..46 => self.say(),
-            46..72 => self.spoil_a_frame(),
-            72..77 => self.break_a_stream(),
-            77..80 => self.miss(),
+            0..24 => self.append(),
+            24..26 => self.append_at_a_clone(),
+            26..36 => self.say(),
+            36..74 => self.spoil_a_frame(),
+            74..79 => self.break_a_stream(),
+            79..82 => self.miss(),
             _ => {
                 self.network.now_ms += [20, 300, 2_000, 31_000][self.rng.below(4)];
                 self.network.tick();
@@ -224,16 +224,18 @@ impl Case {
 
     fn spoil_a_frame(&mut self) {
         let place = self.random_device();
-        let side = self.random_side();
         let Some(stream) = &mut self.network.links[place].stream else {
             return;
         };
-        let inbox = stream.inbox(side);
+        let fuller = [Side::Service, Side::Device]
+            .into_iter()
+            .max_by_key(|side| stream.inbox(*side).len());
+        let inbox = stream.inbox(fuller.unwrap_or(Side::Device));
         if inbox.is_empty() {
             return;
         }
         let index = self.rng.below(inbox.len());
-        match self.rng.below(3) {
+        match self.rng.below(if inbox.len() > 1 { 3 } else { 2 }) {
             0 => {
                 inbox.remove(index);
                 self.met.losses += 1;
@@ -245,9 +247,8 @@ impl Case {
                 self.met.repeats += 1;
             }
             _ => {
-                let other = self.rng.below(inbox.len());
-                inbox.swap(index, other);
-                self.met.swaps += usize::from(index != other);
+                inbox.swap(index, (index + 1) % inbox.len());
+                self.met.swaps += 1;
             }
         }
     }

@@ -1,0 +1,160 @@
+//! One session, driven by hand: every input is given and every output is looked at.
+
+use std::sync::Arc;
+
+use edge_ledger_core::identity::IdentityLog;
+use edge_ledger_core::ids::Digest;
+use edge_ledger_core::ledger::{Heads, VerifiedRun};
+use edge_ledger_core::sync::{
+    Close, Frame, Greeting, Hello, HelloBody, Input, NewGreeting, Output, Outputs, Session,
+    Standing, Welcome, WhoWeAre, greet,
+};
+
+use crate::world::{AUDIENCE, Member, STORE_EPOCH, world};
+
+pub(crate) struct Hand {
+    pub(crate) session: Session,
+    pub(crate) now_ms: u64,
+}
+
+pub(crate) fn greeting(nonce: u8, audience: &str) -> Greeting {
+    let new = NewGreeting {
+        nonce: [nonce; 32],
+        audience: audience.to_owned(),
+    };
+    greet(&world().signer, world().ledger_id(), new)
+}
+
+pub(crate) fn digest(heads: &Heads) -> Digest {
+    heads.digest(world().ledger_id(), world().identity())
+}
+
+/// The hello of a device with a log and tips.
+pub(crate) fn hello(
+    greeting: &Greeting,
+    member: &Member,
+    log: &IdentityLog,
+    heads: &Heads,
+) -> Hello {
+    let body = HelloBody {
+        identity: world().identity(),
+        key: member.public,
+        log: log.head(),
+        digest: digest(heads),
+    };
+    Hello::sign(world().ledger_id(), greeting, &member.key, &body)
+}
+
+pub(crate) fn standing(log: &Arc<IdentityLog>, heads: &Heads) -> Standing {
+    Standing {
+        log: log.clone(),
+        heads: heads.clone(),
+        store_epoch: STORE_EPOCH,
+    }
+}
+
+impl Hand {
+    /// A service's session before `Hello`, and the greeting that it sent.
+    pub(crate) fn service() -> (Self, Greeting) {
+        let greeting = greeting(9, AUDIENCE);
+        let ledger_id = world().ledger_id();
+        let who = WhoWeAre::Service {
+            ledger_id,
+            greeting: greeting.clone(),
+        };
+        let mut hand = Self::new(who);
+        let outputs = hand.input(Input::Opened);
+        assert!(matches!(outputs[..], [Output::Send(Frame::Greeting(_))]));
+        (hand, greeting)
+    }
+
+    /// A device's session before `Greeting`.
+    pub(crate) fn device(member: &Member, log: &Arc<IdentityLog>, heads: &Heads) -> Self {
+        Self::new(WhoWeAre::Device {
+            key: member.key.clone(),
+            log: log.clone(),
+            heads: heads.clone(),
+            dialled: AUDIENCE.to_owned(),
+        })
+    }
+
+    fn new(who: WhoWeAre) -> Self {
+        Self {
+            session: Session::new(who),
+            now_ms: 1_000,
+        }
+    }
+
+    /// A service's session with a device, open and at rest: both hold the same.
+    pub(crate) fn open_service(member: &Member, log: &Arc<IdentityLog>, heads: &Heads) -> Self {
+        let (mut hand, greeting) = Self::service();
+        hand.frame(Frame::Hello(hello(&greeting, member, log, heads)));
+        let outputs = hand.input(Input::Identified(Some(standing(log, heads))));
+        assert!(matches!(outputs[0], Output::Send(Frame::Welcome(_))));
+        hand.nothing_to_send();
+        hand
+    }
+
+    /// A device's session with the service, open and at rest: both hold the same.
+    pub(crate) fn open_device(member: &Member, log: &Arc<IdentityLog>, heads: &Heads) -> Self {
+        let mut hand = Self::device(member, log, heads);
+        hand.frame(Frame::Greeting(greeting(9, AUDIENCE)));
+        hand.frame(Frame::Welcome(Welcome {
+            log: log.head(),
+            digest: digest(heads),
+            store_epoch: STORE_EPOCH,
+        }));
+        hand.nothing_to_send();
+        hand
+    }
+
+    pub(crate) fn input(&mut self, input: Input) -> Outputs {
+        let mut outputs = Outputs::new();
+        self.session.handle(self.now_ms, input, &mut outputs);
+        outputs
+    }
+
+    pub(crate) fn frame(&mut self, frame: Frame) -> Outputs {
+        self.input(Input::Frame(frame))
+    }
+
+    /// Answers a read of the store: nothing is lacking at the peer.
+    pub(crate) fn nothing_to_send(&mut self) -> Outputs {
+        let runs = Vec::new();
+        self.input(Input::Page { runs, more: false })
+    }
+
+    pub(crate) fn committed(&mut self, runs: &[VerifiedRun]) -> Outputs {
+        self.input(Input::Committed(runs.into()))
+    }
+}
+
+/// Why a session closed: the last that it says.
+pub(crate) fn close(outputs: &[Output]) -> Option<&Close> {
+    if let Some(Output::Close(close)) = outputs.last() {
+        Some(close)
+    } else {
+        None
+    }
+}
+
+/// The names of what was put out, in order; frames by their own.
+pub(crate) fn names(outputs: &[Output]) -> Vec<&'static str> {
+    let name = |output: &Output| match output {
+        Output::Send(frame) => frame.name(),
+        Output::Identify { .. } => "identify",
+        Output::Adopt(_) => "adopt",
+        Output::Judge { .. } => "judge",
+        Output::Read(_) => "read",
+        Output::Locate(_) => "locate",
+        Output::ReadHeads => "read heads",
+        Output::ReadReceipts { .. } => "read receipts",
+        Output::Taken(_) => "taken",
+        Output::Acked(_) => "acked",
+        Output::Live { .. } => "live",
+        Output::Flushed { .. } => "flushed",
+        Output::PeerGoesAway { .. } => "peer goes away",
+        Output::Close(_) => "close",
+    };
+    outputs.iter().map(name).collect()
+}
