@@ -153,6 +153,8 @@ impl Engine {
     }
 
     pub(crate) async fn run(mut self, mut inbox: mpsc::Receiver<Command>) {
+        // Whatever a killed process left waiting: no answer will come that would close it.
+        self.close_entries(true).await;
         let mut tick = tokio::time::interval(TICK_EVERY);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut commands = Vec::new();
@@ -305,7 +307,8 @@ impl Engine {
                 Ok(None) => break,
                 Err(error) => {
                     self.last_error = Some(error.to_string());
-                    break;
+                    self.waiting_since_ms = Some(self.clock.monotonic_ms());
+                    return;
                 }
             }
         }

@@ -5,6 +5,8 @@ use std::time::Duration;
 use device_agent::{
     Agent, AgentError, Details, DeviceState, Event, EventKey, Level, RevokeReason, State, within,
 };
+use edge_ledger_core::ledger::{Kind, Posting};
+use edge_ledger_store::Embedded;
 use edge_ledger_tests::Pair;
 use edge_ledger_tests::pair::copy_home;
 
@@ -68,6 +70,27 @@ async fn two_devices_share_one_balance() -> anyhow::Result<()> {
     let history = phone.history().await?;
     assert_eq!(history.len(), 3);
     assert_eq!(phone.devices().len(), 2);
+    Ok(())
+}
+
+/// A process that was killed between the promise and the entry leaves its promise in the outbox,
+/// and the next one has nothing else to send that an answer could come for.
+#[tokio::test]
+async fn what_a_killed_process_left_waiting_becomes_an_entry_at_the_next_start()
+-> anyhow::Result<()> {
+    let pair = Pair::start().await?;
+    let phone = pair.first_device("phone").await?;
+    phone.earn(10, key("told")).await?;
+    synced(&phone).await?;
+    phone.stop().await;
+    let promised = Posting::new(Kind::Credit, "promised".parse()?, 5)?;
+    let store = Embedded::open(&pair.home("phone").join("ledger.redb"))?;
+    store.record(vec![promised.encode()]).await?;
+    drop(store);
+    let phone = pair.open("phone").await?;
+    synced(&phone).await?;
+    within(PATIENCE, phone.wait_acked(Level::Volatile)).await?;
+    assert_eq!((phone.balance().balance, phone.balance().waiting), (15, 0));
     Ok(())
 }
 
@@ -269,7 +292,7 @@ async fn what_the_devices_hold_survives_the_service() -> anyhow::Result<()> {
     laptop.earn(7, key("b")).await?;
     agree(&phone, &laptop).await?;
     pair.stop_ledger().await?;
-    pair.deployment.store = edge_ledger_store::Embedded::in_memory();
+    pair.deployment.store = Embedded::in_memory();
     pair.start_ledger().await?;
     synced(&phone).await?;
     agree(&phone, &laptop).await?;

@@ -1,4 +1,4 @@
-//! `kill -9` of the services, or of an agent, at any moment: nothing that was acked or confirmed is
+//! `kill -9` of the services, of an agent, or of both at any moment: nothing that was acked or confirmed is
 //! lost, nothing counts twice, and no place of a journal is signed twice.
 
 use std::collections::BTreeSet;
@@ -160,4 +160,23 @@ async fn services_killed_at_any_moment_lose_nothing_that_was_acked_or_confirmed(
     }
     keys.extend(victim.kill()?);
     check(folder.path(), &witness, &keys).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn services_and_agent_killed_together_lose_nothing() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let ports = ports()?;
+    let mut pair = up(folder.path(), ports)?;
+    let witness = two_devices(folder.path(), ports.0).await?;
+    let mut keys = BTreeSet::new();
+    for round in 0..KILLS {
+        let mut victim = recorder(&folder.path().join("victim"), round * 1_000_000)?;
+        confirmed(&mut victim, 3 + round * 31 % 70, &mut keys)?;
+        pair.kill()?;
+        keys.extend(victim.kill()?);
+        pair = up(folder.path(), ports)?;
+    }
+    check(folder.path(), &witness, &keys).await?;
+    drop(pair);
+    Ok(())
 }
