@@ -112,6 +112,14 @@ pub(crate) enum DeviceCommand {
         #[command(subcommand)]
         act: Option<Devices>,
     },
+    /// Keep the identity's root keys in a file, and make a device out of one
+    #[command(
+        after_help = "Example:\n  edge-ledger backup create ana.backup\n  edge-ledger --home NEW_DIR backup restore ana.backup"
+    )]
+    Backup {
+        #[command(subcommand)]
+        act: Backups,
+    },
     /// Credit the identity
     #[command(
         after_help = "Example:\n  edge-ledger earn 100 --memo \"first shift\" --key shift-2041"
@@ -213,6 +221,50 @@ pub(crate) enum Devices {
         #[arg(long, value_enum, default_value_t = Reason::Retired)]
         reason: Reason,
     },
+}
+
+/// What can be done with backups.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Backups {
+    /// Write the root keys into a new file, sealed under a password
+    ///
+    /// Only the device that made the identity, or was restored from a backup, has them.
+    Create {
+        /// The file: it must not be there yet
+        file: PathBuf,
+        /// Hold the file against the identity's log, and take the root keys off this device
+        #[arg(long)]
+        remove: bool,
+        #[command(flatten)]
+        password: Password,
+    },
+    /// Open a backup and hold it against the identity's log, without installing it
+    Verify {
+        /// The file, of this program or of the JavaScript service
+        file: PathBuf,
+        #[command(flatten)]
+        password: Password,
+    },
+    /// Make a new device of the identity out of a backup
+    ///
+    /// It becomes an admin. Devices that were lost stay linked until they are revoked.
+    Restore {
+        /// The file, of this program or of the JavaScript service
+        file: PathBuf,
+        /// Name of this device [default: this machine's name]
+        #[arg(long)]
+        name: Option<String>,
+        #[command(flatten)]
+        password: Password,
+    },
+}
+
+/// Where the password of a backup comes from.
+#[derive(Debug, Args)]
+pub(crate) struct Password {
+    /// A file with the password in its first line, or - for standard input [default: it is typed]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) password_file: Option<PathBuf>,
 }
 
 /// Why a device is revoked.

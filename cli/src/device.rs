@@ -1,5 +1,6 @@
 //! The commands of a device, by noun.
 
+mod backup;
 mod calendar;
 mod devices;
 mod enrol;
@@ -21,6 +22,7 @@ pub(crate) async fn run(command: Command, global: &Global, output: &Output) -> R
         Command::Join(options) => enrol::join(options, global, output).await,
         Command::Link(options) => link::run(options, global, output).await,
         Command::Devices { act } => devices::run(act, global, output).await,
+        Command::Backup { act } => backup::run(act, global, output).await,
         Command::Earn(options) => posting::earn(options, global, output).await,
         Command::Spend(options) => posting::spend(options, global, output).await,
         Command::Refund(options) => posting::refund(options, global, output).await,

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::ops::{Deref, DerefMut};
 
+use device_agent::backup::BackupError;
 use device_agent::{AgentError, HomeError, PostingError, Refusal};
 use edge_ledger_chassis::KeysError;
 use edge_ledger_store::{OpenError, StoreError};
@@ -180,6 +181,13 @@ impl From<AgentError> for Failure {
             ),
             AgentError::LinkEnded(_) => Self::refused("LINK_ENDED", message)
                 .next("show a new code with `edge-ledger link`; it lives for two minutes"),
+            AgentError::Backup(backup) => of_backup(backup, message),
+            AgentError::NoRootKey => Self::refused("NO_ROOT_KEY", message)
+                .next("make the backup on the device that made the identity"),
+            AgentError::UnknownIdentity => Self::refused("UNKNOWN_IDENTITY", message).next(
+                "give the service that holds it with --identity-url URL; one that lost its data \
+                 gets it back from any device that still runs",
+            ),
             AgentError::TimedOut => Self::new(Exit::Temporary, "TIMED_OUT", message),
             AgentError::Stopped => Self::refused("STOPPED", message),
         };
@@ -212,6 +220,28 @@ fn of_store(error: &StoreError, message: String) -> Failure {
         StoreError::Damaged(_) => Failure::refused("DATA_LOSS", message)
             .next("keep the folder, and join anew in another: `edge-ledger --home DIR join CODE`"),
     }
+}
+
+fn of_backup(error: &BackupError, message: String) -> Failure {
+    let (reason, next) = match error {
+        BackupError::ShortPassword => {
+            return Failure::usage("PASSWORD", message)
+                .next("take several words: who finds the file can try as often as he likes");
+        }
+        BackupError::Password => (
+            "BACKUP_PASSWORD",
+            "type the password that the backup was made with; if it is right, use another copy",
+        ),
+        BackupError::Truncated { .. } | BackupError::Header => {
+            ("BACKUP_DAMAGED", "use another copy of the file")
+        }
+        BackupError::Newer(_) => ("BACKUP_NEWER", "run the version that wrote it"),
+        BackupError::Unknown { .. } | BackupError::Cost | BackupError::Content(_) => (
+            "BACKUP_UNKNOWN",
+            "give the file that `edge-ledger backup create` wrote",
+        ),
+    };
+    Failure::refused(reason, message).next(next)
 }
 
 fn of_refusal(refusal: &Refusal) -> Failure {

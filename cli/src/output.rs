@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
 use crate::explain::{Exit, Explanation, Failure, output_failed};
 
@@ -68,6 +69,12 @@ impl Output {
         let mut answer = String::new();
         let answered = asked.and_then(|()| stdin().read_line(&mut answer)).is_ok();
         answered && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
+    }
+
+    /// Asks a person for a secret, which is not shown while it is typed.
+    pub(crate) fn secret(&self, prompt: &str) -> Result<Zeroizing<String>, Failure> {
+        let typed = rpassword::prompt_password(prompt).map(Zeroizing::new);
+        typed.map_err(|error| Failure::usage("PASSWORD", format!("no password: {error}")))
     }
 
     /// Says why a command failed, if it did, and with which code the process ends.

@@ -1,5 +1,8 @@
 //! The binary as people and scripts use it, against real services.
 
+#[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
+#[path = "cli/backup.rs"]
+mod backup;
 #[path = "cli/bad_input.rs"]
 mod bad_input;
 #[path = "cli/demo.rs"]

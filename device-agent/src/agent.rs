@@ -22,7 +22,7 @@ use crate::engine::{Command, Engine, Recorded, Snapshot, Start};
 use crate::enrol::open_store;
 use crate::error::AgentError;
 use crate::event::{EventLog, Events};
-use crate::identity_client::{Caller, IdentityClient, IdentitySession};
+use crate::identity_client::{Caller, CallerKey, IdentityClient, IdentitySession};
 use crate::limits::{COMMANDS_MAX, STATEMENT_RETRIES_MAX};
 use crate::link::{self, Invitation, LinkCode, LinkStream};
 use crate::status::{Balance, DeviceInfo, HistoryItem, Status};
@@ -305,7 +305,7 @@ impl Agent {
         let caller = Caller {
             ledger_id: membership.genesis.ledger_id(),
             identity: membership.identity,
-            key: self.shared.key.clone(),
+            key: CallerKey::Device(self.shared.key.clone()),
         };
         client.authenticate(&caller).await
     }

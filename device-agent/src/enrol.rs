@@ -20,7 +20,7 @@ use edge_ledger_store::embedded::OpenError;
 
 use crate::book::adopt_into;
 use crate::error::{AgentError, HomeError};
-use crate::identity_client::{Caller, Deployment, IdentityClient};
+use crate::identity_client::{Caller, CallerKey, Deployment, IdentityClient};
 use crate::link::{self, Invitation};
 use crate::vault::{Membership, Vault};
 
@@ -153,7 +153,7 @@ pub async fn join(
     let caller = Caller {
         ledger_id: genesis.ledger_id(),
         identity,
-        key: key.clone(),
+        key: CallerKey::Device(key.clone()),
     };
     let statements = client.authenticate(&caller).await?.log_after(0).await?;
     let membership = Membership {
@@ -171,7 +171,7 @@ pub async fn join(
     .await
 }
 
-fn check_trust(trust: Trust, genesis: &Genesis) -> Result<(), AgentError> {
+pub(crate) fn check_trust(trust: Trust, genesis: &Genesis) -> Result<(), AgentError> {
     match trust {
         Trust::Ledger(expected) if expected != genesis.ledger_id() => {
             Err(AgentError::Untrusted(format!(
@@ -183,7 +183,7 @@ fn check_trust(trust: Trust, genesis: &Genesis) -> Result<(), AgentError> {
     }
 }
 
-fn describe(identity: IdentityId, name: &str) -> Description {
+pub(crate) fn describe(identity: IdentityId, name: &str) -> Description {
     let platform = format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH);
     Description {
         identity,
@@ -194,7 +194,7 @@ fn describe(identity: IdentityId, name: &str) -> Description {
 }
 
 /// Stores the log, which must hold the device, and occupies the folder last.
-async fn settle(
+pub(crate) async fn settle(
     vault: &Vault,
     membership: &Membership,
     device: DeviceId,

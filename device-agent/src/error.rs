@@ -4,6 +4,8 @@ use edge_ledger_core::identity::FormatError;
 use edge_ledger_core::ledger::posting::PostingError;
 use edge_ledger_store::StoreError;
 
+use crate::backup::BackupError;
+
 /// Why a call on the agent failed.
 #[derive(Debug, thiserror::Error)]
 pub enum AgentError {
@@ -52,6 +54,15 @@ pub enum AgentError {
     /// The link session ended before both devices were done.
     #[error("the link session ended: {0}")]
     LinkEnded(String),
+    /// A backup cannot be made or read.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
+    /// The root key is not on this device: it was taken off, or never was here.
+    #[error("the identity's root key is not on this device")]
+    NoRootKey,
+    /// The service knows no identity that this root key made.
+    #[error("the service knows no identity of this root key")]
+    UnknownIdentity,
     /// It took longer than the caller wanted to wait; it goes on.
     #[error("not done in time")]
     TimedOut,

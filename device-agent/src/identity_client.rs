@@ -6,7 +6,7 @@ use bytes::Bytes;
 use edge_ledger_core::identity::receipt::ReceiptParts;
 use edge_ledger_core::identity::{Challenge, Genesis, Purpose};
 use edge_ledger_core::ids::{IdentityId, LedgerId};
-use edge_ledger_core::keys::SecretKey;
+use edge_ledger_core::keys::{PublicKey, SecretKey, Signature};
 use edge_ledger_proto::identity as pb;
 use edge_ledger_proto::identity::identity_service_client::IdentityServiceClient;
 use tonic::transport::{Channel, Endpoint};
@@ -114,7 +114,28 @@ pub(crate) struct IdentityClient {
 pub(crate) struct Caller {
     pub(crate) ledger_id: LedgerId,
     pub(crate) identity: IdentityId,
-    pub(crate) key: Arc<SecretKey>,
+    pub(crate) key: CallerKey,
+}
+
+/// What it proves itself with.
+pub(crate) enum CallerKey {
+    Device(Arc<SecretKey>),
+    Root(Arc<SecretKey>),
+}
+
+impl CallerKey {
+    fn public_key(&self) -> PublicKey {
+        match self {
+            Self::Device(key) | Self::Root(key) => key.public_key(),
+        }
+    }
+
+    fn prove(&self, ledger_id: LedgerId, challenge: &[u8]) -> Signature {
+        match self {
+            Self::Device(key) => Challenge::prove(ledger_id, challenge, key),
+            Self::Root(key) => Challenge::prove_root(ledger_id, challenge, key),
+        }
+    }
 }
 
 /// A session of the identity service.
@@ -166,7 +187,7 @@ impl IdentityClient {
         )
     }
 
-    /// Proves the device's key for this service and opens a session.
+    /// Proves the caller's key for this service and opens a session.
     pub(crate) async fn authenticate(
         mut self,
         caller: &Caller,
@@ -193,7 +214,7 @@ impl IdentityClient {
                 "the challenge is meant for somebody else".to_owned(),
             ));
         }
-        let proof = Challenge::prove(caller.ledger_id, &given.challenge, &caller.key);
+        let proof = caller.key.prove(caller.ledger_id, &given.challenge);
         let request = pb::AuthenticateRequest {
             sealed: given.sealed,
             public_key,

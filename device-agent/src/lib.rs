@@ -91,6 +91,23 @@
 //! A lost device is cut off by [`Agent::revoke`] on another one. What it had acked stays; nothing
 //! that it signs afterwards counts, anywhere.
 //!
+//! # When all devices are lost
+//!
+//! The first device holds the identity's root keys. [`back_up`] reads them, [`backup::seal`] makes
+//! a file of them, and [`restore`] makes a new device of the same identity out of that file.
+//!
+//! ```no_run
+//! # async fn example(home: &std::path::Path, new: device_agent::NewDevice) -> Result<(), device_agent::AgentError> {
+//! use device_agent::{Trust, backup};
+//!
+//! let file = backup::seal(&device_agent::back_up(home)?, "a long password")?;
+//! // Later, with nothing but the file and the password:
+//! let (backup, _) = backup::open(&file, "a long password")?;
+//! device_agent::restore(&new, &backup, Trust::FirstUse).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! `examples/two_devices` is the whole walk as a program that runs by itself.
 //!
 //! # Inside
@@ -100,6 +117,7 @@
 //! events and snapshots.
 
 mod agent;
+pub mod backup;
 mod book;
 mod clock;
 mod engine;
@@ -109,6 +127,7 @@ mod event;
 mod identity_client;
 mod limits;
 mod link;
+mod restore;
 mod status;
 mod stream;
 mod vault;
@@ -119,6 +138,7 @@ pub use enrol::{Enrolled, NewDevice, Trust, discover, init, join};
 pub use error::{AgentError, HomeError, Refusal};
 pub use event::{Event, Events};
 pub use link::{Invitation, LinkCode};
+pub use restore::{back_up, prove_backup, restore, take_off_root_keys, write_backup};
 pub use status::{Balance, DeviceInfo, HistoryItem, State, Status};
 
 pub use edge_ledger_core::identity::{DeviceState, Point, RevokeReason};

@@ -155,26 +155,8 @@ impl Vault {
     /// # Errors
     /// [`HomeError::Empty`] when no device lives here, [`HomeError::Damaged`].
     pub(crate) fn open(&self) -> Result<(Membership, SecretKey), HomeError> {
-        let path = self.folder.join(MEMBERSHIP);
-        let bytes = match fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(HomeError::Empty(self.folder.display().to_string()));
-            }
-            Err(error) => return Err(io_error(&path, error)),
-        };
-        let file: MembershipFile =
-            serde_json::from_slice(&bytes).map_err(|e| damaged(&path, &e))?;
-        let genesis = data_encoding::HEXLOWER
-            .decode(file.genesis.as_bytes())
-            .map_err(|e| damaged(&path, &e))?;
-        let membership = Membership {
-            identity: file.identity.parse().map_err(|e| damaged(&path, &e))?,
-            genesis: Genesis::decode(genesis.into()).map_err(|e| damaged(&path, &e))?,
-            identity_url: file.identity_url,
-            ledger_url: file.ledger_url,
-        };
-        let key = self.read_key(DEVICE_KEY)?.ok_or_else(|| {
+        let membership = membership(&self.folder)?;
+        let key = read_key(&self.folder, DEVICE_KEY)?.ok_or_else(|| {
             damaged(
                 &self.folder.join(DEVICE_KEY),
                 &"the device's key is missing; link this device anew",
@@ -184,7 +166,7 @@ impl Vault {
     }
 
     fn key_or(&self, name: &str, fresh_seed: [u8; 32]) -> Result<SecretKey, HomeError> {
-        if let Some(key) = self.read_key(name)? {
+        if let Some(key) = read_key(&self.folder, name)? {
             return Ok(key);
         }
         let key = SecretKey::from_seed(fresh_seed);
@@ -193,21 +175,91 @@ impl Vault {
             .map_err(|e| io_error(&self.folder.join(name), e))?;
         Ok(key)
     }
+}
 
-    fn read_key(&self, name: &str) -> Result<Option<SecretKey>, HomeError> {
-        let path = self.folder.join(name);
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => Zeroizing::new(text),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+/// What the device in a folder belongs to. It never changes, so no lock is needed.
+///
+/// # Errors
+/// [`HomeError::Empty`] when no device lives there, [`HomeError::Damaged`].
+pub(crate) fn membership(folder: &Path) -> Result<Membership, HomeError> {
+    let path = folder.join(MEMBERSHIP);
+    let bytes = match fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(HomeError::Empty(folder.display().to_string()));
+        }
+        Err(error) => return Err(io_error(&path, error)),
+    };
+    let file: MembershipFile = serde_json::from_slice(&bytes).map_err(|e| damaged(&path, &e))?;
+    let genesis = data_encoding::HEXLOWER
+        .decode(file.genesis.as_bytes())
+        .map_err(|e| damaged(&path, &e))?;
+    Ok(Membership {
+        identity: file.identity.parse().map_err(|e| damaged(&path, &e))?,
+        genesis: Genesis::decode(genesis.into()).map_err(|e| damaged(&path, &e))?,
+        identity_url: file.identity_url,
+        ledger_url: file.ledger_url,
+    })
+}
+
+/// The identity's root key and the one that comes next, where a folder still has them. They are
+/// written once, so no lock is needed.
+///
+/// # Errors
+/// [`HomeError`].
+pub(crate) fn root_keys(
+    folder: &Path,
+) -> Result<(Option<SecretKey>, Option<SecretKey>), HomeError> {
+    Ok((
+        read_key(folder, ROOT_KEY)?,
+        read_key(folder, NEXT_ROOT_KEY)?,
+    ))
+}
+
+/// Takes the root keys off a device.
+///
+/// # Errors
+/// [`HomeError::Io`].
+pub(crate) fn remove_root_keys(folder: &Path) -> Result<(), HomeError> {
+    for name in [ROOT_KEY, NEXT_ROOT_KEY] {
+        let path = folder.join(name);
+        match fs::remove_file(&path) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(io_error(&path, error)),
-        };
-        let bytes = data_encoding::HEXLOWER_PERMISSIVE
-            .decode(text.trim().as_bytes())
-            .map(Zeroizing::new);
-        let seed = bytes.ok().and_then(|b| <[u8; 32]>::try_from(&b[..]).ok());
-        seed.map(|seed| Some(SecretKey::from_seed(seed)))
-            .ok_or_else(|| damaged(&path, &"not 64 hex digits"))
+        }
     }
+    let synced = File::open(folder).and_then(|folder| folder.sync_all());
+    synced.map_err(|e| io_error(folder, e))
+}
+
+/// Writes a file of mode 0600 that must not be there yet, whole or not at all.
+///
+/// # Errors
+/// [`HomeError::Io`].
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), HomeError> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let name = path.file_name().and_then(|name| name.to_str());
+    let name = name.ok_or_else(|| io_error(path, io::ErrorKind::InvalidFilename.into()))?;
+    write_new(folder, name, bytes).map_err(|e| io_error(path, e))
+}
+
+fn read_key(folder: &Path, name: &str) -> Result<Option<SecretKey>, HomeError> {
+    let path = folder.join(name);
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => Zeroizing::new(text),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(io_error(&path, error)),
+    };
+    let bytes = data_encoding::HEXLOWER_PERMISSIVE
+        .decode(text.trim().as_bytes())
+        .map(Zeroizing::new);
+    let seed = bytes.ok().and_then(|b| <[u8; 32]>::try_from(&b[..]).ok());
+    seed.map(|seed| Some(SecretKey::from_seed(seed)))
+        .ok_or_else(|| damaged(&path, &"not 64 hex digits"))
 }
 
 /// Writes a new file so that it is there whole or not at all, and never in place of another.

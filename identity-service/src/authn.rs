@@ -18,11 +18,12 @@ use crate::challenge::Sealer;
 use crate::log::Logs;
 use crate::sessions::{Session, Sessions};
 
-/// What a call is made by.
+/// What a call is made by: an active device, or the root key, which is no device and whose
+/// session has the id that its key would have as one.
 pub(crate) struct Caller {
     /// The session that says so.
     pub(crate) session: Session,
-    /// Its identity's log, in which the device is active.
+    /// Its identity's log, in which it may speak.
     pub(crate) view: LogView,
 }
 
@@ -47,6 +48,13 @@ pub(crate) struct Answer<'a> {
     pub(crate) sealed: &'a [u8],
     pub(crate) key: PublicKey,
     pub(crate) proof: &'a [u8],
+}
+
+/// A challenge with a proof that fits.
+struct Proved {
+    challenge: Challenge,
+    /// Whether the key signed as roots do.
+    as_root: bool,
 }
 
 impl Authn {
@@ -80,13 +88,20 @@ impl Authn {
         answer: Answer<'_>,
     ) -> Result<Zeroizing<String>, Status> {
         let audience = self.audience(extensions)?;
-        let challenge = self.check(audience, &answer).ok_or_else(invalid)?;
+        let proved = self.check(audience, &answer).ok_or_else(invalid)?;
+        let challenge = proved.challenge;
         let (identity, device) = (challenge.identity, challenge.device);
         let view = self.logs.read(identity).await?.ok_or_else(invalid)?;
-        let record = view.log.device(&device).ok_or_else(invalid)?;
-        // The key was proved: its owner may know that it was cut off.
-        if record.state != DeviceState::Active {
-            return Err(revoked());
+        if proved.as_root {
+            if !view.log.is_root(&answer.key) {
+                return Err(invalid());
+            }
+        } else {
+            let record = view.log.device(&device).ok_or_else(invalid)?;
+            // The key was proved: its owner may know that it was cut off.
+            if record.state != DeviceState::Active {
+                return Err(revoked());
+            }
         }
         let now_ms = self.clock.wall_ms();
         let redeemed = self
@@ -104,7 +119,7 @@ impl Authn {
     }
 
     /// The challenge that an answer fits. Costs nothing that lasts.
-    fn check(&self, audience: &str, answer: &Answer<'_>) -> Option<Challenge> {
+    fn check(&self, audience: &str, answer: &Answer<'_>) -> Option<Proved> {
         let opened = self.sealer.open(answer.sealed)?;
         let challenge = opened.challenge;
         let proof = Signature::try_from(answer.proof).ok()?;
@@ -112,12 +127,19 @@ impl Authn {
         let fits = challenge.expires_ms > self.clock.wall_ms()
             && challenge.purpose == Purpose::Identity
             && challenge.audience == audience
-            && challenge.device == answer.key.device_id()
-            && Challenge::check_proof(ledger_id, &opened.encoded, &answer.key, &proof).is_ok();
-        fits.then_some(challenge)
+            && challenge.device == answer.key.device_id();
+        if !fits {
+            return None;
+        }
+        let (encoded, key) = (&opened.encoded, &answer.key);
+        let as_root = Challenge::check_proof(ledger_id, encoded, key, &proof).is_err();
+        if as_root {
+            Challenge::check_root_proof(ledger_id, encoded, key, &proof).ok()?;
+        }
+        Some(Proved { challenge, as_root })
     }
 
-    /// The device behind a token.
+    /// Who is behind a token.
     pub(crate) async fn caller(&self, metadata: &MetadataMap) -> Result<Caller, Status> {
         let token = bearer(metadata).ok_or_else(no_session)?;
         let found = self.sessions.find(token).await;
@@ -126,7 +148,7 @@ impl Authn {
             .ok_or_else(no_session)?;
         let view = self.logs.read(session.identity).await?;
         let view = view.ok_or_else(no_session)?;
-        if is_active(&view, &session.device) {
+        if may_speak(&view, &session.device) {
             Ok(Caller { session, view })
         } else {
             Err(revoked())
@@ -139,10 +161,12 @@ impl Authn {
     }
 }
 
-/// Whether a log has a device as active.
-pub(crate) fn is_active(view: &LogView, device: &DeviceId) -> bool {
-    let record = view.log.device(device);
-    record.is_some_and(|record| record.state == DeviceState::Active)
+/// Whether a session's device is active, or is the root key.
+pub(crate) fn may_speak(view: &LogView, device: &DeviceId) -> bool {
+    match view.log.device(device) {
+        Some(record) => record.state == DeviceState::Active,
+        None => view.log.is_root_id(device),
+    }
 }
 
 /// Refuses a device that the log has ended.

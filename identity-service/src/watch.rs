@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use crate::announcements::Waiter;
-use crate::authn::{Caller, is_active, revoked};
+use crate::authn::{Caller, may_speak, revoked};
 use crate::limits::WATCH_EVERY;
 use crate::log::Logs;
 use crate::sessions::Session;
@@ -77,7 +77,7 @@ impl Watch {
             if let Some(parts) = self.take() {
                 return Ok(parts);
             }
-            if !is_active(&self.view, &self.session.device) {
+            if !may_speak(&self.view, &self.session.device) {
                 return Err(revoked());
             }
             self.wait().await?;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::{IsTerminal as _, stderr, stdin};
 use std::path::{Path, PathBuf};
 
+use device_agent::backup::Backup;
 use device_agent::{Enrolled, Invitation, LedgerId, NewDevice, Trust, discover};
 use edge_ledger_core::identity::certificate::check_name;
 use edge_ledger_core::identity::pikey::short_id;
@@ -53,7 +54,7 @@ pub(super) async fn join(options: Join, global: &Global, output: &Output) -> Res
     output.print(&Made::new(&enrolled, new, false))
 }
 
-fn new_device(name: Option<String>, global: &Global) -> Result<NewDevice, Failure> {
+pub(super) fn new_device(name: Option<String>, global: &Global) -> Result<NewDevice, Failure> {
     Ok(NewDevice {
         home: folders::home(global.home.as_deref())?,
         identity_url: global
@@ -66,6 +67,15 @@ fn new_device(name: Option<String>, global: &Global) -> Result<NewDevice, Failur
             None => own_name(),
         },
     })
+}
+
+/// The identity service that was given, else the one that a backup names.
+pub(super) fn identity_url(global: &Global, backup: &Backup) -> String {
+    let given = global.identity_url.as_deref();
+    given
+        .or(backup.identity_url())
+        .unwrap_or(IDENTITY_URL)
+        .to_owned()
 }
 
 /// Refuses what cannot be the name of a device.
@@ -89,7 +99,11 @@ fn own_name() -> String {
 }
 
 /// Whether to trust a service that is seen for the first time.
-async fn first_sight(new: &NewDevice, global: &Global, output: &Output) -> Result<Trust, Failure> {
+pub(super) async fn first_sight(
+    new: &NewDevice,
+    global: &Global,
+    output: &Output,
+) -> Result<Trust, Failure> {
     let asks =
         !global.no_input && !output.is_json() && stdin().is_terminal() && stderr().is_terminal();
     if !asks && is_loopback(&new.identity_url) {

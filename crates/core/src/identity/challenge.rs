@@ -1,4 +1,4 @@
-//! The challenge that opens an identity session.
+//! The challenge that opens an identity session, for a device or for the root key.
 
 use bytes::Bytes;
 use prost::Message as _;
@@ -97,6 +97,25 @@ impl Challenge {
         proof: &Signature,
     ) -> Result<(), FormatError> {
         key.verify(&Tag::Challenge.hash(ledger_id, &[challenge]), proof)
+            .map_err(|e| FormatError::Key("the proof of a challenge", e))
+    }
+
+    /// The root key's proof of an encoded challenge, with Ed25519ph.
+    pub fn prove_root(ledger_id: LedgerId, challenge: &[u8], root: &SecretKey) -> Signature {
+        root.sign_root(Tag::Challenge, ledger_id, challenge)
+    }
+
+    /// Checks a root key's proof of an encoded challenge.
+    ///
+    /// # Errors
+    /// [`FormatError::Key`] when it does not fit.
+    pub fn check_root_proof(
+        ledger_id: LedgerId,
+        challenge: &[u8],
+        root: &PublicKey,
+        proof: &Signature,
+    ) -> Result<(), FormatError> {
+        root.verify_root(Tag::Challenge, ledger_id, challenge, proof)
             .map_err(|e| FormatError::Key("the proof of a challenge", e))
     }
 }

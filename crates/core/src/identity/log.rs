@@ -153,6 +153,18 @@ impl IdentityLog {
         self.genesis.ledger_id()
     }
 
+    /// Whether a key is the identity's root key.
+    pub fn is_root(&self, key: &PublicKey) -> bool {
+        key.identity_id() == self.identity
+    }
+
+    /// Whether an id is the one that the root key would have as a device, which it never is: so a
+    /// session can be the root key's.
+    pub fn is_root_id(&self, id: &DeviceId) -> bool {
+        let root = PublicKey::from_bytes(self.identity.as_bytes());
+        root.is_ok_and(|root| root.device_id() == *id)
+    }
+
     /// Where the log ends.
     pub fn head(&self) -> LogHead {
         LogHead {
@@ -357,7 +369,7 @@ impl IdentityLog {
         let signers: Vec<Signer> = statement.signers().collect();
         match (act, signers.as_slice()) {
             (Act::Replace { .. }, [Signer::Root(_)]) => Err(LogError::NotAllowed),
-            (_, [Signer::Root(key)]) if key.identity_id() == self.identity => Ok(()),
+            (_, [Signer::Root(key)]) if self.is_root(key) => Ok(()),
             (Act::Incept { .. }, _) => Err(LogError::NotAllowed),
             (
                 Act::Replace {
@@ -397,8 +409,9 @@ impl IdentityLog {
         if certificate.identity() != self.identity {
             return Err(FormatError::Foreign("the certificate").into());
         }
-        let root = certificate.key().identity_id() == self.identity;
-        if root || self.devices.contains_key(&certificate.key().device_id()) {
+        if self.is_root(certificate.key())
+            || self.devices.contains_key(&certificate.key().device_id())
+        {
             return Err(LogError::KeyReused);
         }
         let stay = |(id, device): &(&DeviceId, &DeviceRecord)| {

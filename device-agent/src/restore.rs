@@ -1,0 +1,209 @@
+//! From a device's root keys to a backup, and from a backup to a new device.
+//!
+//! The root key opens a session of its own at the identity service and signs the new device into
+//! the log, so no other device is needed. Nothing is ever overwritten, and it can be interrupted
+//! and run again.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use edge_ledger_core::identity::receipt::ReceiptParts;
+use edge_ledger_core::identity::statement::SigningAs;
+use edge_ledger_core::identity::{
+    Act, Certificate, DeviceState, Genesis, IdentityLog, Statement, StatementBody,
+};
+use edge_ledger_core::ids::LedgerId;
+use edge_ledger_core::keys::SecretKey;
+use edge_ledger_store::log_view;
+
+use crate::backup::{Backup, Proof};
+use crate::enrol::{Enrolled, NewDevice, Trust, check_trust, describe, settle};
+use crate::error::AgentError;
+use crate::identity_client::{Caller, CallerKey, Deployment, IdentityClient, IdentitySession};
+use crate::limits::STATEMENT_RETRIES_MAX;
+use crate::vault::{self, Membership, Vault};
+
+/// Reads what a backup of the device in a home folder holds. Works while the device runs.
+///
+/// # Errors
+/// [`AgentError::NoRootKey`] on a device that never had the keys, or gave them up;
+/// [`AgentError::Home`].
+pub fn back_up(home: &Path) -> Result<Backup, AgentError> {
+    let membership = vault::membership(home)?;
+    let (root, next_root) = vault::root_keys(home)?;
+    let root = root.ok_or(AgentError::NoRootKey)?;
+    Ok(Backup {
+        root: root.seed(),
+        next_root: next_root.map(|key| key.seed()),
+        genesis: Some(membership.genesis),
+        identity_url: Some(membership.identity_url),
+        fingerprint: None,
+    })
+}
+
+/// Writes a sealed backup to a file of mode 0600 that must not be there yet.
+///
+/// # Errors
+/// [`AgentError::Home`] when it is there, or cannot be written.
+pub fn write_backup(file: &Path, sealed: &[u8]) -> Result<(), AgentError> {
+    Ok(vault::write_private(file, sealed)?)
+}
+
+/// Takes the root keys off the device in a home folder. Only a backup has them then, so hold it
+/// against the log first.
+///
+/// # Errors
+/// [`AgentError::Home`].
+pub fn take_off_root_keys(home: &Path) -> Result<(), AgentError> {
+    Ok(vault::remove_root_keys(home)?)
+}
+
+/// Holds a backup against the identity's log at the identity service, without installing it.
+/// `identity_url` is used when the backup has none.
+///
+/// # Errors
+/// [`AgentError::UnknownIdentity`], [`AgentError::Unreachable`], [`AgentError::Untrusted`] when
+/// the service is of another deployment than the backup.
+pub async fn prove_backup(identity_url: &str, backup: &Backup) -> Result<Proof, AgentError> {
+    let mut client = IdentityClient::connect(identity_url).await?;
+    let Deployment { genesis, .. } = client.deployment().await?;
+    check_trust(trust(backup, Trust::FirstUse), &genesis)?;
+    let (_, statements) = root_session(client, genesis.ledger_id(), backup).await?;
+    Ok(backup.prove(&replayed(&genesis, backup, &statements)?))
+}
+
+/// Makes a new device of the backup's identity, an admin, and keeps the root keys in its home.
+/// `trust` is used when the backup does not say which deployment it is of.
+///
+/// # Errors
+/// As [`init`](crate::init); [`AgentError::UnknownIdentity`]; [`AgentError::Refused`], such as
+/// `DEVICE_LIMIT`.
+pub async fn restore(
+    new: &NewDevice,
+    backup: &Backup,
+    trust: Trust,
+) -> Result<Enrolled, AgentError> {
+    let vault = Vault::lock(&new.home)?;
+    vault.must_be_free()?;
+    let mut client = IdentityClient::connect(&new.identity_url).await?;
+    let Deployment {
+        genesis,
+        ledger_url,
+    } = client.deployment().await?;
+    check_trust(self::trust(backup, trust), &genesis)?;
+    let (mut session, mut statements) = root_session(client, genesis.ledger_id(), backup).await?;
+    let key = vault.device_key(rand::random())?;
+    let identity = backup.identity();
+    let certificate = Certificate::sign(genesis.ledger_id(), &key, &describe(identity, &new.name))?;
+    add_by_root(
+        &mut session,
+        &genesis,
+        backup,
+        &certificate,
+        &mut statements,
+    )
+    .await?;
+    vault.root_key(*backup.root)?;
+    if let Some(next) = &backup.next_root {
+        vault.next_root_key(**next)?;
+    }
+    let membership = Membership {
+        identity,
+        genesis,
+        identity_url: new.identity_url.clone(),
+        ledger_url: new.ledger_url.clone().unwrap_or(ledger_url),
+    };
+    let device = key.public_key().device_id();
+    settle(&vault, &membership, device, &statements).await
+}
+
+/// A backup that names its deployment trusts no other.
+fn trust(backup: &Backup, otherwise: Trust) -> Trust {
+    backup
+        .genesis
+        .as_ref()
+        .map_or(otherwise, |genesis| Trust::Ledger(genesis.ledger_id()))
+}
+
+/// Opens a session with the root key and reads the whole log.
+async fn root_session(
+    client: IdentityClient,
+    ledger_id: LedgerId,
+    backup: &Backup,
+) -> Result<(IdentitySession, Vec<ReceiptParts>), AgentError> {
+    let caller = Caller {
+        ledger_id,
+        identity: backup.identity(),
+        key: CallerKey::Root(Arc::new(backup.root_key())),
+    };
+    let mut session = match client.authenticate(&caller).await {
+        // The challenge was fresh and the proof is right: what is missing is the log.
+        Err(AgentError::Refused(refusal)) if refusal.reason == "CHALLENGE_INVALID" => {
+            return Err(AgentError::UnknownIdentity);
+        }
+        session => session?,
+    };
+    let statements = session.log_after(0).await?;
+    Ok((session, statements))
+}
+
+fn replayed(
+    genesis: &Genesis,
+    backup: &Backup,
+    statements: &[ReceiptParts],
+) -> Result<IdentityLog, AgentError> {
+    let empty = IdentityLog::empty(genesis.clone(), backup.identity());
+    let following = log_view::follow(&empty, statements);
+    if following.taken.len() != statements.len() {
+        return Err(AgentError::Untrusted(
+            "the log that was sent does not fit together".to_owned(),
+        ));
+    }
+    Ok(following.grown)
+}
+
+/// Signs the new device in at the log's head, anew if the log moved meanwhile.
+async fn add_by_root(
+    session: &mut IdentitySession,
+    genesis: &Genesis,
+    backup: &Backup,
+    certificate: &Certificate,
+    statements: &mut Vec<ReceiptParts>,
+) -> Result<(), AgentError> {
+    let root: SecretKey = backup.root_key();
+    let mut refused = AgentError::TimedOut;
+    for _ in 0..STATEMENT_RETRIES_MAX {
+        let log = replayed(genesis, backup, statements)?;
+        let device = certificate.key().device_id();
+        // An answer may have been lost after the append, or the whole was run before.
+        match log.device(&device).map(|record| record.state) {
+            Some(DeviceState::Active) => return Ok(()),
+            Some(DeviceState::Replaced { .. } | DeviceState::Revoked) | None => {}
+        }
+        let head = log.head();
+        let body = StatementBody {
+            identity: log.identity(),
+            position: head.position + 1,
+            expected_head: head.hash,
+            act: Act::AddDevice {
+                certificate: Box::new(certificate.clone()),
+                admin: true,
+            },
+        };
+        let statement = Statement::sign(log.ledger_id(), &body, &[SigningAs::Root(&root)])?;
+        let bytes: Bytes = statement.bytes().clone();
+        match session.append(bytes).await {
+            Ok(receipted) => {
+                statements.push(receipted);
+                return Ok(());
+            }
+            // The log moved: read it and sign again. Anything else is final.
+            Err(error @ AgentError::Unreachable { .. }) => refused = error,
+            Err(error) => return Err(error),
+        }
+        let after = statements.len() as u64;
+        statements.extend(session.log_after(after).await?);
+    }
+    Err(refused)
+}
