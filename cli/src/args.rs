@@ -195,8 +195,11 @@ pub(crate) struct Join {
     #[arg(value_name = "CODE|LINK")]
     pub(crate) invitation: String,
     /// Name of this device [default: this machine's name]
-    #[arg(long)]
+    #[arg(long, conflicts_with = "replace")]
     pub(crate) name: Option<String>,
+    /// Go on in the folder of a device whose place a copy of it has taken
+    #[arg(long)]
+    pub(crate) replace: bool,
 }
 
 /// What can be done with devices.

@@ -248,7 +248,8 @@ fn of_refusal(refusal: &Refusal) -> Failure {
     let failure = Failure::refused(&refusal.reason, refusal.message.clone());
     let next = match refusal.reason.as_str() {
         "DEVICE_REVOKED" => {
-            "on a linked device: `edge-ledger link`; here: `edge-ledger --home NEW_DIR join CODE`"
+            "if a copy of this folder took its place: `edge-ledger link` on a linked device, and \
+             `edge-ledger join CODE --replace` here; if it was revoked: `--home NEW_DIR join CODE`"
         }
         "LAST_ADMIN" => "link another device first: `edge-ledger link --admin`",
         "FORBIDDEN" => "ask an admin device: `edge-ledger devices` shows which those are",

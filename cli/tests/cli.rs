@@ -5,6 +5,9 @@
 mod backup;
 #[path = "cli/bad_input.rs"]
 mod bad_input;
+#[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
+#[path = "cli/copies.rs"]
+mod copies;
 #[path = "cli/demo.rs"]
 mod demo;
 #[path = "cli/offline.rs"]

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use edge_ledger_core::identity::statement::SigningAs;
-use edge_ledger_core::identity::{
-    Act, DeviceState, IdentityLog, RevokeReason, Statement, StatementBody,
-};
+use edge_ledger_core::identity::{Act, DeviceState, IdentityLog, RevokeReason};
 use edge_ledger_core::ids::DeviceId;
 use edge_ledger_core::keys::SecretKey;
 use edge_ledger_core::ledger::posting::EventKey;
@@ -19,12 +17,13 @@ use tokio_util::task::TaskTracker;
 use crate::book::Book;
 use crate::clock::Clock;
 use crate::engine::{Command, Engine, Recorded, Snapshot, Start};
-use crate::enrol::open_store;
+use crate::enrol::{current, open_store};
 use crate::error::AgentError;
 use crate::event::{EventLog, Events};
 use crate::identity_client::{Caller, CallerKey, IdentityClient, IdentitySession};
-use crate::limits::{COMMANDS_MAX, STATEMENT_RETRIES_MAX};
+use crate::limits::COMMANDS_MAX;
 use crate::link::{self, Invitation, LinkCode, LinkStream};
+use crate::statement;
 use crate::status::{Balance, DeviceInfo, HistoryItem, Status};
 use crate::vault::{Membership, Vault};
 
@@ -47,7 +46,7 @@ pub struct Agent {
 
 struct Shared {
     membership: Membership,
-    key: Arc<SecretKey>,
+    key: watch::Receiver<Arc<SecretKey>>,
     clock: Clock,
     commands: mpsc::Sender<Command>,
     snapshot: watch::Receiver<Snapshot>,
@@ -64,8 +63,7 @@ impl Agent {
     /// [`HomeError`](crate::HomeError) when there is no device, or another process holds it.
     pub async fn open(home: &Path, options: Options) -> Result<Self, AgentError> {
         let vault = Vault::lock(home)?;
-        let (mut membership, key) = vault.open()?;
-        let key = Arc::new(key);
+        let (mut membership, keys) = vault.open()?;
         if let Some(url) = options.identity_url {
             membership.identity_url = url;
         }
@@ -73,7 +71,10 @@ impl Agent {
             membership.ledger_url = url;
         }
         let store = open_store(&vault)?;
-        let book = Book::open(store, key.clone(), &membership.genesis, membership.identity).await?;
+        let view = Book::log_of(&store, &membership).await?;
+        let (key, successor) = current(keys, &view.log).ok_or_else(|| vault.without_key())?;
+        let book = Book::open(store, key.clone(), view).await?;
+        let (tell_key, key) = watch::channel(key);
         let (clock, events, stop) = (
             Clock::start(),
             EventLog::default(),
@@ -82,8 +83,9 @@ impl Agent {
         let (engine, snapshot) = Engine::new(Start {
             acked: book.load_ack().await?,
             book,
-            key: key.clone(),
-            ledger_url: membership.ledger_url.clone(),
+            key: tell_key,
+            successor,
+            membership: membership.clone(),
             clock,
             events: events.clone(),
             stop: stop.clone(),
@@ -223,7 +225,7 @@ impl Agent {
     /// All devices that ever were in the log, in the order in which they were added.
     pub fn devices(&self) -> Vec<DeviceInfo> {
         let log = self.log();
-        let this = self.shared.key.public_key().device_id();
+        let this = self.key().public_key().device_id();
         let mut devices: Vec<DeviceInfo> = log
             .devices()
             .map(|(id, record)| DeviceInfo {
@@ -295,6 +297,10 @@ impl Agent {
         self.shared.tasks.wait().await;
     }
 
+    fn key(&self) -> Arc<SecretKey> {
+        self.shared.key.borrow().clone()
+    }
+
     fn log(&self) -> Arc<IdentityLog> {
         self.shared.snapshot.borrow().log.clone()
     }
@@ -305,65 +311,23 @@ impl Agent {
         let caller = Caller {
             ledger_id: membership.genesis.ledger_id(),
             identity: membership.identity,
-            key: CallerKey::Device(self.shared.key.clone()),
+            key: CallerKey::Device(self.key()),
         };
         client.authenticate(&caller).await
     }
 
-    /// Signs an act at the head of the log and appends it, anew if the log moved meanwhile.
+    /// Appends an act of this device to the log.
     async fn state_act(
         &self,
         act: impl Fn(&IdentityLog) -> Act,
     ) -> Result<IdentitySession, AgentError> {
         let mut session = self.sign_in().await?;
-        let mut refused = AgentError::TimedOut;
-        let mut sent = None;
-        for _ in 0..STATEMENT_RETRIES_MAX {
-            let gained = session.log_after(self.log().head().position).await?;
-            if !gained.is_empty() {
-                self.ask(|reply| Command::Adopt {
-                    parts: gained,
-                    reply,
-                })
-                .await?;
-            }
-            let log = self.log();
-            let head = log.head();
-            // An answer may have been lost after the append.
-            if sent.is_some_and(|sent| {
-                log.records_after(0)
-                    .iter()
-                    .any(|r| *r.statement.bytes() == sent)
-            }) {
-                return Ok(session);
-            }
-            let body = StatementBody {
-                identity: log.identity(),
-                position: head.position + 1,
-                expected_head: head.hash,
-                act: act(&log),
-            };
-            let statement = Statement::sign(
-                log.ledger_id(),
-                &body,
-                &[SigningAs::Device(&self.shared.key)],
-            )?;
-            sent = Some(statement.bytes().clone());
-            match session.append(statement.bytes().clone()).await {
-                Ok(receipted) => {
-                    self.ask(|reply| Command::Adopt {
-                        parts: vec![receipted],
-                        reply,
-                    })
-                    .await?;
-                    return Ok(session);
-                }
-                // The log moved: read it and sign again. Anything else is final.
-                Err(error @ AgentError::Unreachable { .. }) => refused = error,
-                Err(error) => return Err(error),
-            }
-        }
-        Err(refused)
+        let key = self.key();
+        let keys = [SigningAs::Device(&key)];
+        let log = self.log();
+        let parts = statement::append(&mut session, &log, |_| false, act, &keys).await?;
+        self.ask(|reply| Command::Adopt { parts, reply }).await?;
+        Ok(session)
     }
 
     async fn ask<T>(

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use edge_ledger_core::identity::receipt::ReceiptParts;
-use edge_ledger_core::identity::{Genesis, IdentityLog, Point};
-use edge_ledger_core::ids::{DeviceId, IdentityId, LogHash, StoreEpoch};
+use edge_ledger_core::identity::{IdentityLog, Point};
+use edge_ledger_core::ids::{DeviceId, LogHash, StoreEpoch};
 use edge_ledger_core::keys::SecretKey;
 use edge_ledger_core::ledger::admission::Admissible;
 use edge_ledger_core::ledger::entry::Author;
@@ -31,6 +31,9 @@ use prost::Message as _;
 
 use crate::error::{AgentError, HomeError};
 use crate::status::{Balance, HistoryItem};
+use crate::vault::Membership;
+
+mod ended;
 
 const OWN: Origin = Origin(0);
 const ACK_KEY: &str = "ack";
@@ -49,21 +52,26 @@ pub(crate) struct Book {
 }
 
 impl Book {
+    /// The identity log that a device's store holds.
+    pub(crate) async fn log_of(
+        store: &Embedded,
+        membership: &Membership,
+    ) -> Result<LogView, AgentError> {
+        let (genesis, identity) = (&membership.genesis, membership.identity);
+        let view = read_log(store, genesis, identity, None).await?;
+        Ok(view.ok_or_else(without_log)?)
+    }
+
     /// Opens the store of a device that is in its log, and folds what it keeps.
     pub(crate) async fn open(
         store: Embedded,
         key: Arc<SecretKey>,
-        genesis: &Genesis,
-        identity: IdentityId,
+        view: LogView,
     ) -> Result<Self, AgentError> {
         let device = key.public_key().device_id();
-        let view = read_log(&store, genesis, identity, None).await?;
-        let view = view
-            .filter(|view| view.log.device(&device).is_some())
-            .ok_or_else(|| HomeError::Damaged {
-                path: "ledger.redb".to_owned(),
-                why: "it does not hold this device's identity log".to_owned(),
-            })?;
+        if view.log.device(&device).is_none() {
+            return Err(without_log().into());
+        }
         let mut outbox = VecDeque::new();
         for (id, bytes) in store.outbox().await? {
             outbox.push_back((id, Posting::decode(bytes)?));
@@ -116,13 +124,25 @@ impl Book {
         self.heads.of(&self.device).last().copied()
     }
 
+    /// Whether the log has this device as one that may speak.
+    pub(crate) fn is_active(&self) -> bool {
+        let record = self.log().device(&self.device);
+        record.is_some_and(|record| record.cut.is_none())
+    }
+
     /// Whether this device may sign another entry: not when somebody else did so with its key.
     pub(crate) fn may_sign(&self) -> bool {
-        let active = self
-            .log()
-            .device(&self.device)
-            .is_some_and(|d| d.cut.is_none());
-        active && !self.rolled_back && self.heads.of(&self.device).len() <= 1
+        self.is_active() && !self.rolled_back && self.heads.of(&self.device).len() <= 1
+    }
+
+    /// Goes on as the device of another key. Says whether the log knows it.
+    pub(crate) fn succeed(&mut self, key: Arc<SecretKey>) -> bool {
+        let device = key.public_key().device_id();
+        let known = self.log().device(&device).is_some();
+        if known {
+            (self.key, self.device, self.rolled_back) = (key, device, false);
+        }
+        known
     }
 
     pub(crate) fn balance(&self) -> Balance {
@@ -304,6 +324,7 @@ impl Book {
     /// the log grew.
     pub(crate) async fn adopt(&mut self, parts: &[ReceiptParts]) -> Result<bool, AgentError> {
         let log = self.log().clone();
+        self.save_what_is_cut(parts).await?;
         if !adopt_into(&self.store, &log, parts).await? {
             return Ok(false);
         }
@@ -359,7 +380,7 @@ impl Book {
             .ok_or_else(damaged)?;
         let message = edge_ledger_proto::ledger::Ack::decode(message).map_err(|_| damaged())?;
         let parts = AckParts::try_from(message).map_err(|_| damaged())?;
-        Ok(Some((parts.point, parts.level)))
+        Ok((parts.device == self.device).then_some((parts.point, parts.level)))
     }
 
     /// All postings with whether they count, by the devices' clocks.
@@ -422,6 +443,13 @@ impl Book {
                 return Ok(entries);
             }
         }
+    }
+}
+
+fn without_log() -> HomeError {
+    HomeError::Damaged {
+        path: "ledger.redb".to_owned(),
+        why: "it does not hold this device's identity log".to_owned(),
     }
 }
 

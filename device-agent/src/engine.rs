@@ -6,6 +6,7 @@
 mod command;
 mod connection;
 mod perform;
+mod replacing;
 mod report;
 
 use std::collections::VecDeque;
@@ -28,7 +29,7 @@ use crate::limits::{
     BACKOFF_FIRST, BACKOFF_MAX, BACKOFF_REFUSED, COMMANDS_MAX, LIVE_WITHIN, TICK_EVERY,
 };
 use crate::status::{State, Status};
-use crate::vault::Vault;
+use crate::vault::{Membership, Vault};
 
 pub(crate) use command::Command;
 pub use command::Recorded;
@@ -37,13 +38,15 @@ use connection::{Connection, Ended, Meaning};
 /// What the engine starts with.
 pub(crate) struct Start {
     pub(crate) book: Book,
-    pub(crate) key: Arc<SecretKey>,
-    pub(crate) ledger_url: String,
+    /// The device's key: another one after it was replaced.
+    pub(crate) key: watch::Sender<Arc<SecretKey>>,
+    /// A key that was made to replace it, and is not in the log as far as this device knows.
+    pub(crate) successor: Option<Arc<SecretKey>>,
+    pub(crate) membership: Membership,
     pub(crate) clock: Clock,
     pub(crate) events: EventLog,
     pub(crate) stop: CancellationToken,
     pub(crate) acked: Option<(Point, Level)>,
-    /// Held until the engine has ended.
     pub(crate) vault: Vault,
 }
 
@@ -65,8 +68,8 @@ struct AckWaiter {
 
 pub(crate) struct Engine {
     book: Book,
-    key: Arc<SecretKey>,
-    ledger_url: String,
+    key: watch::Sender<Arc<SecretKey>>,
+    membership: Membership,
     clock: Clock,
     events: EventLog,
     stop: CancellationToken,
@@ -75,6 +78,11 @@ pub(crate) struct Engine {
     state: State,
     connection: Option<Connection>,
     opening: Option<connection::Opening>,
+    successor: Option<Arc<SecretKey>>,
+    replacing: Option<replacing::Replacing>,
+    replace_at_ms: u64,
+    /// Whether the service keeps a fork of this device's journal.
+    refused_forked: bool,
     backoff: ExponentialBackoff,
     retry_at_ms: u64,
     /// When the service wants to see this device again: nobody is too impatient for that.
@@ -88,7 +96,8 @@ pub(crate) struct Engine {
     synced_at_ms: Option<u64>,
     heard_at_ms: Option<u64>,
     last_error: Option<String>,
-    _vault: Vault,
+    /// Held until the engine has ended.
+    vault: Vault,
 }
 
 /// What readers see without asking the engine.
@@ -126,13 +135,17 @@ impl Engine {
             .0,
             book: start.book,
             key: start.key,
-            ledger_url: start.ledger_url,
+            membership: start.membership,
             clock: start.clock,
             events: start.events,
             stop: start.stop,
             state: State::Starting,
             connection: None,
             opening: None,
+            successor: start.successor,
+            replacing: None,
+            replace_at_ms: now,
+            refused_forked: false,
             backoff: new_backoff(),
             retry_at_ms: now,
             not_before_ms: now,
@@ -145,7 +158,7 @@ impl Engine {
             synced_at_ms: None,
             heard_at_ms: None,
             last_error: None,
-            _vault: start.vault,
+            vault: start.vault,
         };
         engine.publish();
         let snapshot = engine.snapshot.subscribe();
@@ -160,6 +173,7 @@ impl Engine {
         let mut commands = Vec::new();
         let stop = self.stop.clone();
         loop {
+            self.start_replacing().await;
             self.start_opening();
             let pause = self.until_retry();
             commands.clear();
@@ -175,6 +189,7 @@ impl Engine {
                     connection::Step::Ended(ended) => self.disconnected(ended).await,
                 },
                 opened = connection::opened(&mut self.opening) => self.opened(opened).await,
+                done = replacing::done(&mut self.replacing) => self.replaced(done).await,
                 received = inbox.recv_many(&mut commands, COMMANDS_MAX) => {
                     if received == 0 {
                         break;
@@ -193,7 +208,7 @@ impl Engine {
     fn start_opening(&mut self) {
         let due = self.clock.monotonic_ms() >= self.retry_at_ms;
         if self.connection.is_none() && self.opening.is_none() && due {
-            self.opening = Some(connection::start(self.ledger_url.clone()));
+            self.opening = Some(connection::start(self.membership.ledger_url.clone()));
         }
     }
 
@@ -209,7 +224,8 @@ impl Engine {
         match opened {
             Ok(stream) => {
                 let now = self.clock.monotonic_ms();
-                match Connection::new(stream, &self.ledger_url, &self.key, &self.book, now) {
+                let (url, key) = (&self.membership.ledger_url, self.key.borrow().clone());
+                match Connection::new(stream, url, &key, &self.book, now) {
                     Ok(connection) => {
                         self.connection = Some(connection);
                         self.feed(Input::Opened).await;
@@ -229,8 +245,11 @@ impl Engine {
         });
         if late {
             let why = "the handshake was not finished in time".to_owned();
-            self.disconnected(Ended::Error(connection::unreachable(&self.ledger_url, why)))
-                .await;
+            self.disconnected(Ended::Error(connection::unreachable(
+                &self.membership.ledger_url,
+                why,
+            )))
+            .await;
         }
         // Nothing waits for an answer that does not come: each wait is bounded by a tick or two.
         if self
@@ -248,7 +267,7 @@ impl Engine {
             error,
             permanent,
             retry_after,
-        } = ended.meaning(&self.ledger_url);
+        } = ended.meaning(&self.membership.ledger_url);
         let wait = match retry_after {
             Some(wait) => wait,
             None if permanent => BACKOFF_REFUSED,
@@ -272,7 +291,14 @@ impl Engine {
         for waiter in &mut self.syncs {
             waiter.ping_id = None;
         }
-        if let AgentError::Refused(refusal) = error {
+        if let AgentError::Refused(refusal) = &error
+            && refusal.reason == "FORKED"
+        {
+            self.refused_forked = true;
+        }
+        if let AgentError::Refused(refusal) = error
+            && !self.must_be_replaced()
+        {
             // What a person has to change is told to everybody who waits.
             for waiter in self.syncs.drain(..) {
                 let _ = waiter.reply.send(Err(AgentError::Refused(refusal.clone())));

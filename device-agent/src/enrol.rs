@@ -4,7 +4,7 @@
 //! Both can be interrupted at any moment and run again: keys that were written are used again,
 //! and the folder counts as occupied only once everything is in place.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use edge_ledger_core::identity::certificate::Description;
@@ -12,13 +12,14 @@ use edge_ledger_core::identity::genesis::next_key_hash;
 use edge_ledger_core::identity::receipt::ReceiptParts;
 use edge_ledger_core::identity::statement::SigningAs;
 use edge_ledger_core::identity::{
-    Act, Certificate, Genesis, IdentityLog, Statement, StatementBody,
+    Act, Certificate, DeviceRecord, Genesis, IdentityLog, Statement, StatementBody,
 };
 use edge_ledger_core::ids::{DeviceId, IdentityId, LedgerId, LogHash};
+use edge_ledger_core::keys::SecretKey;
 use edge_ledger_store::Embedded;
 use edge_ledger_store::embedded::OpenError;
 
-use crate::book::adopt_into;
+use crate::book::{Book, adopt_into};
 use crate::error::{AgentError, HomeError};
 use crate::identity_client::{Caller, CallerKey, Deployment, IdentityClient};
 use crate::link::{self, Invitation};
@@ -55,6 +56,8 @@ pub struct Enrolled {
     pub device: DeviceId,
     /// The deployment.
     pub ledger_id: LedgerId,
+    /// The device's name.
+    pub name: String,
 }
 
 /// Asks an identity service which deployment it serves, to show it to a person.
@@ -171,6 +174,71 @@ pub async fn join(
     .await
 }
 
+/// Makes a further device in a home folder whose device lost its place to a copy of it, with the
+/// code or link that a linked device shows. The new one goes on in the old one's lineage, and what
+/// the old one had told nobody is recorded under the new key.
+///
+/// # Errors
+/// As [`join`]; [`HomeError::Empty`] when no device lives in the folder;
+/// [`AgentError::LinkEnded`] also when the device was revoked, whose lineage has ended.
+pub async fn rejoin(home: &Path, invitation: &Invitation) -> Result<Enrolled, AgentError> {
+    let vault = Vault::lock(home)?;
+    let (membership, keys) = vault.open()?;
+    let store = open_store(&vault)?;
+    let view = Book::log_of(&store, &membership).await?;
+    let (key, successor) = current(keys, &view.log).ok_or_else(|| vault.without_key())?;
+    let new = match successor {
+        Some(successor) => successor,
+        None => Arc::new(vault.next_device_key(rand::random())?),
+    };
+    let old = key.public_key().device_id();
+    let record = view.log.device(&old).cloned();
+    let mut book = Book::open(store, key, view).await?;
+    let url = invitation.identity_url.as_ref();
+    let mut client = IdentityClient::connect(url.unwrap_or(&membership.identity_url)).await?;
+    let link = link::join(&mut client, &invitation.code).await?;
+    let name = record.map_or_else(String::new, |record| record.name);
+    let asked = link.ask(
+        &new,
+        |identity| Description {
+            replaces: Some(old),
+            ..describe(identity, &name)
+        },
+        |genesis| check_trust(Trust::Ledger(membership.genesis.ledger_id()), genesis),
+    );
+    let (genesis, identity) = asked.await?;
+    if identity != membership.identity {
+        let what = "the code is of another identity than the device here";
+        return Err(AgentError::Untrusted(what.to_owned()));
+    }
+    let caller = Caller {
+        ledger_id: genesis.ledger_id(),
+        identity,
+        key: CallerKey::Device(new.clone()),
+    };
+    let mut session = client.authenticate(&caller).await?;
+    let gained = session.log_after(book.log().head().position).await?;
+    book.adopt(&gained).await?;
+    Ok(Enrolled {
+        identity,
+        device: new.public_key().device_id(),
+        ledger_id: genesis.ledger_id(),
+        name,
+    })
+}
+
+/// The key of the device here, which is the last that the log knows, and the one after it that
+/// was made to take its place, if there is one.
+pub(crate) fn current(
+    mut keys: Vec<SecretKey>,
+    log: &IdentityLog,
+) -> Option<(Arc<SecretKey>, Option<Arc<SecretKey>>)> {
+    let in_log = |key: &SecretKey| log.device(&key.public_key().device_id()).is_some();
+    let known = keys.iter().rposition(in_log).unwrap_or(0);
+    let successor = keys.drain((known + 1).min(keys.len())..).next_back();
+    Some((Arc::new(keys.pop()?), successor.map(Arc::new)))
+}
+
 pub(crate) fn check_trust(trust: Trust, genesis: &Genesis) -> Result<(), AgentError> {
     match trust {
         Trust::Ledger(expected) if expected != genesis.ledger_id() => {
@@ -218,16 +286,17 @@ pub(crate) async fn settle(
         None,
     )
     .await?;
-    if view.is_none_or(|view| view.log.device(&device).is_none()) {
-        return Err(AgentError::Untrusted(
-            "the log that was sent does not hold this device".to_owned(),
-        ));
-    }
+    let record = view.and_then(|view| view.log.device(&device).cloned());
+    let Some(DeviceRecord { name, .. }) = record else {
+        let what = "the log that was sent does not hold this device";
+        return Err(AgentError::Untrusted(what.to_owned()));
+    };
     vault.occupy(membership)?;
     Ok(Enrolled {
         identity: membership.identity,
         device,
         ledger_id: membership.genesis.ledger_id(),
+        name,
     })
 }
 

@@ -69,6 +69,14 @@ pub enum Event {
         /// The log's new position.
         log_position: u64,
     },
+    /// This device's home was an old copy, or has a twin: a new key and journal took its place.
+    /// What had not been told to anybody is signed again under it.
+    Replaced {
+        /// The device that ended.
+        old: DeviceId,
+        /// The one that goes on in its place.
+        new: DeviceId,
+    },
     /// A device signed two entries for one place of its journal.
     Forked {
         /// Whose journal.

@@ -128,13 +128,14 @@ mod identity_client;
 mod limits;
 mod link;
 mod restore;
+mod statement;
 mod status;
 mod stream;
 mod vault;
 
 pub use agent::{Agent, Details, Joining, LinkSession, Options, within};
 pub use engine::Recorded;
-pub use enrol::{Enrolled, NewDevice, Trust, discover, init, join};
+pub use enrol::{Enrolled, NewDevice, Trust, discover, init, join, rejoin};
 pub use error::{AgentError, HomeError, Refusal};
 pub use event::{Event, Events};
 pub use link::{Invitation, LinkCode};

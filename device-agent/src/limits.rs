@@ -26,6 +26,8 @@ pub(crate) const BACKOFF_FIRST: Duration = Duration::from_millis(100);
 pub(crate) const BACKOFF_MAX: Duration = Duration::from_secs(30);
 /// Wait after a refusal that only a person can lift.
 pub(crate) const BACKOFF_REFUSED: Duration = Duration::from_secs(60);
+/// Wait before this device is replaced again, after that did not succeed.
+pub(crate) const REPLACE_AGAIN: Duration = Duration::from_secs(5);
 /// How often the session hears that time passed.
 pub(crate) const TICK_EVERY: Duration = Duration::from_secs(1);
 /// Longest life of a link session, as the service grants it.

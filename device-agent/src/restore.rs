@@ -7,21 +7,15 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use edge_ledger_core::identity::receipt::ReceiptParts;
 use edge_ledger_core::identity::statement::SigningAs;
-use edge_ledger_core::identity::{
-    Act, Certificate, DeviceState, Genesis, IdentityLog, Statement, StatementBody,
-};
+use edge_ledger_core::identity::{Act, Certificate, IdentityLog};
 use edge_ledger_core::ids::LedgerId;
-use edge_ledger_core::keys::SecretKey;
-use edge_ledger_store::log_view;
 
 use crate::backup::{Backup, Proof};
 use crate::enrol::{Enrolled, NewDevice, Trust, check_trust, describe, settle};
 use crate::error::AgentError;
 use crate::identity_client::{Caller, CallerKey, Deployment, IdentityClient, IdentitySession};
-use crate::limits::STATEMENT_RETRIES_MAX;
+use crate::statement;
 use crate::vault::{self, Membership, Vault};
 
 /// Reads what a backup of the device in a home folder holds. Works while the device runs.
@@ -69,8 +63,10 @@ pub async fn prove_backup(identity_url: &str, backup: &Backup) -> Result<Proof, 
     let mut client = IdentityClient::connect(identity_url).await?;
     let Deployment { genesis, .. } = client.deployment().await?;
     check_trust(trust(backup, Trust::FirstUse), &genesis)?;
-    let (_, statements) = root_session(client, genesis.ledger_id(), backup).await?;
-    Ok(backup.prove(&replayed(&genesis, backup, &statements)?))
+    let mut session = root_session(client, genesis.ledger_id(), backup).await?;
+    let statements = session.log_after(0).await?;
+    let empty = IdentityLog::empty(genesis, backup.identity());
+    Ok(backup.prove(&statement::grown(&empty, &statements)?))
 }
 
 /// Makes a new device of the backup's identity, an admin, and keeps the root keys in its home.
@@ -92,16 +88,21 @@ pub async fn restore(
         ledger_url,
     } = client.deployment().await?;
     check_trust(self::trust(backup, trust), &genesis)?;
-    let (mut session, mut statements) = root_session(client, genesis.ledger_id(), backup).await?;
+    let mut session = root_session(client, genesis.ledger_id(), backup).await?;
     let key = vault.device_key(rand::random())?;
-    let identity = backup.identity();
-    let certificate = Certificate::sign(genesis.ledger_id(), &key, &describe(identity, &new.name))?;
-    add_by_root(
+    let (identity, device) = (backup.identity(), key.public_key().device_id());
+    let description = describe(identity, &new.name);
+    let certificate = Certificate::sign(genesis.ledger_id(), &key, &description)?;
+    let root = backup.root_key();
+    let statements = statement::append(
         &mut session,
-        &genesis,
-        backup,
-        &certificate,
-        &mut statements,
+        &IdentityLog::empty(genesis.clone(), identity),
+        |log| log.device(&device).is_some(),
+        |_| Act::AddDevice {
+            certificate: Box::new(certificate.clone()),
+            admin: true,
+        },
+        &[SigningAs::Root(&root)],
     )
     .await?;
     vault.root_key(*backup.root)?;
@@ -114,7 +115,6 @@ pub async fn restore(
         identity_url: new.identity_url.clone(),
         ledger_url: new.ledger_url.clone().unwrap_or(ledger_url),
     };
-    let device = key.public_key().device_id();
     settle(&vault, &membership, device, &statements).await
 }
 
@@ -126,84 +126,22 @@ fn trust(backup: &Backup, otherwise: Trust) -> Trust {
         .map_or(otherwise, |genesis| Trust::Ledger(genesis.ledger_id()))
 }
 
-/// Opens a session with the root key and reads the whole log.
+/// Opens a session with the root key.
 async fn root_session(
     client: IdentityClient,
     ledger_id: LedgerId,
     backup: &Backup,
-) -> Result<(IdentitySession, Vec<ReceiptParts>), AgentError> {
+) -> Result<IdentitySession, AgentError> {
     let caller = Caller {
         ledger_id,
         identity: backup.identity(),
         key: CallerKey::Root(Arc::new(backup.root_key())),
     };
-    let mut session = match client.authenticate(&caller).await {
+    match client.authenticate(&caller).await {
         // The challenge was fresh and the proof is right: what is missing is the log.
         Err(AgentError::Refused(refusal)) if refusal.reason == "CHALLENGE_INVALID" => {
-            return Err(AgentError::UnknownIdentity);
+            Err(AgentError::UnknownIdentity)
         }
-        session => session?,
-    };
-    let statements = session.log_after(0).await?;
-    Ok((session, statements))
-}
-
-fn replayed(
-    genesis: &Genesis,
-    backup: &Backup,
-    statements: &[ReceiptParts],
-) -> Result<IdentityLog, AgentError> {
-    let empty = IdentityLog::empty(genesis.clone(), backup.identity());
-    let following = log_view::follow(&empty, statements);
-    if following.taken.len() != statements.len() {
-        return Err(AgentError::Untrusted(
-            "the log that was sent does not fit together".to_owned(),
-        ));
+        session => session,
     }
-    Ok(following.grown)
-}
-
-/// Signs the new device in at the log's head, anew if the log moved meanwhile.
-async fn add_by_root(
-    session: &mut IdentitySession,
-    genesis: &Genesis,
-    backup: &Backup,
-    certificate: &Certificate,
-    statements: &mut Vec<ReceiptParts>,
-) -> Result<(), AgentError> {
-    let root: SecretKey = backup.root_key();
-    let mut refused = AgentError::TimedOut;
-    for _ in 0..STATEMENT_RETRIES_MAX {
-        let log = replayed(genesis, backup, statements)?;
-        let device = certificate.key().device_id();
-        // An answer may have been lost after the append, or the whole was run before.
-        match log.device(&device).map(|record| record.state) {
-            Some(DeviceState::Active) => return Ok(()),
-            Some(DeviceState::Replaced { .. } | DeviceState::Revoked) | None => {}
-        }
-        let head = log.head();
-        let body = StatementBody {
-            identity: log.identity(),
-            position: head.position + 1,
-            expected_head: head.hash,
-            act: Act::AddDevice {
-                certificate: Box::new(certificate.clone()),
-                admin: true,
-            },
-        };
-        let statement = Statement::sign(log.ledger_id(), &body, &[SigningAs::Root(&root)])?;
-        let bytes: Bytes = statement.bytes().clone();
-        match session.append(bytes).await {
-            Ok(receipted) => {
-                statements.push(receipted);
-                return Ok(());
-            }
-            // The log moved: read it and sign again. Anything else is final.
-            Err(error @ AgentError::Unreachable { .. }) => refused = error,
-            Err(error) => return Err(error),
-        }
-        let after = statements.len() as u64;
-        statements.extend(session.log_after(after).await?);
-    }
-    Err(refused)
 }

@@ -4,6 +4,7 @@
 //! | file | what |
 //! | --- | --- |
 //! | `device.key` | the device's secret key, 64 hex digits |
+//! | `device-2.key`, … | the keys of those that replaced it, in order |
 //! | `identity.key` | the identity's root key, on the device that made it, until it is taken off |
 //! | `next-identity.key` | the root key that comes after it, to which the log commits |
 //! | `home.json` | identity, genesis and service addresses |
@@ -150,19 +151,37 @@ impl Vault {
         write_new(&self.folder, MEMBERSHIP, &text).map_err(|e| io_error(&path, e))
     }
 
-    /// Reads what the device belongs to, and its key.
+    /// Reads what the device belongs to, and its keys: the first, and those that came after it.
     ///
     /// # Errors
     /// [`HomeError::Empty`] when no device lives here, [`HomeError::Damaged`].
-    pub(crate) fn open(&self) -> Result<(Membership, SecretKey), HomeError> {
+    pub(crate) fn open(&self) -> Result<(Membership, Vec<SecretKey>), HomeError> {
         let membership = membership(&self.folder)?;
-        let key = read_key(&self.folder, DEVICE_KEY)?.ok_or_else(|| {
-            damaged(
-                &self.folder.join(DEVICE_KEY),
-                &"the device's key is missing; link this device anew",
-            )
-        })?;
-        Ok((membership, key))
+        let mut keys = Vec::new();
+        while let Some(key) = read_key(&self.folder, &device_key_name(keys.len()))? {
+            keys.push(key);
+        }
+        if keys.is_empty() {
+            return Err(self.without_key());
+        }
+        Ok((membership, keys))
+    }
+
+    /// What is said of a home without a device's key.
+    pub(crate) fn without_key(&self) -> HomeError {
+        damaged(
+            &self.folder.join(DEVICE_KEY),
+            &"the device's key is missing; link this device anew",
+        )
+    }
+
+    /// Writes the key that comes after all that are there.
+    ///
+    /// # Errors
+    /// [`HomeError`].
+    pub(crate) fn next_device_key(&self, fresh_seed: [u8; 32]) -> Result<SecretKey, HomeError> {
+        let (_, keys) = self.open()?;
+        self.key_or(&device_key_name(keys.len()), fresh_seed)
     }
 
     fn key_or(&self, name: &str, fresh_seed: [u8; 32]) -> Result<SecretKey, HomeError> {
@@ -245,6 +264,14 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), HomeError> 
     let name = path.file_name().and_then(|name| name.to_str());
     let name = name.ok_or_else(|| io_error(path, io::ErrorKind::InvalidFilename.into()))?;
     write_new(folder, name, bytes).map_err(|e| io_error(path, e))
+}
+
+/// The file of a device's key: those that replaced it are numbered from 2.
+fn device_key_name(before: usize) -> String {
+    match before {
+        0 => DEVICE_KEY.to_owned(),
+        before => format!("device-{}.key", before + 1),
+    }
 }
 
 fn read_key(folder: &Path, name: &str) -> Result<Option<SecretKey>, HomeError> {

@@ -96,4 +96,27 @@ impl Deployment {
         };
         Ok(Server::bind(config).await?)
     }
+
+    /// Starts an identity service on a port, which tells devices where the ledger service is.
+    ///
+    /// # Errors
+    /// When it cannot bind.
+    pub async fn identity_service_on(
+        &self,
+        listen: SocketAddr,
+        ledger_url: String,
+    ) -> anyhow::Result<identity_service::Server> {
+        let config = identity_service::Config {
+            listen,
+            audiences: Vec::new(),
+            ledger_url,
+            store: Arc::new(self.store.clone()),
+            genesis: self.genesis.clone(),
+            signer: self.signer.clone(),
+            sealing_key: identity_service::SealingKey::from_bytes(rand::random()),
+            clock: Clock::system(),
+            limits: identity_service::Limits::default(),
+        };
+        Ok(identity_service::Server::bind(config).await?)
+    }
 }

@@ -2,12 +2,10 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use device_agent::{Agent, LinkSession, NewDevice, Options, Trust};
-use edge_ledger_chassis::Clock;
 
 use crate::Deployment;
 
@@ -25,6 +23,7 @@ pub struct Pair {
     folder: tempfile::TempDir,
     identity: Option<identity_service::Server>,
     ledger: Option<ledger_service::Server>,
+    identity_addr: SocketAddr,
     ledger_addr: SocketAddr,
 }
 
@@ -45,19 +44,11 @@ impl Pair {
         let ledger = deployment.ledger_service().await?;
         let ledger_addr = ledger.local_addr();
         let ledger_url = format!("http://{ledger_addr}");
-        let identity = identity_service::Server::bind(identity_service::Config {
-            listen: ([127, 0, 0, 1], 0).into(),
-            audiences: Vec::new(),
-            ledger_url: ledger_url.clone(),
-            store: Arc::new(deployment.store.clone()),
-            genesis: deployment.genesis.clone(),
-            signer: deployment.signer.clone(),
-            sealing_key: identity_service::SealingKey::from_bytes(rand::random()),
-            clock: Clock::system(),
-            limits: identity_service::Limits::default(),
-        })
-        .await?;
-        let identity_url = format!("http://{}", identity.local_addr());
+        let identity = deployment
+            .identity_service_on(([127, 0, 0, 1], 0).into(), ledger_url.clone())
+            .await?;
+        let identity_addr = identity.local_addr();
+        let identity_url = format!("http://{identity_addr}");
         Ok(Self {
             deployment,
             identity_url,
@@ -65,6 +56,7 @@ impl Pair {
             folder: tempfile::tempdir()?,
             identity: Some(identity),
             ledger: Some(ledger),
+            identity_addr,
             ledger_addr,
         })
     }
@@ -141,6 +133,20 @@ impl Pair {
     /// When it cannot start.
     pub async fn start_ledger(&mut self) -> anyhow::Result<()> {
         self.ledger = Some(self.deployment.ledger_service_on(self.ledger_addr).await?);
+        Ok(())
+    }
+
+    /// Starts the identity service on its old port.
+    ///
+    /// # Errors
+    /// When it cannot start.
+    pub async fn start_identity(&mut self) -> anyhow::Result<()> {
+        let (addr, ledger_url) = (self.identity_addr, self.ledger_url.clone());
+        let identity = self
+            .deployment
+            .identity_service_on(addr, ledger_url)
+            .await?;
+        self.identity = Some(identity);
         Ok(())
     }
 

@@ -47,11 +47,29 @@ pub(super) async fn init(options: Init, global: &Global, output: &Output) -> Res
 
 pub(super) async fn join(options: Join, global: &Global, output: &Output) -> Result<(), Failure> {
     let invitation: Invitation = options.invitation.parse()?;
+    if options.replace {
+        return rejoin(&invitation, global, output).await;
+    }
     let new = new_device(options.name, global)?;
     output.note(&format!("joins as \"{}\"", new.name));
     // Who has the code is trusted: the ledger id comes with the link, or sealed by the code.
     let enrolled = device_agent::join(&new, &invitation, Trust::FirstUse).await?;
     output.print(&Made::new(&enrolled, new, false))
+}
+
+/// Joins in the folder of a device that is there already.
+async fn rejoin(invitation: &Invitation, global: &Global, output: &Output) -> Result<(), Failure> {
+    let home = folders::home(global.home.as_deref())?;
+    let enrolled = device_agent::rejoin(&home, invitation).await?;
+    output.print(&Made {
+        identity: enrolled.identity.to_string(),
+        short_id: short_id(&enrolled.identity),
+        device: enrolled.device.to_string(),
+        name: enrolled.name,
+        ledger_id: enrolled.ledger_id.to_string(),
+        home,
+        is_first: false,
+    })
 }
 
 pub(super) fn new_device(name: Option<String>, global: &Global) -> Result<NewDevice, Failure> {

@@ -187,7 +187,7 @@ async fn tell(agent: &Agent, act: Act, unit: Unit, output: &Output) -> Result<()
     output.print(&done)?;
     done.synced.note(output);
     if status.rolled_back {
-        output.note("this folder is an old copy of a device: what it records waits; join anew");
+        output.note("this folder is an old copy of a device: what it records waits for a new key");
     }
     Ok(())
 }

@@ -213,7 +213,7 @@ impl fmt::Display for Report {
         if self.rolled_back {
             write!(
                 f,
-                "\n  this folder is an old copy of the device: it records nothing; join anew"
+                "\n  this folder is an old copy of the device: it gets a new key when the service answers"
             )?;
         }
         match (&self.sync_reason, &self.last_error) {

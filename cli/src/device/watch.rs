@@ -51,6 +51,10 @@ enum Line {
     Forked {
         device: String,
     },
+    Replaced {
+        old: String,
+        new: String,
+    },
     Missed {
         events: u64,
     },
@@ -152,13 +156,14 @@ fn told(event: Event, unit: &Unit) -> Told {
             (Line::DevicesChanged { log_position }, words)
         }
         Event::Forked { device } => {
-            let words = format!("the journal of {device} is forked: revoke or replace that device");
-            (
-                Line::Forked {
-                    device: device.to_string(),
-                },
-                words,
-            )
+            let device = device.to_string();
+            let words = format!("a copy of {device} wrote too: it repairs itself, or is revoked");
+            (Line::Forked { device }, words)
+        }
+        Event::Replaced { old, new } => {
+            let words = "this folder was an old copy, or has a twin: a new key took its place";
+            let (old, new) = (old.to_string(), new.to_string());
+            (Line::Replaced { old, new }, words.to_owned())
         }
         Event::Missed { events } => (
             Line::Missed { events },

@@ -92,7 +92,7 @@ impl Engine {
         };
         if connection.held.len() >= HELD_FRAMES_MAX {
             let why = "it takes no more frames".to_owned();
-            return Err(Ended::Error(unreachable(&self.ledger_url, why)));
+            return Err(Ended::Error(unreachable(&self.membership.ledger_url, why)));
         }
         connection.held.push_back(frame);
         Ok(Vec::new())

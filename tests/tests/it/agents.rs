@@ -8,7 +8,6 @@ use device_agent::{
 use edge_ledger_core::ledger::{Kind, Posting};
 use edge_ledger_store::Embedded;
 use edge_ledger_tests::Pair;
-use edge_ledger_tests::pair::copy_home;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -300,39 +299,6 @@ async fn what_the_devices_hold_survives_the_service() -> anyhow::Result<()> {
     phone.earn(1, key("c")).await?;
     agree(&phone, &laptop).await?;
     assert_eq!(laptop.balance().balance, 78);
-    Ok(())
-}
-
-#[tokio::test]
-async fn a_restored_home_signs_nothing_and_loses_nothing() -> anyhow::Result<()> {
-    let pair = Pair::start().await?;
-    let phone = pair.first_device("phone").await?;
-    let laptop = pair.link(&phone, "laptop", false).await?;
-    phone.earn(10, key("before the copy")).await?;
-    synced(&phone).await?;
-    phone.stop().await;
-    copy_home(&pair.home("phone"), &pair.home("restored"))?;
-    let phone = pair.open("phone").await?;
-    phone.earn(5, key("after the copy")).await?;
-    synced(&phone).await?;
-    phone.stop().await;
-    let restored = pair.open("restored").await?;
-    let seen = async {
-        let mut events = restored.events_from(0);
-        while !restored.status().rolled_back {
-            events.next().await;
-        }
-        Ok(())
-    };
-    within(PATIENCE, seen).await?;
-    assert_eq!(restored.balance().balance, 15);
-    restored.earn(1, key("waits")).await?;
-    assert_eq!(
-        (restored.balance().waiting, restored.balance().balance),
-        (1, 15)
-    );
-    synced(&laptop).await?;
-    assert_eq!(laptop.balance().balance, 15);
     Ok(())
 }
 

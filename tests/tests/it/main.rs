@@ -6,6 +6,7 @@
 )]
 
 mod agents;
+mod clones;
 mod kill;
 mod stream_bad_input;
 mod stream_handshake;

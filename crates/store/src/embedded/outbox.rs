@@ -1,4 +1,5 @@
-//! A device's outbox: postings that were accepted and are in no entry yet.
+//! A device's own room: its outbox, postings that were accepted and are in no entry yet, and the
+//! tips of its journal.
 //!
 //! They are durable before the application is told so, and leave in the same step that appends
 //! the entry which holds them: none is lost and none is in two entries.
@@ -6,13 +7,15 @@
 //! Value of a posting: version (1), its bytes, checksum (8).
 
 use bytes::Bytes;
-use edge_ledger_core::ids::IdentityId;
+use edge_ledger_core::identity::SignedTip;
+use edge_ledger_core::ids::{DeviceId, IdentityId};
 use edge_ledger_core::ledger::Extended;
 use edge_ledger_core::ledger::admission::Admissible;
 use redb::{ReadableTable as _, ReadableTableMetadata as _};
 
 use super::Embedded;
 use super::fault::Fault;
+use super::journal::signed_tips;
 use super::layout::{Reading, Writing};
 use super::ledger_store::append;
 use super::tables::{OUTBOX, Snapshot, Tables};
@@ -45,6 +48,21 @@ impl Embedded {
     /// [`StoreError`].
     pub async fn outbox(&self) -> Result<Vec<(u64, Bytes)>, StoreError> {
         self.read(outbox).await
+    }
+
+    /// The tips of one journal with their author's signatures, as a statement names them.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn signed_tips(
+        &self,
+        identity: IdentityId,
+        device: DeviceId,
+    ) -> Result<Vec<SignedTip>, StoreError> {
+        self.write(0, move |tables| {
+            Ok(Decision::unchanged(signed_tips(tables, identity, device)?))
+        })
+        .await
     }
 
     /// Appends the entry that holds some postings, and takes these out of the outbox in the same

@@ -1,0 +1,69 @@
+//! What is left of this device's own journal when it ends.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use edge_ledger_core::identity::receipt::ReceiptParts;
+use edge_ledger_core::identity::{Cut, DeviceState, Point};
+use edge_ledger_core::ledger::{EntryContent, Posting, VerifiedEntry};
+use edge_ledger_store::log_view::follow;
+
+use super::Book;
+use crate::error::AgentError;
+
+impl Book {
+    /// Before statements are taken over that put another device in this one's place: puts every
+    /// posting that their cut drops back into the outbox, where it waits for whoever goes on here.
+    /// The same event key counts once, so one that is dropped here and kept elsewhere does no harm.
+    pub(super) async fn save_what_is_cut(
+        &mut self,
+        parts: &[ReceiptParts],
+    ) -> Result<(), AgentError> {
+        if !self.is_active() {
+            return Ok(());
+        }
+        let grown = follow(self.log(), parts).grown;
+        let record = grown.device(&self.device);
+        let replaced = record.filter(|r| matches!(r.state, DeviceState::Replaced { .. }));
+        let Some(cut) = replaced.and_then(|record| record.cut.as_ref()) else {
+            return Ok(());
+        };
+        let entries = self.entries().await?;
+        let own: Vec<&VerifiedEntry> = entries
+            .iter()
+            .filter(|entry| entry.device() == self.device)
+            .collect();
+        let dropped: Vec<Posting> = outside(&own, cut)
+            .into_iter()
+            .flat_map(|entry| match entry.content() {
+                EntryContent::V1 { postings, .. } => postings.clone(),
+                EntryContent::Unreadable => Vec::new(),
+            })
+            .collect();
+        if dropped.is_empty() {
+            return Ok(());
+        }
+        self.record(dropped).await
+    }
+}
+
+/// The entries of one journal that are neither named by a cut nor below a named one.
+fn outside<'a>(own: &[&'a VerifiedEntry], cut: &Cut) -> Vec<&'a VerifiedEntry> {
+    let parents: BTreeMap<Point, Point> = own
+        .iter()
+        .map(|entry| (entry.point(), entry.parent()))
+        .collect();
+    let mut inside = BTreeSet::new();
+    for named in cut.points() {
+        let mut at = named;
+        while let Some(parent) = parents.get(&at) {
+            if !inside.insert(at) {
+                break;
+            }
+            at = *parent;
+        }
+    }
+    own.iter()
+        .copied()
+        .filter(|entry| !inside.contains(&entry.point()))
+        .collect()
+}
