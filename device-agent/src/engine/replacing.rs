@@ -118,9 +118,11 @@ impl Engine {
 
     /// It is tried again, soon unless a person is needed.
     fn not_replaced(&mut self, error: &AgentError) {
-        let wait = match error {
-            AgentError::Refused(_) | AgentError::Home(_) => BACKOFF_REFUSED,
-            _ => REPLACE_AGAIN,
+        let lasting = matches!(error, AgentError::Refused(_) | AgentError::Home(_));
+        let wait = if lasting {
+            BACKOFF_REFUSED
+        } else {
+            REPLACE_AGAIN
         };
         self.replace_at_ms = self.clock.monotonic_ms().saturating_add(millis(wait));
         self.last_error = Some(error.to_string());
