@@ -2,7 +2,7 @@
 //!
 //! [`serve`] accepts connections and ends them, within [`limits`]; [`tasks`] spawns what must not
 //! outlive the service; [`status`] says every refusal in one form; [`audience`] knows under which
-//! names the service is dialled; [`keys`] keeps a deployment's keys; [`clock`] tells the time and
+//! names the service is dialled; [`tls`] keeps its certificate; [`keys`] keeps a deployment's keys; [`clock`] tells the time and
 //! [`random`] draws nonces. Nothing here knows identities or ledgers.
 
 pub mod audience;
@@ -13,6 +13,7 @@ pub mod random;
 pub mod serve;
 pub mod status;
 pub mod tasks;
+pub mod tls;
 
 pub use audience::Audiences;
 pub use clock::{Clock, Hands};
@@ -21,3 +22,4 @@ pub use limits::Limits;
 pub use serve::{Authority, Listener, Peer, Serving};
 pub use status::{Reason, refusal};
 pub use tasks::Tasks;
+pub use tls::{Tls, TlsError, TlsFiles};
