@@ -1,6 +1,6 @@
 //! The agent: the handle that an application holds.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +25,7 @@ use crate::limits::COMMANDS_MAX;
 use crate::link::{self, Invitation, LinkCode, LinkStream};
 use crate::statement;
 use crate::status::{Balance, DeviceInfo, HistoryItem, Status};
+use crate::tls::Authorities;
 use crate::vault::{Membership, Vault};
 
 /// What an agent may be told beside its home folder.
@@ -34,6 +35,9 @@ pub struct Options {
     pub identity_url: Option<String>,
     /// Address of the ledger service, instead of the one in the home folder.
     pub ledger_url: Option<String>,
+    /// PEM file of an authority that signed the services' certificates, instead of the one that the
+    /// home folder keeps: it keeps this one from now on.
+    pub tls_ca: Option<PathBuf>,
 }
 
 /// A running device. Cheap to clone; the engine ends with [`stop`](Self::stop), or when the last
@@ -46,6 +50,7 @@ pub struct Agent {
 
 struct Shared {
     membership: Membership,
+    authorities: Authorities,
     key: watch::Receiver<Arc<SecretKey>>,
     clock: Clock,
     commands: mpsc::Sender<Command>,
@@ -64,6 +69,7 @@ impl Agent {
     pub async fn open(home: &Path, options: Options) -> Result<Self, AgentError> {
         let vault = Vault::lock(home)?;
         let (mut membership, keys) = vault.open()?;
+        let authorities = vault.authorities(options.tls_ca.as_deref())?;
         if let Some(url) = options.identity_url {
             membership.identity_url = url;
         }
@@ -86,6 +92,7 @@ impl Agent {
             key: tell_key,
             successor,
             membership: membership.clone(),
+            authorities: authorities.clone(),
             clock,
             events: events.clone(),
             stop: stop.clone(),
@@ -97,6 +104,7 @@ impl Agent {
         tasks.close();
         let shared = Shared {
             membership,
+            authorities,
             key,
             clock,
             commands,
@@ -307,7 +315,8 @@ impl Agent {
 
     async fn sign_in(&self) -> Result<IdentitySession, AgentError> {
         let membership = &self.shared.membership;
-        let client = IdentityClient::connect(&membership.identity_url).await?;
+        let client =
+            IdentityClient::connect(&membership.identity_url, &self.shared.authorities).await?;
         let caller = Caller {
             ledger_id: membership.genesis.ledger_id(),
             identity: membership.identity,

@@ -29,6 +29,7 @@ use crate::limits::{
     BACKOFF_FIRST, BACKOFF_MAX, BACKOFF_REFUSED, COMMANDS_MAX, LIVE_WITHIN, TICK_EVERY,
 };
 use crate::status::{State, Status};
+use crate::tls::Authorities;
 use crate::vault::{Membership, Vault};
 
 pub(crate) use command::Command;
@@ -43,6 +44,7 @@ pub(crate) struct Start {
     /// A key that was made to replace it, and is not in the log as far as this device knows.
     pub(crate) successor: Option<Arc<SecretKey>>,
     pub(crate) membership: Membership,
+    pub(crate) authorities: Authorities,
     pub(crate) clock: Clock,
     pub(crate) events: EventLog,
     pub(crate) stop: CancellationToken,
@@ -70,6 +72,7 @@ pub(crate) struct Engine {
     book: Book,
     key: watch::Sender<Arc<SecretKey>>,
     membership: Membership,
+    authorities: Authorities,
     clock: Clock,
     events: EventLog,
     stop: CancellationToken,
@@ -136,6 +139,7 @@ impl Engine {
             book: start.book,
             key: start.key,
             membership: start.membership,
+            authorities: start.authorities,
             clock: start.clock,
             events: start.events,
             stop: start.stop,
@@ -208,7 +212,8 @@ impl Engine {
     fn start_opening(&mut self) {
         let due = self.clock.monotonic_ms() >= self.retry_at_ms;
         if self.connection.is_none() && self.opening.is_none() && due {
-            self.opening = Some(connection::start(self.membership.ledger_url.clone()));
+            let (url, authorities) = (self.membership.ledger_url.clone(), self.authorities.clone());
+            self.opening = Some(connection::start(url, authorities));
         }
     }
 
@@ -262,13 +267,18 @@ impl Engine {
 
     /// Ends the connection, says why, and sets the time of the next attempt.
     async fn disconnected(&mut self, ended: Ended) {
-        self.connection = None;
+        let was_open = self.connection.take().is_some_and(|c| c.session.is_open());
         let Meaning {
             error,
             permanent,
+            draining,
             retry_after,
         } = ended.meaning(&self.membership.ledger_url);
+        // A service that goes away in order has answered everything: that is a move, no failure.
+        let moves = draining && was_open;
         let wait = match retry_after {
+            // All its devices come back, to another replica or to the next process: not at once.
+            Some(within) if moves => within.mul_f64(rand::random()),
             Some(wait) => wait,
             None if permanent => BACKOFF_REFUSED,
             None => self.backoff.next().unwrap_or(BACKOFF_MAX),
@@ -277,8 +287,10 @@ impl Engine {
         self.retry_at_ms = now.saturating_add(millis(wait));
         self.not_before_ms = retry_after.map_or(now, |_| self.retry_at_ms);
         let why = error.to_string();
-        let is_new = self.last_error.as_ref() != Some(&why);
-        self.last_error = Some(why.clone());
+        let is_new = !moves && self.last_error.as_ref() != Some(&why);
+        if !moves {
+            self.last_error = Some(why.clone());
+        }
         self.enter(if permanent {
             State::Degraded
         } else {

@@ -23,6 +23,7 @@ use crate::book::{Book, adopt_into};
 use crate::error::{AgentError, HomeError};
 use crate::identity_client::{Caller, CallerKey, Deployment, IdentityClient};
 use crate::link::{self, Invitation};
+use crate::tls::Authorities;
 use crate::vault::{Membership, Vault};
 
 /// Whom a device trusts to be the deployment that it is told of.
@@ -45,6 +46,9 @@ pub struct NewDevice {
     pub ledger_url: Option<String>,
     /// The device's name, 1 to 64 bytes.
     pub name: String,
+    /// PEM file of an authority that signed the services' certificates, where the system does not
+    /// know it. The home keeps a copy.
+    pub tls_ca: Option<PathBuf>,
 }
 
 /// What came of [`init`] or [`join`].
@@ -60,17 +64,21 @@ pub struct Enrolled {
     pub name: String,
 }
 
-/// Asks an identity service which deployment it serves, to show it to a person.
+/// Asks an identity service which deployment it serves, to show it to a person. `tls_ca` as in
+/// [`NewDevice`].
 ///
 /// # Errors
 /// [`AgentError::Unreachable`], or [`AgentError::Untrusted`] when the answer does not prove itself.
-pub async fn discover(identity_url: &str) -> Result<LedgerId, AgentError> {
-    Ok(IdentityClient::connect(identity_url)
-        .await?
-        .deployment()
-        .await?
-        .genesis
-        .ledger_id())
+pub async fn discover(identity_url: &str, tls_ca: Option<&Path>) -> Result<LedgerId, AgentError> {
+    let authorities = tls_ca.map(Authorities::read).transpose()?;
+    Ok(
+        IdentityClient::connect(identity_url, &authorities.unwrap_or_default())
+            .await?
+            .deployment()
+            .await?
+            .genesis
+            .ledger_id(),
+    )
 }
 
 /// Makes an identity and its first device.
@@ -81,7 +89,8 @@ pub async fn discover(identity_url: &str) -> Result<LedgerId, AgentError> {
 pub async fn init(new: &NewDevice, trust: Trust) -> Result<Enrolled, AgentError> {
     let vault = Vault::lock(&new.home)?;
     vault.must_be_free()?;
-    let mut client = IdentityClient::connect(&new.identity_url).await?;
+    let authorities = vault.authorities(new.tls_ca.as_deref())?;
+    let mut client = IdentityClient::connect(&new.identity_url, &authorities).await?;
     let Deployment {
         genesis,
         ledger_url,
@@ -138,7 +147,8 @@ pub async fn join(
         .identity_url
         .clone()
         .unwrap_or_else(|| new.identity_url.clone());
-    let mut client = IdentityClient::connect(&identity_url).await?;
+    let authorities = vault.authorities(new.tls_ca.as_deref())?;
+    let mut client = IdentityClient::connect(&identity_url, &authorities).await?;
     let ledger_url = match &new.ledger_url {
         Some(url) => url.clone(),
         None => client.deployment().await?.ledger_url,
@@ -195,7 +205,9 @@ pub async fn rejoin(home: &Path, invitation: &Invitation) -> Result<Enrolled, Ag
     let record = view.log.device(&old).cloned();
     let mut book = Book::open(store, key, view).await?;
     let url = invitation.identity_url.as_ref();
-    let mut client = IdentityClient::connect(url.unwrap_or(&membership.identity_url)).await?;
+    let url = url.unwrap_or(&membership.identity_url);
+    let authorities = vault.authorities(None)?;
+    let mut client = IdentityClient::connect(url, &authorities).await?;
     let link = link::join(&mut client, &invitation.code).await?;
     let name = record.map_or_else(String::new, |record| record.name);
     let asked = link.ask(

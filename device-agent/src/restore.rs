@@ -54,13 +54,20 @@ pub fn take_off_root_keys(home: &Path) -> Result<(), AgentError> {
 }
 
 /// Holds a backup against the identity's log at the identity service, without installing it.
-/// `identity_url` is used when the backup has none.
+/// `tls_ca` as in [`NewDevice`]; when there is none, that of the home folder is used, if a device
+/// lives there.
 ///
 /// # Errors
 /// [`AgentError::UnknownIdentity`], [`AgentError::Unreachable`], [`AgentError::Untrusted`] when
 /// the service is of another deployment than the backup.
-pub async fn prove_backup(identity_url: &str, backup: &Backup) -> Result<Proof, AgentError> {
-    let mut client = IdentityClient::connect(identity_url).await?;
+pub async fn prove_backup(
+    identity_url: &str,
+    tls_ca: Option<&Path>,
+    home: &Path,
+    backup: &Backup,
+) -> Result<Proof, AgentError> {
+    let authorities = vault::authorities_of(home, tls_ca)?;
+    let mut client = IdentityClient::connect(identity_url, &authorities).await?;
     let Deployment { genesis, .. } = client.deployment().await?;
     check_trust(trust(backup, Trust::FirstUse), &genesis)?;
     let mut session = root_session(client, genesis.ledger_id(), backup).await?;
@@ -82,7 +89,8 @@ pub async fn restore(
 ) -> Result<Enrolled, AgentError> {
     let vault = Vault::lock(&new.home)?;
     vault.must_be_free()?;
-    let mut client = IdentityClient::connect(&new.identity_url).await?;
+    let authorities = vault.authorities(new.tls_ca.as_deref())?;
+    let mut client = IdentityClient::connect(&new.identity_url, &authorities).await?;
     let Deployment {
         genesis,
         ledger_url,

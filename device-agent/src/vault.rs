@@ -8,6 +8,7 @@
 //! | `identity.key` | the identity's root key, on the device that made it, until it is taken off |
 //! | `next-identity.key` | the root key that comes after it, to which the log commits |
 //! | `home.json` | identity, genesis and service addresses |
+//! | `service-ca.pem` | the authority of the services' certificates, if the device was told one |
 //! | `ledger.redb` | the device's store |
 //! | `lock` | held while a process uses the folder |
 
@@ -23,11 +24,13 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::error::HomeError;
+use crate::tls::Authorities;
 
 const DEVICE_KEY: &str = "device.key";
 const ROOT_KEY: &str = "identity.key";
 const NEXT_ROOT_KEY: &str = "next-identity.key";
 const MEMBERSHIP: &str = "home.json";
+const AUTHORITY: &str = "service-ca.pem";
 const STORE: &str = "ledger.redb";
 const LOCK: &str = "lock";
 
@@ -184,6 +187,20 @@ impl Vault {
         self.key_or(&device_key_name(keys.len()), fresh_seed)
     }
 
+    /// Whom to believe that a service is who it says: beside the system, the authority in a file,
+    /// which is kept from then on, or the one that is kept.
+    ///
+    /// # Errors
+    /// [`HomeError`].
+    pub(crate) fn authorities(&self, given: Option<&Path>) -> Result<Authorities, HomeError> {
+        let authorities = authorities_of(&self.folder, given)?;
+        if let Some(pem) = authorities.own().filter(|_| given.is_some()) {
+            let written = replace(&self.folder, AUTHORITY, pem);
+            written.map_err(|e| io_error(&self.folder.join(AUTHORITY), e))?;
+        }
+        Ok(authorities)
+    }
+
     fn key_or(&self, name: &str, fresh_seed: [u8; 32]) -> Result<SecretKey, HomeError> {
         if let Some(key) = read_key(&self.folder, name)? {
             return Ok(key);
@@ -193,6 +210,22 @@ impl Vault {
         write_new(&self.folder, name, text.as_bytes())
             .map_err(|e| io_error(&self.folder.join(name), e))?;
         Ok(key)
+    }
+}
+
+/// The authorities of the system, with a given one, or else the one that a folder keeps.
+///
+/// # Errors
+/// [`HomeError`].
+pub(crate) fn authorities_of(
+    folder: &Path,
+    given: Option<&Path>,
+) -> Result<Authorities, HomeError> {
+    let kept = folder.join(AUTHORITY);
+    match given {
+        Some(given) => Authorities::read(given),
+        None if kept.exists() => Authorities::read(&kept),
+        None => Ok(Authorities::default()),
     }
 }
 
@@ -291,6 +324,21 @@ fn read_key(folder: &Path, name: &str) -> Result<Option<SecretKey>, HomeError> {
 
 /// Writes a new file so that it is there whole or not at all, and never in place of another.
 fn write_new(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let draft = draft(folder, name, bytes)?;
+    // A link, unlike a rename, fails when the name is taken.
+    let linked = fs::hard_link(&draft, folder.join(name));
+    fs::remove_file(&draft)?;
+    linked?;
+    File::open(folder)?.sync_all()
+}
+
+/// Writes a file in place of another, so that one of both is there whole.
+fn replace(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    fs::rename(draft(folder, name, bytes)?, folder.join(name))?;
+    File::open(folder)?.sync_all()
+}
+
+fn draft(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<PathBuf> {
     let draft = folder.join(format!(".{name}.{}", std::process::id()));
     let mut file = OpenOptions::new()
         .write(true)
@@ -300,11 +348,7 @@ fn write_new(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
         .open(&draft)?;
     file.write_all(bytes)?;
     file.sync_all()?;
-    // A link, unlike a rename, fails when the name is taken.
-    let linked = fs::hard_link(&draft, folder.join(name));
-    fs::remove_file(&draft)?;
-    linked?;
-    File::open(folder)?.sync_all()
+    Ok(draft)
 }
 
 fn io_error(path: &Path, why: io::Error) -> HomeError {

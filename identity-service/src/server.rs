@@ -5,10 +5,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use edge_ledger_chassis::{Audiences, Clock, Listener, Serving};
+use edge_ledger_chassis::{Audiences, Clock, Listener, Serving, Tls, health, reflection};
 use edge_ledger_core::identity::service_key::ServiceSigner;
 use edge_ledger_core::identity::{FormatError, Genesis, ServiceCertificate, ServiceRole};
-use edge_ledger_proto::identity::identity_service_server::IdentityServiceServer;
+use edge_ledger_proto::DESCRIPTOR_SET;
+use edge_ledger_proto::identity::identity_service_server::{IdentityServiceServer, SERVICE_NAME};
 use edge_ledger_store::IdentityStore;
 use tonic::service::Routes;
 
@@ -43,6 +44,10 @@ pub struct Config {
     pub clock: Clock,
     /// The bounds.
     pub limits: Limits,
+    /// Its certificate; none: plain HTTP/2.
+    pub tls: Option<Tls>,
+    /// Whether anybody may ask which calls there are (`grpc.reflection`).
+    pub reflection: bool,
 }
 
 /// Why a service does not start.
@@ -78,10 +83,17 @@ impl Server {
         let listener = Listener::bind(listen)
             .await
             .map_err(|source| BindError::Listen { listen, source })?;
-        let limits = config.limits.connections;
+        let (limits, tls) = (config.limits.connections.clone(), config.tls.clone());
+        let (store, reflects) = (config.store.health(), config.reflection);
+        let stopping = listener.tasks().stopping();
         let service = IdentityServiceServer::new(assemble(config, &listener))
             .max_decoding_message_size(REQUEST_BYTES_MAX);
-        let serving = listener.serve(Routes::new(service), limits);
+        let mut routes =
+            Routes::new(service).add_service(health::service(SERVICE_NAME, store, stopping));
+        if reflects {
+            routes = reflection::add(routes, SERVICE_NAME, DESCRIPTOR_SET);
+        }
+        let serving = listener.serve(routes, limits, tls);
         tracing::info!(address = %serving.local_addr(), "identity service listens");
         Ok(Self { serving })
     }
@@ -91,7 +103,8 @@ impl Server {
         self.serving.local_addr()
     }
 
-    /// Stops: open calls have the grace to end. Says whether all did.
+    /// Says that it takes no more work, then lets nobody in; open calls have the grace to end. Says
+    /// whether all did.
     pub async fn shutdown(self, grace: Duration) -> bool {
         self.serving.shutdown(grace).await
     }
@@ -144,7 +157,7 @@ fn assemble(config: Config, listener: &Listener) -> Rpc {
         authn: Arc::clone(&authn),
         announcements: announcements.clone(),
         clock: clock.clone(),
-        tasks: tasks.clone(),
+        tasks,
         limits: config.limits,
     };
     Rpc {
@@ -155,6 +168,5 @@ fn assemble(config: Config, listener: &Listener) -> Rpc {
         signer,
         ledger_url: config.ledger_url,
         clock,
-        tasks,
     }
 }

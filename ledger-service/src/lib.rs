@@ -15,5 +15,6 @@ mod limits;
 mod rpc;
 mod server;
 mod session;
+mod streams;
 
 pub use server::{BindError, Config, Server};

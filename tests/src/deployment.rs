@@ -93,6 +93,8 @@ impl Deployment {
             ledgers: Arc::new(self.store.clone()),
             clock: Clock::system(),
             limits: Limits::default(),
+            tls: None,
+            reflection: true,
         };
         Ok(Server::bind(config).await?)
     }
@@ -116,6 +118,8 @@ impl Deployment {
             sealing_key: identity_service::SealingKey::from_bytes(rand::random()),
             clock: Clock::system(),
             limits: identity_service::Limits::default(),
+            tls: None,
+            reflection: true,
         };
         Ok(identity_service::Server::bind(config).await?)
     }

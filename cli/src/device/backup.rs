@@ -66,7 +66,7 @@ async fn create(
         // The only other copy goes away: the file must be seen to work first.
         let (read, _) = open(file, &password)?;
         let url = identity_url(global, &read);
-        prove(&url, &read).await.map_err(|failure| {
+        prove(&url, global, &read).await.map_err(|failure| {
             let file = file.display();
             failure.next(format!(
                 "the backup is in {file}, and the keys are still on this device: try \
@@ -109,7 +109,7 @@ async fn verify(
     let password = known_password(password, global, output)?;
     let (keys, format) = unseal(&bytes, &password)?;
     let url = identity_url(global, &keys);
-    let proof = prove(&url, &keys).await?;
+    let proof = prove(&url, global, &keys).await?;
     let identity = keys.identity();
     output.print(&Verified {
         format: format_name(format),
@@ -172,8 +172,10 @@ async fn restore(
 }
 
 /// Holds keys against the log at a service.
-async fn prove(url: &str, keys: &Backup) -> Result<&'static str, Failure> {
-    match device_agent::prove_backup(url, keys).await? {
+async fn prove(url: &str, global: &Global, keys: &Backup) -> Result<&'static str, Failure> {
+    let home = folders::home(global.home.as_deref())?;
+    let tls_ca = global.tls_ca.as_deref();
+    match device_agent::prove_backup(url, tls_ca, &home, keys).await? {
         Proof::Complete => Ok("complete"),
         Proof::RootOnly => Ok("root_only"),
         Proof::Foreign => Err(wrong("it holds the key of another identity")),

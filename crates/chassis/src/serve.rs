@@ -2,9 +2,13 @@
 //!
 //! tonic's own server has no deadline for a client that says nothing, and its shutdown waits for
 //! ever for one that does not read. This loop bounds both: a connection has a time to its first
-//! request, and a drain has a grace after which everything left is ended.
+//! request and an age, an address has so many of them, and a drain has a grace after which everything left is ended.
 
+mod addresses;
 mod connection;
+mod leaving;
+
+pub use leaving::Leaving;
 
 use std::io;
 use std::net::SocketAddr;
@@ -18,6 +22,8 @@ use tonic::service::Routes;
 
 use crate::limits::{ACCEPT_RETRY, Limits};
 use crate::tasks::Tasks;
+use crate::tls::Tls;
+use addresses::Addresses;
 
 /// Who is at the other end, in each request's extensions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,11 +65,19 @@ impl Listener {
         &self.tasks
     }
 
-    /// Starts to serve.
-    pub fn serve(self, routes: Routes, limits: Limits) -> Serving {
+    /// Starts to serve; over TLS, if there is any.
+    pub fn serve(self, routes: Routes, limits: Limits, tls: Option<Tls>) -> Serving {
         let tasks = self.tasks.clone();
-        self.tasks
-            .spawn(accept(self.tcp, routes.prepare(), limits, tasks.clone()));
+        if let Some(tls) = tls.clone() {
+            tasks.spawn(tls.follow(tasks.stopping()));
+        }
+        let connection = connection::Connection {
+            routes: routes.prepare(),
+            limits: Arc::new(limits),
+            tls,
+            tasks: tasks.clone(),
+        };
+        tasks.spawn(accept(self.tcp, connection));
         let kill = tasks.kill_on_drop();
         Serving {
             local_addr: self.local_addr,
@@ -94,8 +108,14 @@ impl Serving {
     }
 }
 
-async fn accept(tcp: TcpListener, routes: Routes, limits: Limits, tasks: Tasks) {
+async fn accept(tcp: TcpListener, connection: connection::Connection) {
+    let limits = Arc::clone(&connection.limits);
     let slots = Arc::new(Semaphore::new(limits.connections_max));
+    let addresses = Addresses::new(
+        limits.connections_per_address_max,
+        limits.trusted_proxies.clone(),
+    );
+    let tasks = connection.tasks.clone();
     let stopping = tasks.stopping();
     while let Some(accepted) = stopping.run_until_cancelled(tcp.accept()).await {
         let (stream, peer) = match accepted {
@@ -110,15 +130,14 @@ async fn accept(tcp: TcpListener, routes: Routes, limits: Limits, tasks: Tasks) 
             tracing::debug!("connection above the limit closed");
             continue;
         };
-        let connection = connection::Connection {
-            routes: routes.clone(),
-            limits,
-            peer: Peer(peer),
-            tasks: tasks.clone(),
+        let Some(place) = addresses.enter(peer.ip()) else {
+            tracing::debug!("connection above the limit of its address closed");
+            continue;
         };
+        let connection = connection.clone();
         tasks.spawn(async move {
-            let _slot = slot;
-            connection.serve(stream).await;
+            let _held = (slot, place);
+            connection.serve(stream, Peer(peer)).await;
         });
     }
 }
