@@ -6,7 +6,11 @@
 )]
 
 mod agents;
+mod drain;
+mod health;
 mod kill;
 mod stream_bad_input;
 mod stream_handshake;
 mod stream_sync;
+mod supersede;
+mod tls;
