@@ -151,7 +151,11 @@ fn of_rustls(error: &rustls::Error) -> TlsProblem {
 
 fn of_certificate(error: &CertificateError) -> TlsProblem {
     use CertificateError as Certificate;
-    if matches!(error, Certificate::UnknownIssuer) {
+    // Another authority may have the name of a known one, and its own key.
+    if matches!(
+        error,
+        Certificate::UnknownIssuer | Certificate::BadSignature
+    ) {
         TlsProblem::UnknownAuthority
     } else if matches!(
         error,

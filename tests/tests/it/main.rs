@@ -7,7 +7,11 @@
 
 mod agents;
 mod clones;
+mod drain;
+mod health;
 mod kill;
 mod stream_bad_input;
 mod stream_handshake;
 mod stream_sync;
+mod supersede;
+mod tls;
