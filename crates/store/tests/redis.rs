@@ -12,5 +12,4 @@ mod redis {
     mod limited;
     mod load;
     mod proxy;
-    mod server;
 }
