@@ -93,6 +93,8 @@ impl Deployment {
             ledgers: Arc::new(self.store.clone()),
             clock: Clock::system(),
             limits: Limits::default(),
+            tls: None,
+            reflection: true,
         };
         Ok(Server::bind(config).await?)
     }

@@ -55,6 +55,8 @@ impl Pair {
             sealing_key: identity_service::SealingKey::from_bytes(rand::random()),
             clock: Clock::system(),
             limits: identity_service::Limits::default(),
+            tls: None,
+            reflection: true,
         })
         .await?;
         let identity_url = format!("http://{}", identity.local_addr());

@@ -30,12 +30,12 @@ pub use reader::Reader;
 pub use server::{ServerSection, is_loopback_host};
 pub use setting::{Form, Setting};
 pub use store::{RedisUrl, StoreSection};
-pub use tls::TlsSection;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::limits::Limits;
+use crate::tls::TlsFiles;
 
 /// The sections that every service has.
 #[expect(missing_debug_implementations, reason = "may hold a password")]
@@ -47,7 +47,7 @@ pub struct Common {
     /// `[store]`: where identities live.
     pub store: StoreSection,
     /// `[tls]`: the certificate, if there is one.
-    pub tls: Option<TlsSection>,
+    pub tls: Option<TlsFiles>,
     /// `[limits]`: bounds of connections.
     pub limits: Limits,
     /// `[log]`: what is logged, and how.

@@ -28,7 +28,7 @@ pub use failure::StartError;
 
 use crate::config::{Common, Inputs, Problem, Reader, ServerSection, Setting, common_settings};
 use crate::logging::{self, Lines};
-use crate::{Clock, KeysFolder, Limits, Signals};
+use crate::{Clock, KeysFolder, Limits, Signals, Tls};
 use args::Act;
 
 /// The version that services say they have.
@@ -68,6 +68,8 @@ pub trait Service: Sized + Send {
 pub struct Parts {
     /// Where it listens, and as what.
     pub server: ServerSection,
+    /// Its certificate; none: plain HTTP/2.
+    pub tls: Option<Tls>,
     /// The keys.
     pub keys: KeysFolder,
     /// Where identities live.
@@ -177,7 +179,8 @@ async fn start<S: Service>(common: Common, own: S::Own) -> Result<S, StartError>
     let keys = KeysFolder::at(&common.keys_dir);
     // Files are looked at before anything is asked of the network.
     let ledger_id = keys.service_key()?.0.ledger_id();
-    let is_plain = common.tls.is_none();
+    let tls = common.tls.map(Tls::load).transpose()?;
+    let is_plain = tls.is_none();
     let store = RedisStore::connect(common.store.redis()).await?;
     let ack = match store.level() {
         Level::Volatile => "none",
@@ -186,6 +189,7 @@ async fn start<S: Service>(common: Common, own: S::Own) -> Result<S, StartError>
     };
     let parts = Parts {
         server: common.server,
+        tls,
         keys,
         store,
         limits: common.limits,

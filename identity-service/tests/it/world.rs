@@ -104,6 +104,8 @@ fn config(
         sealing_key: SealingKey::from_bytes([seal; 32]),
         clock: clock.clone(),
         limits,
+        tls: None,
+        reflection: true,
     }
 }
 

@@ -192,12 +192,12 @@ impl Reader {
     pub fn count(&mut self, key: &str) -> Option<u64> {
         self.read(key, |setting, value| {
             let count: u64 = parsed(value, "no whole number")?;
-            match setting.form {
-                Form::Count { min, max } if !(min..=max).contains(&count) => {
-                    Err(format!("{count} is out of its limits"))
-                }
-                _ => Ok(count),
+            if let Form::Count { min, max } = setting.form
+                && !(min..=max).contains(&count)
+            {
+                return Err(format!("{count} is out of its limits"));
             }
+            Ok(count)
         })
     }
 
@@ -207,12 +207,12 @@ impl Reader {
             let text = text(value)?;
             let time = humantime::parse_duration(text.trim())
                 .map_err(|_| format!("{text:?} is no time with a unit"))?;
-            match setting.form {
-                Form::Time { min, max } if !(min..=max).contains(&time) => {
-                    Err(format!("{text:?} is out of its limits"))
-                }
-                _ => Ok(time),
+            if let Form::Time { min, max } = setting.form
+                && !(min..=max).contains(&time)
+            {
+                return Err(format!("{text:?} is out of its limits"));
             }
+            Ok(time)
         })
     }
 
@@ -225,9 +225,8 @@ impl Reader {
     pub fn word(&mut self, key: &str) -> Option<&'static str> {
         self.read(key, |setting, value| {
             let text = text(value)?;
-            let words = match setting.form {
-                Form::Word(words) => words,
-                _ => &[],
+            let Form::Word(words) = setting.form else {
+                return Err("it has no words".to_owned());
             };
             let found = words.iter().find(|word| **word == text);
             found

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use edge_ledger_core::identity::FormatError;
 use edge_ledger_store::redis::ConnectError;
 
-use crate::KeysError;
+use crate::{KeysError, TlsError};
 
 /// Why a service does not start.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +20,9 @@ pub enum StartError {
     /// The service key is not one of the deployment's.
     #[error("the service key does not belong to this deployment")]
     ServiceKey(#[source] FormatError),
+    /// A file of the certificate is in the way.
+    #[error("there is no TLS")]
+    Tls(#[from] TlsError),
     /// The store is not fit, or not there.
     #[error("the store cannot be used")]
     Store(#[from] ConnectError),
@@ -42,6 +45,7 @@ impl StartError {
             Self::Keys(KeysError::Damaged { .. }) => "KEYS_DAMAGED",
             Self::Keys(KeysError::Foreign(_)) | Self::ServiceKey(_) => "KEYS_FOREIGN",
             Self::Keys(KeysError::Choices(_) | KeysError::Io { .. }) => "KEYS_IO",
+            Self::Tls(_) => "TLS",
             Self::Store(ConnectError::Unreachable { .. }) => "STORE_UNREACHABLE",
             Self::Store(_) => "STORE_UNFIT",
             Self::Listen { source, .. } if source.kind() == ErrorKind::AddrInUse => "PORT_IN_USE",
@@ -60,6 +64,7 @@ impl StartError {
             Self::Keys(KeysError::Io { .. }) => "set keys.dir to a folder that this user can read",
             Self::Keys(error) => error.what_to_do(),
             Self::ServiceKey(_) => "set keys.dir to a folder whose files belong together",
+            Self::Tls(error) => error.what_to_do(),
             Self::Store(error) => of_store(error),
             Self::Listen { source, .. } if source.kind() == ErrorKind::AddrInUse => {
                 "end what listens there, or set server.listen to another port"
