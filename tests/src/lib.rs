@@ -11,12 +11,14 @@ pub mod identity;
 pub mod pair;
 pub mod process;
 pub mod raw;
+pub mod service;
 
 pub use deployment::Deployment;
 pub use identity::{Identity, TestDevice};
 pub use pair::Pair;
 pub use process::Process;
 pub use raw::RawStream;
+pub use service::ServiceProcess;
 
 use tonic_types::StatusExt as _;
 

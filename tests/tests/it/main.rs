@@ -6,7 +6,9 @@
 )]
 
 mod agents;
+mod configuration_page;
 mod kill;
 mod stream_bad_input;
 mod stream_handshake;
 mod stream_sync;
+mod two_services;

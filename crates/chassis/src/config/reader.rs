@@ -28,17 +28,17 @@ pub struct Reader {
 
 impl Reader {
     /// Puts the layers above each other. Names that no setting has are problems.
-    pub fn new(settings: Vec<Setting>, inputs: &Inputs) -> Self {
+    ///
+    /// # Errors
+    /// A file that is no TOML: nobody knows then what else is wrong.
+    pub fn new(settings: Vec<Setting>, inputs: &Inputs) -> Result<Self, Problem> {
         let mut this = Self {
             settings,
             figment: Figment::new(),
             problems: Vec::new(),
         };
         if let Some(file) = &inputs.file {
-            match file.layer() {
-                Ok(layer) => this.add_file(layer),
-                Err(problem) => this.problems.push(problem),
-            }
+            this.add_file(file.layer()?);
         }
         let (layers, problems) = variables(&inputs.environment);
         this.problems.extend(problems);
@@ -50,7 +50,7 @@ impl Reader {
                 this.unknown(&name, "environment", &key);
             }
         }
-        this
+        Ok(this)
     }
 
     fn add(&mut self, layer: Layer) {

@@ -105,8 +105,9 @@ impl fmt::Display for Form {
             }
             Self::Path => f.write_str("a path"),
             Self::Word(words) => {
+                f.write_str("one of ")?;
                 let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
-                f.write_str(&words.join(" or "))
+                f.write_str(&words.join(", "))
             }
             Self::SecretUrl => f.write_str("`redis://USER:PASSWORD@HOST:PORT`"),
             Self::Filter => f.write_str("a level, or `target=level` directives with commas"),

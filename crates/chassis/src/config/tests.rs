@@ -28,8 +28,12 @@ fn inputs(file: &str, environment: &[(&str, &str)]) -> Inputs {
     }
 }
 
+fn reader(inputs: &Inputs) -> Result<Reader, Problem> {
+    Reader::new(common_settings("127.0.0.1:7000"), inputs)
+}
+
 fn read(inputs: &Inputs) -> (Common, Vec<Problem>) {
-    let mut reader = Reader::new(common_settings("127.0.0.1:7000"), inputs);
+    let mut reader = reader(inputs).unwrap();
     let common = Common::read(&mut reader);
     (common, reader.into_problems())
 }
@@ -53,7 +57,7 @@ fn wrong(file: &str, environment: &[(&str, &str)], key: &str) -> Problem {
 }
 
 fn effective(inputs: &Inputs) -> Vec<Effective> {
-    Reader::new(common_settings("127.0.0.1:7000"), inputs).effective()
+    reader(inputs).unwrap().effective()
 }
 
 fn shown<'a>(effective: &'a [Effective], key: &str) -> &'a Effective {
@@ -189,8 +193,8 @@ fn names_that_are_close_are_answered_with_those_of_the_section() {
 #[test]
 fn a_file_that_is_no_toml_is_not_quoted() {
     let file = "[store]\nurl = \"redis://:hunter2@host\nkind = 1";
-    let (_, problems) = read(&inputs(file, &[]));
-    let said = problems[0].to_string();
+    let problem = reader(&inputs(file, &[])).err().unwrap();
+    let said = problem.to_string();
     assert!(
         said.contains("service.toml") && said.contains("line 2"),
         "{said}"
