@@ -4,7 +4,6 @@
 
 use std::sync::Arc;
 
-use edge_ledger_core::ids::DeviceId;
 use edge_ledger_core::ledger::VerifiedRun;
 use edge_ledger_store::{Change, ChangeFeed, Origin};
 use tokio::sync::broadcast::error::RecvError;
@@ -24,13 +23,6 @@ pub(crate) enum Notice {
     },
     /// Some announcements were lost.
     Missed,
-    /// A device opened a stream.
-    Opened {
-        /// Which.
-        device: DeviceId,
-        /// The new session.
-        origin: Origin,
-    },
 }
 
 /// Carries announcements until it is stopped.

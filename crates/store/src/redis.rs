@@ -9,6 +9,7 @@
 //! | `el:nonce:{I}:N` | string | a redeemed nonce, until a minute after its end |
 //! | `el:session:{I}:T` | string | a session by the hash of its token, until a minute after its end |
 //! | `el:link:{S}` | hash | a link session with its messages, until a minute after its end |
+//! | `el:probe:{g}` | string | nothing: it tells whether the server takes writes |
 //! | `el:feed:{I}`, `el:feed:{S}` | channel | hints for other processes |
 //!
 //! I, S, N and T stand for 64, D for 32 hex digits. How values are laid out says `layout.rs`. All
@@ -48,6 +49,7 @@ mod connection;
 mod endings;
 mod fault;
 mod feed;
+mod health;
 mod identity_store;
 mod journal;
 mod keys;
@@ -66,14 +68,14 @@ mod survey;
 use std::sync::Arc;
 
 use edge_ledger_core::ledger::Level;
-use tokio::sync::{Notify, broadcast, mpsc, oneshot};
+use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 pub use check::ConnectError;
 pub use config::{AppendFsync, RedisConfig};
 
 use crate::change::CHANGES_BEHIND_MAX;
-use crate::{Change, StoreError};
+use crate::{Change, Health, StoreError};
 use committer::{Answer, Committer, QUEUE_WRITES_MAX, Write};
 use connection::{Connector, Reader};
 use endings::Endings;
@@ -95,6 +97,7 @@ struct Open {
     stamps: Arc<Stamps>,
     endings: Endings,
     level: Level,
+    health: watch::Receiver<Health>,
     _tasks: JoinSet<()>,
 }
 
@@ -122,12 +125,14 @@ impl RedisStore {
         tasks.spawn(listener.run(listening, broken));
 
         let (writes, waiting) = mpsc::channel(QUEUE_WRITES_MAX);
+        let (tell_health, health) = watch::channel(Health::Serving);
         let committer = Committer {
             connector: Arc::clone(&connector),
             link: Some(link),
             level,
             stamps: Arc::clone(&stamps),
             feed: feed.clone(),
+            health: tell_health,
         };
         tasks.spawn(committer.run(waiting));
 
@@ -138,6 +143,7 @@ impl RedisStore {
             stamps,
             endings: Endings::default(),
             level,
+            health,
             _tasks: tasks,
         };
         Ok(Self {

@@ -53,7 +53,7 @@ impl World {
         let genesis = genesis.unwrap();
         let store = Arc::new(Embedded::in_memory());
         let (clock, hands) = Clock::manual(1_800_000_000_000);
-        let config = config(&genesis, &store, &clock, limits, 4);
+        let config = config(&genesis, &store, &clock, &limits, 4);
         Self {
             server: Server::bind(config).await.unwrap(),
             genesis,
@@ -70,7 +70,7 @@ impl World {
     }
 
     pub(crate) async fn replica_with_seal(&self, seal: u8) -> Server {
-        let config = config(&self.genesis, &self.store, &self.clock, self.limits, seal);
+        let config = config(&self.genesis, &self.store, &self.clock, &self.limits, seal);
         Server::bind(config).await.unwrap()
     }
 
@@ -87,7 +87,7 @@ fn config(
     genesis: &Genesis,
     store: &Arc<Embedded>,
     clock: &Clock,
-    limits: Limits,
+    limits: &Limits,
     seal: u8,
 ) -> Config {
     let secret = key(5);
@@ -103,7 +103,7 @@ fn config(
         signer: Arc::new(ServiceSigner::new(secret, certificate).unwrap()),
         sealing_key: SealingKey::from_bytes([seal; 32]),
         clock: clock.clone(),
-        limits,
+        limits: limits.clone(),
         tls: None,
         reflection: true,
     }

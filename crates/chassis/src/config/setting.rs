@@ -26,6 +26,8 @@ pub enum Form {
     Address,
     /// Names with their ports, as devices dial them.
     Authorities,
+    /// IP networks, such as `10.0.0.0/8`, or addresses.
+    Networks,
     /// `http://` or `https://`, a host, and a port.
     Url,
     /// `true` or `false`.
@@ -72,6 +74,7 @@ impl Setting {
             _ if self.default.is_empty() => format!("write {}", self.form),
             Form::SecretUrl | Form::Authorities | Form::Path => format!("write {}", self.form),
             Form::Address
+            | Form::Networks
             | Form::Url
             | Form::Flag
             | Form::Count { .. }
@@ -93,6 +96,7 @@ impl fmt::Display for Form {
         match self {
             Self::Address => f.write_str("an IP address and a port"),
             Self::Authorities => f.write_str("a list of `host:port`"),
+            Self::Networks => f.write_str("a list of IP networks"),
             Self::Url => f.write_str("`http://HOST:PORT` or `https://HOST:PORT`"),
             Self::Flag => f.write_str("`true` or `false`"),
             Self::Count { min, max } => write!(f, "a whole number from {min} to {max}"),

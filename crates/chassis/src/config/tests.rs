@@ -255,6 +255,23 @@ fn beyond_loopback_a_service_needs_a_name_and_a_port() {
 }
 
 #[test]
+fn networks_are_written_in_full_or_as_an_address() {
+    let proxies = |text: &str| {
+        let environment = [("EDGE_LEDGER__LIMITS__TRUSTED_PROXIES", text)];
+        let limits = sound(&inputs(SOUND, &environment)).limits;
+        let networks = limits.trusted_proxies.iter();
+        networks.map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(proxies("10.0.0.0/8, ::1"), ["10.0.0.0/8", "::1/128"]);
+    assert_eq!(proxies(""), ["127.0.0.0/8", "::1/128"]);
+    let file = format!("{SOUND}[limits]\ntrusted_proxies = []");
+    assert_eq!(sound(&inputs(&file, &[])).limits.trusted_proxies, []);
+    let file = "[limits]\ntrusted_proxies = [\"10.0.0.0/99\"]";
+    let problem = wrong(file, &[], "limits.trusted_proxies");
+    assert!(problem.wrong.contains("10.0.0.0/99"), "{problem}");
+}
+
+#[test]
 fn the_certificate_is_whole_or_not_there() {
     assert_eq!(sound(&inputs(SOUND, &[])).tls, None);
     wrong("[tls]\ncertificate_file = \"a\"", &[], "tls.key_file");

@@ -13,7 +13,7 @@ use super::fixtures::{
     Device, NOW_MS, admissible, append, fresh_bytes, fresh_identity, statement, tips, version,
 };
 use crate::identity::LinkSide;
-use crate::{Change, ChangeFeed, LogVersion, Origin};
+use crate::{Change, ChangeFeed, Health, LogVersion, Origin};
 
 /// A long time for a store to announce what it committed.
 const ANNOUNCED_WITHIN: Duration = Duration::from_secs(20);
@@ -151,5 +151,15 @@ pub async fn logs_and_links_are_announced(stores: &Stores) {
             _ => stores.identity.close_link(name).await.unwrap(),
         }
         while !matches!(next(&mut feed).await, Change::Link { session } if session == name) {}
+    }
+}
+
+/// Whoever asks either seam hears the same.
+pub async fn a_store_that_commits_says_so(stores: &Stores) {
+    let identity = fresh_identity();
+    let run = Device::new(identity).chain(Point::START, 1, 0);
+    append(stores, identity, &[&run]).await;
+    for health in [stores.ledger.health(), stores.identity.health()] {
+        assert_eq!(*health.borrow(), Health::Serving);
     }
 }
