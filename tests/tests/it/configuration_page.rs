@@ -80,3 +80,20 @@ fn every_section_has_its_heading() {
         assert!(PAGE.contains(&format!("## `[{section}]`")), "{section}");
     }
 }
+
+#[test]
+fn the_page_for_operators_gives_the_user_that_the_store_is_tried_with() {
+    let page = include_str!("../../../docs/two-services.md");
+    let store = include_str!("../../../crates/store/src/redis.rs");
+    let rule = |text: &str| {
+        let lines = text
+            .lines()
+            .map(|line| line.trim_start_matches("//!").trim());
+        let lines = lines.skip_while(|line| !line.starts_with("ACL SETUSER"));
+        let lines: Vec<&str> = lines.take_while(|line| *line != "```").collect();
+        lines.join(" ")
+    };
+    let expected = rule(store);
+    assert!(expected.contains("+evalsha"), "{expected}");
+    assert_eq!(rule(page), expected);
+}
