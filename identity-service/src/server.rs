@@ -94,7 +94,6 @@ impl Server {
             routes = reflection::add(routes, SERVICE_NAME, DESCRIPTOR_SET);
         }
         let serving = listener.serve(routes, limits, tls);
-        tracing::info!(address = %serving.local_addr(), "identity service listens");
         Ok(Self { serving })
     }
 

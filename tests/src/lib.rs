@@ -12,6 +12,7 @@ pub mod identity;
 pub mod pair;
 pub mod process;
 pub mod raw;
+pub mod service;
 
 pub use certificates::Authority;
 pub use deployment::Deployment;
@@ -19,6 +20,7 @@ pub use identity::{Identity, TestDevice};
 pub use pair::Pair;
 pub use process::Process;
 pub use raw::RawStream;
+pub use service::ServiceProcess;
 
 use tonic_types::StatusExt as _;
 

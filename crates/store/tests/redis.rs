@@ -13,5 +13,4 @@ mod redis {
     mod limited;
     mod load;
     mod proxy;
-    mod server;
 }

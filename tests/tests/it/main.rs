@@ -7,6 +7,7 @@
 
 mod agents;
 mod clones;
+mod configuration_page;
 mod drain;
 mod health;
 mod kill;
@@ -15,3 +16,4 @@ mod stream_handshake;
 mod stream_sync;
 mod supersede;
 mod tls;
+mod two_services;
