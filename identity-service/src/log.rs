@@ -1,6 +1,6 @@
 //! Identity logs: the one place that makes new positions, and signs what was recorded of them.
 //!
-//! An append compares the head in the store and records time and tips in the same step. A receipt
+//! An append compares the end of the log in the store and records time and tips in the same step. A receipt
 //! signs exactly what was recorded, so the same statement gets the same receipt from any replica,
 //! however often it is sent.
 
@@ -14,11 +14,11 @@ use edge_ledger_core::identity::log::next_hash;
 use edge_ledger_core::identity::receipt::ReceiptParts;
 use edge_ledger_core::identity::service_key::ServiceSigner;
 use edge_ledger_core::identity::{
-    Act, FormatError, Genesis, IdentityLog, LogHead, ReceiptedStatement, Statement, StatementRecord,
+    Act, FormatError, Genesis, IdentityLog, ReceiptedStatement, Statement, StatementRecord,
 };
 use edge_ledger_core::ids::{IdentityId, LogHash, StoreEpoch};
 use edge_ledger_core::limits::STATEMENT_BYTES_MAX;
-use edge_ledger_store::identity::{StatementAppend, StatementOutcome};
+use edge_ledger_store::identity::{LogEnd, StatementAppend, StatementOutcome};
 use edge_ledger_store::log_view::read_log;
 use edge_ledger_store::{IdentityStore, LogView};
 use tonic::Status;
@@ -165,7 +165,9 @@ impl Logs {
             if let Some(receipt) = self.try_append(&log, statement).await? {
                 return Ok(receipt);
             }
-            // Somebody else was faster, perhaps with the same statement.
+            // Somebody else was faster, perhaps with the same statement; or the store went back, and
+            // what is known of it is no part of its log.
+            self.forget(&identity);
         }
         Err(refusals::conflict())
     }
@@ -183,15 +185,10 @@ impl Logs {
         log: &IdentityLog,
         statement: &Statement,
     ) -> Result<Option<ReceiptParts>, Status> {
-        let (identity, expected) = (log.identity(), log.head());
-        let head = LogHead {
-            position: expected.position + 1,
-            hash: next_hash(log.ledger_id(), expected.hash, statement.bytes()),
-        };
+        let (identity, head) = (log.identity(), log.head());
         let append = StatementAppend {
-            expected,
+            expected: LogEnd::of(log),
             statement: statement.bytes().clone(),
-            head,
             service_time_ms: self.clock.wall_ms(),
             ends: log.ends(statement).into_iter().collect(),
             fresh_epoch: StoreEpoch::from_bytes(random::bytes()),
@@ -204,13 +201,14 @@ impl Logs {
         let Some(recorded) = recorded else {
             return Ok(None);
         };
-        tracing::info!(%identity, position = head.position, "statement appended");
+        tracing::info!(%identity, position = head.position + 1, "statement appended");
         let record = StatementRecord {
             statement: statement.clone(),
             service_time_ms: recorded.service_time_ms,
             tips: recorded.tips,
         };
-        Ok(Some(self.sign(record, head.hash)))
+        let log_hash = next_hash(log.ledger_id(), head.hash, &record);
+        Ok(Some(self.sign(record, log_hash)))
     }
 
     fn sign(&self, record: StatementRecord, log_hash: LogHash) -> ReceiptParts {
@@ -220,6 +218,11 @@ impl Logs {
     fn cached(&self, identity: &IdentityId) -> Option<LogView> {
         let views = self.views.lock().unwrap_or_else(PoisonError::into_inner);
         views.get(identity).cloned()
+    }
+
+    fn forget(&self, identity: &IdentityId) {
+        let mut views = self.views.lock().unwrap_or_else(PoisonError::into_inner);
+        views.remove(identity);
     }
 
     fn cache(&self, identity: IdentityId, view: LogView) {

@@ -92,7 +92,7 @@ fn tags() {
 
 #[test]
 fn layouts_have_no_gap_and_start_with_their_tag() {
-    for tag in [Tag::Entry, Tag::Ack] {
+    for tag in [Tag::Log, Tag::Entry, Tag::Ack] {
         let mut at = 0;
         for row in rows(&format!("layout {tag:?}")) {
             assert_eq!(row[0], at.to_string(), "{tag:?}: the offset of {}", row[2]);

@@ -14,7 +14,7 @@ use edge_ledger_core::keys::SecretKey;
 use edge_ledger_core::ledger::posting::EventKey;
 use edge_ledger_core::ledger::{Draft, Kind, Posting, Run};
 use edge_ledger_store::IdentityStore as _;
-use edge_ledger_store::identity::{StatementAppend, StatementOutcome};
+use edge_ledger_store::identity::{LogEnd, StatementAppend, StatementOutcome};
 
 use crate::Deployment;
 
@@ -149,17 +149,9 @@ impl Identity {
             SigningAs::Device(&self.devices[0].key)
         };
         let statement = Statement::sign(self.log.ledger_id(), &body, &[signer])?;
-        let mut grown = self.log.clone();
-        let probe = StatementRecord {
-            statement: statement.clone(),
-            service_time_ms: 0,
-            tips: Vec::new(),
-        };
-        grown.apply(probe)?;
         let append = StatementAppend {
-            expected: head,
+            expected: LogEnd::of(&self.log),
             statement: statement.bytes().clone(),
-            head: grown.head(),
             service_time_ms: 1_700_000_000_000,
             ends: self.log.ends(&statement).into_iter().collect(),
             fresh_epoch: StoreEpoch::from_bytes(rand::random()),

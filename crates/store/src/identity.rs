@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use edge_ledger_core::identity::{Cut, LogHead, SignedTip};
+use edge_ledger_core::identity::{Cut, IdentityLog, SignedTip};
 use edge_ledger_core::ids::{DeviceId, IdentityId, StoreEpoch};
 use tokio::sync::watch;
 
@@ -26,21 +26,48 @@ pub struct StoredLog {
     pub version: LogVersion,
     /// The identity's place in the store.
     pub epoch: StoreEpoch,
-    /// Where the whole log ends.
-    pub head: LogHead,
+    /// Number of statements of the whole log.
+    pub position: u64,
     /// The records, in order.
     pub records: Vec<StoredRecord>,
+}
+
+/// Where a log ends, as a store compares it. A statement names the hash of all that was recorded
+/// before it, so logs with the same last record are the same log; and no store has to know a hash
+/// that depends on what its own atomic step records.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LogEnd {
+    /// Number of statements.
+    pub position: u64,
+    /// The last one, if there is one.
+    pub last: Option<StoredRecord>,
+}
+
+impl LogEnd {
+    /// The end of an empty log.
+    pub const EMPTY: Self = Self {
+        position: 0,
+        last: None,
+    };
+
+    /// Where a log ends.
+    pub fn of(log: &IdentityLog) -> Self {
+        let position = log.head().position;
+        let last = log.records_after(position.saturating_sub(1)).last();
+        Self {
+            position,
+            last: last.map(StoredRecord::from),
+        }
+    }
 }
 
 /// One statement to be appended.
 #[derive(Debug, Clone)]
 pub struct StatementAppend {
-    /// The head that it was checked against.
-    pub expected: LogHead,
+    /// Where the log ended that it was checked against.
+    pub expected: LogEnd,
     /// The encoded statement.
     pub statement: Bytes,
-    /// The head afterwards.
-    pub head: LogHead,
     /// Service time, in milliseconds since 1970.
     pub service_time_ms: i64,
     /// The devices whose kept tips are recorded beside it, in the same step.
@@ -52,12 +79,10 @@ pub struct StatementAppend {
 /// Receipted statements to be taken over from somebody who holds more of the log.
 #[derive(Debug, Clone)]
 pub struct Adoption {
-    /// The head that they follow.
-    pub expected: LogHead,
+    /// Where the log ends that they follow.
+    pub expected: LogEnd,
     /// The records with what their receipts say, in order.
     pub records: Vec<StoredRecord>,
-    /// The head afterwards.
-    pub head: LogHead,
     /// What remains of the journals of devices that are ended afterwards: all else is dropped. A
     /// named entry that becomes a tip gets the cut's signature if it has none.
     pub cuts: Vec<(DeviceId, Cut)>,
@@ -70,7 +95,7 @@ pub struct Adoption {
 pub enum StatementOutcome {
     /// It was carried out, with what was recorded.
     Appended(Vec<StoredRecord>),
-    /// The log has another head: read it again.
+    /// The log ends elsewhere: read it again.
     Conflict,
 }
 
@@ -128,8 +153,8 @@ pub trait IdentityStore: Send + Sync {
         after_position: u64,
     ) -> Result<Option<StoredLog>, StoreError>;
 
-    /// Appends one statement if the log still ends at the expected head; in the same step records
-    /// time and tips, and raises the log's version.
+    /// Appends one statement if the log still ends as expected; in the same step records time and
+    /// tips, and raises the log's version.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -139,8 +164,8 @@ pub trait IdentityStore: Send + Sync {
         append: StatementAppend,
     ) -> Result<StatementOutcome, StoreError>;
 
-    /// Takes over receipted statements if the log still ends at the expected head; in the same
-    /// step drops the entries outside the cuts, and raises the log's version.
+    /// Takes over receipted statements if the log still ends as expected; in the same step drops
+    /// the entries outside the cuts, and raises the log's version.
     ///
     /// # Errors
     /// [`StoreError`].

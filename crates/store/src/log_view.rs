@@ -8,7 +8,7 @@ use edge_ledger_core::identity::{
 };
 use edge_ledger_core::ids::{DeviceId, IdentityId, StoreEpoch};
 
-use crate::identity::{Adoption, StatementOutcome, StoredRecord};
+use crate::identity::{Adoption, LogEnd, StatementOutcome, StoredRecord};
 use crate::{IdentityStore, LogVersion, StoreError};
 
 /// A log, the version that it had, and the identity's place in the store.
@@ -43,11 +43,30 @@ pub async fn read_log(
     identity: IdentityId,
     known: Option<&LogView>,
 ) -> Result<Option<LogView>, StoreError> {
+    let read = read_after(store, genesis, identity, known).await;
+    match read {
+        // A store that went back, or elsewhere, does not continue what is known of it.
+        Err(StoreError::Damaged(_)) if known.is_some() => {
+            read_after(store, genesis, identity, None).await
+        }
+        read => read,
+    }
+}
+
+async fn read_after(
+    store: &dyn IdentityStore,
+    genesis: &Genesis,
+    identity: IdentityId,
+    known: Option<&LogView>,
+) -> Result<Option<LogView>, StoreError> {
     let after = known.map_or(0, |view| view.log.head().position);
     let Some(stored) = store.log(identity, after).await? else {
         return Ok(None);
     };
     let damaged = |what: &dyn std::fmt::Display| StoreError::Damaged(what.to_string());
+    if stored.position < after {
+        return Err(damaged(&"the log is shorter than it was"));
+    }
     let log = match known {
         Some(view) if stored.records.is_empty() => view.log.clone(),
         _ => {
@@ -116,13 +135,12 @@ pub async fn adopt(
 ) -> Result<StatementOutcome, StoreError> {
     let ended = |(id, device): (&DeviceId, &DeviceRecord)| Some((*id, device.cut.clone()?));
     let adoption = Adoption {
-        expected: log.head(),
+        expected: LogEnd::of(log),
         records: following
             .taken
             .iter()
             .map(|receipted| receipted.record().into())
             .collect(),
-        head: following.grown.head(),
         cuts: following.grown.devices().filter_map(ended).collect(),
         fresh_epoch,
     };

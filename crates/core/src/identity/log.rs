@@ -1,17 +1,18 @@
 //! The identity log: one linear list of statements, and what it says about each device.
 //!
 //! `check` decides, `apply` does. A log only ever grows by one statement that names the head it
-//! follows; the hash chain covers the whole signed statement.
+//! follows; the hash chain covers the whole signed statement and what was recorded beside it.
+
+mod check;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::identity::statement::Signer;
+use crate::identity::receipt::ReceiptParts;
 use crate::identity::{
     Act, Certificate, Cut, FormatError, Genesis, SignedTip, Statement, StatementRecord,
 };
 use crate::ids::{DeviceId, IdentityId, LedgerId, LogHash};
-use crate::keys::{KeyError, PublicKey};
-use crate::limits::{DEVICES_ACTIVE_MAX, DEVICES_EVER_MAX};
+use crate::keys::PublicKey;
 use crate::tags::Tag;
 
 /// Why a statement cannot be the next of its log.
@@ -105,9 +106,12 @@ pub struct IdentityLog {
     devices: BTreeMap<DeviceId, DeviceRecord>,
 }
 
-/// The log's hash after a statement.
-pub fn next_hash(ledger_id: LedgerId, prev: LogHash, statement: &[u8]) -> LogHash {
-    LogHash::from_bytes(Tag::Log.hash(ledger_id, &[prev.as_bytes(), statement]))
+/// The log's hash after a record (`docs/protocol.md`, "hash chain"). It covers what the store
+/// recorded beside the statement, so that two logs with equal heads have equal cuts.
+pub fn next_hash(ledger_id: LedgerId, prev: LogHash, record: &StatementRecord) -> LogHash {
+    let recorded = record.recorded();
+    let parts = [prev.as_bytes(), &recorded[..], record.statement.bytes()];
+    LogHash::from_bytes(Tag::Log.hash(ledger_id, &parts))
 }
 
 impl IdentityLog {
@@ -190,6 +194,14 @@ impl IdentityLog {
         &self.records[from..]
     }
 
+    /// Whether a receipted statement, which is not verified, is the one that this log has at a
+    /// position: statement, time and tips, byte for byte. `None` beyond the log's end.
+    pub fn has(&self, position: u64, parts: &ReceiptParts) -> Option<bool> {
+        let index = usize::try_from(position.checked_sub(1)?).ok()?;
+        let (record, hash) = (self.records.get(index)?, self.hashes.get(index)?);
+        Some(parts.tell_of(record, *hash))
+    }
+
     /// What the log says about a device.
     pub fn device(&self, device: &DeviceId) -> Option<&DeviceRecord> {
         self.devices.get(device)
@@ -229,58 +241,6 @@ impl IdentityLog {
         }
     }
 
-    /// Decides whether a statement may be the next.
-    ///
-    /// # Errors
-    /// [`LogError`] saying why not.
-    pub fn check(&self, statement: &Statement) -> Result<(), LogError> {
-        let body = statement.body();
-        if body.identity != self.identity {
-            return Err(FormatError::Foreign("the statement").into());
-        }
-        let head = self.head();
-        if body.position != head.position + 1 || body.expected_head != head.hash {
-            return Err(LogError::Conflict);
-        }
-        if (body.position == 1) != matches!(body.act, Act::Incept { .. }) {
-            return Err(FormatError::Field("the act at this position").into());
-        }
-        statement.verify(self.ledger_id())?;
-        self.check_signers(statement)?;
-        match &body.act {
-            Act::Incept { certificate, .. } => {
-                if certificate.replaces().is_some() {
-                    return Err(FormatError::Field("the replaced device").into());
-                }
-                self.check_new_device(certificate)
-            }
-            Act::AddDevice { certificate, .. } => {
-                if let Some(old) = certificate.replaces() {
-                    self.replaceable(&old)?;
-                }
-                self.check_new_device(certificate)
-            }
-            Act::Revoke { device, tips, .. } => {
-                let lineage = self.lineage(device).ok_or(LogError::UnknownDevice)?;
-                self.check_admin_remains(lineage)?;
-                self.check_tips(tips, |tip| self.lineage(&tip.device) == Some(lineage))
-            }
-            Act::Replace {
-                old,
-                certificate,
-                tips,
-            } => {
-                self.active(old)?;
-                if certificate.replaces() != Some(*old) {
-                    return Err(FormatError::Field("the replaced device").into());
-                }
-                self.check_tips(tips, |tip| tip.device == *old)?;
-                self.check_new_device(certificate)
-            }
-            Act::Rename { device, .. } => self.active(device).map(|_| ()),
-        }
-    }
-
     /// Adds a record after checking it.
     ///
     /// # Errors
@@ -288,6 +248,7 @@ impl IdentityLog {
     pub fn apply(&mut self, record: StatementRecord) -> Result<(), LogError> {
         self.check(&record.statement)?;
         let ends = self.ends(&record.statement);
+        record.check_order()?;
         self.check_tips(&record.tips, |tip| ends.contains(&tip.device))?;
         let position = record.statement.body().position;
         match &record.statement.body().act {
@@ -330,11 +291,8 @@ impl IdentityLog {
                 }
             }
         }
-        self.hashes.push(next_hash(
-            self.ledger_id(),
-            self.head().hash,
-            record.statement.bytes(),
-        ));
+        self.hashes
+            .push(next_hash(self.ledger_id(), self.head().hash, &record));
         self.records.push(record);
         Ok(())
     }
@@ -342,118 +300,6 @@ impl IdentityLog {
     /// Whether a device is an admin and did not pass that on to a successor.
     fn has_admin_rights(&self, device: &DeviceId) -> bool {
         self.active(device).is_ok_and(|d| d.admin)
-    }
-
-    /// A person may link a successor also to a device that has one (two clones); but the lineage
-    /// of a revoked device has ended.
-    fn replaceable(&self, device: &DeviceId) -> Result<(), LogError> {
-        let record = self.devices.get(device).ok_or(LogError::UnknownDevice)?;
-        match record.state {
-            DeviceState::Active | DeviceState::Replaced { .. } => Ok(()),
-            DeviceState::Revoked => Err(LogError::DeviceEnded),
-        }
-    }
-
-    fn active(&self, device: &DeviceId) -> Result<&DeviceRecord, LogError> {
-        let record = self.devices.get(device).ok_or(LogError::UnknownDevice)?;
-        match record.state {
-            DeviceState::Active => Ok(record),
-            DeviceState::Replaced { .. } | DeviceState::Revoked => Err(LogError::DeviceEnded),
-        }
-    }
-
-    /// Who may sign: the root anything; an admin device anything but `Incept` and `Replace`; a
-    /// device its own renaming and retirement; old and new device together a `Replace`.
-    fn check_signers(&self, statement: &Statement) -> Result<(), LogError> {
-        let act = &statement.body().act;
-        let signers: Vec<Signer> = statement.signers().collect();
-        match (act, signers.as_slice()) {
-            (Act::Replace { .. }, [Signer::Root(_)]) => Err(LogError::NotAllowed),
-            (_, [Signer::Root(key)]) if self.is_root(key) => Ok(()),
-            (Act::Incept { .. }, _) => Err(LogError::NotAllowed),
-            (
-                Act::Replace {
-                    old, certificate, ..
-                },
-                [Signer::Device(first), Signer::Device(second)],
-            ) => {
-                let record = self.active(old)?;
-                if record.key == *first && certificate.key() == second {
-                    Ok(())
-                } else {
-                    Err(LogError::NotAllowed)
-                }
-            }
-            (_, [Signer::Device(key)]) => {
-                let signer = key.device_id();
-                if !self.devices.contains_key(&signer) {
-                    return Err(LogError::NotAllowed);
-                }
-                let record = self.active(&signer)?;
-                let own = match act {
-                    Act::Rename { device, .. } | Act::Revoke { device, .. } => *device == signer,
-                    Act::Incept { .. } | Act::AddDevice { .. } | Act::Replace { .. } => false,
-                };
-                let replace = matches!(act, Act::Replace { .. });
-                if record.key == *key && (record.admin || own) && !replace {
-                    Ok(())
-                } else {
-                    Err(LogError::NotAllowed)
-                }
-            }
-            _ => Err(LogError::NotAllowed),
-        }
-    }
-
-    fn check_new_device(&self, certificate: &Certificate) -> Result<(), LogError> {
-        if certificate.identity() != self.identity {
-            return Err(FormatError::Foreign("the certificate").into());
-        }
-        if self.is_root(certificate.key())
-            || self.devices.contains_key(&certificate.key().device_id())
-        {
-            return Err(LogError::KeyReused);
-        }
-        let stay = |(id, device): &(&DeviceId, &DeviceRecord)| {
-            device.state == DeviceState::Active && certificate.replaces() != Some(**id)
-        };
-        let active_before = self.devices.iter().filter(stay).count();
-        if active_before >= DEVICES_ACTIVE_MAX || self.devices.len() >= DEVICES_EVER_MAX {
-            return Err(LogError::DeviceLimit);
-        }
-        Ok(())
-    }
-
-    fn check_admin_remains(&self, ended: DeviceId) -> Result<(), LogError> {
-        let mut active = self
-            .devices
-            .values()
-            .filter(|d| d.state == DeviceState::Active);
-        if active.any(|d| d.admin && d.lineage != ended) {
-            Ok(())
-        } else {
-            Err(LogError::LastAdmin)
-        }
-    }
-
-    fn check_tips(
-        &self,
-        tips: &[SignedTip],
-        belongs: impl Fn(&SignedTip) -> bool,
-    ) -> Result<(), LogError> {
-        for tip in tips {
-            let record = self
-                .devices
-                .get(&tip.device)
-                .ok_or(LogError::UnknownDevice)?;
-            if !belongs(tip) {
-                return Err(
-                    FormatError::Key("a tip of another device", KeyError::BadSignature).into(),
-                );
-            }
-            tip.verify(&record.key)?;
-        }
-        Ok(())
     }
 
     fn add(&mut self, certificate: &Certificate, admin: bool, position: u64) {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use prost::Message as _;
 
 use crate::identity::service_key::ServiceSigner;
-use crate::identity::statement::decode_tips;
+use crate::identity::statement::{check_order, decode_tips};
 use crate::identity::{
     FormatError, Genesis, ServiceCertificate, ServiceRole, SignedTip, Statement, decode_canonical,
 };
@@ -24,8 +24,43 @@ pub struct StatementRecord {
     pub statement: Statement,
     /// Service time of the append, in milliseconds since 1970.
     pub service_time_ms: i64,
-    /// Tips that the store kept at that moment of the devices that the statement ends.
+    /// Tips that the store kept at that moment of the devices that the statement ends, by device,
+    /// place and hash, each once.
     pub tips: Vec<SignedTip>,
+}
+
+impl StatementRecord {
+    /// The one encoding of what the store recorded beside the statement: time, number of tips,
+    /// and the tips, all of fixed length.
+    pub(in crate::identity) fn recorded(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(16 + 120 * self.tips.len());
+        bytes.extend_from_slice(&self.service_time_ms.to_be_bytes());
+        bytes.extend_from_slice(&(self.tips.len() as u64).to_be_bytes());
+        for tip in &self.tips {
+            bytes.extend_from_slice(tip.device.as_bytes());
+            bytes.extend_from_slice(&tip.point.seq.to_be_bytes());
+            bytes.extend_from_slice(tip.point.hash.as_bytes());
+            bytes.extend_from_slice(tip.signature.as_bytes());
+        }
+        bytes
+    }
+
+    /// Checks that the tips are in order, each once: one record has one hash.
+    pub(in crate::identity) fn check_order(&self) -> Result<(), FormatError> {
+        check_order(&self.tips)
+    }
+
+    fn receipt_body(&self, log_hash: LogHash) -> Bytes {
+        wire::StatementReceiptBody {
+            identity: self.statement.body().identity.as_bytes().to_vec(),
+            position: self.statement.body().position,
+            log_hash: log_hash.as_bytes().to_vec(),
+            service_time_ms: self.service_time_ms,
+            tips: self.tips.iter().map(|t| t.to_wire()).collect(),
+        }
+        .encode_to_vec()
+        .into()
+    }
 }
 
 /// One place of an identity log as it travels: the record, and the service's signature of it.
@@ -52,6 +87,13 @@ pub struct ReceiptParts {
     pub signature: Signature,
 }
 
+impl ReceiptParts {
+    /// Whether they say the same of the same statement, whoever signed the receipt.
+    pub(in crate::identity) fn tell_of(&self, record: &StatementRecord, log_hash: LogHash) -> bool {
+        self.statement == *record.statement.bytes() && self.body == record.receipt_body(log_hash)
+    }
+}
+
 impl ReceiptedStatement {
     /// Signs the receipt of a record that is the `log_hash`-th state of its log.
     pub fn sign(
@@ -60,16 +102,7 @@ impl ReceiptedStatement {
         record: StatementRecord,
         log_hash: LogHash,
     ) -> Self {
-        let body = Bytes::from(
-            wire::StatementReceiptBody {
-                identity: record.statement.body().identity.as_bytes().to_vec(),
-                position: record.statement.body().position,
-                log_hash: log_hash.as_bytes().to_vec(),
-                service_time_ms: record.service_time_ms,
-                tips: record.tips.iter().map(|t| t.to_wire()).collect(),
-            }
-            .encode_to_vec(),
-        );
+        let body = record.receipt_body(log_hash);
         let signature = signer.sign(&Tag::StatementReceipt.hash(genesis.ledger_id(), &[&body]));
         Self {
             record,
@@ -108,19 +141,20 @@ impl ReceiptedStatement {
             .map_err(|e| FormatError::Key("the signature of a receipt", e))?;
         let body: wire::StatementReceiptBody = decode_canonical("a receipt", &parts.body)?;
         let statement = Statement::decode(ledger_id, parts.statement)?;
-        let log_hash = super::log::next_hash(ledger_id, prev, statement.bytes());
-        let fits = body.identity == identity.as_bytes()
-            && statement.body().identity == identity
-            && body.position == statement.body().position
-            && body.log_hash == log_hash.as_bytes();
-        if !fits {
-            return Err(FormatError::Foreign("a receipt"));
-        }
         let record = StatementRecord {
             statement,
             service_time_ms: body.service_time_ms,
             tips: decode_tips(&body.tips, RECEIPT_TIPS_MAX)?,
         };
+        let named = record.statement.body();
+        let log_hash = super::log::next_hash(ledger_id, prev, &record);
+        let fits = body.identity == identity.as_bytes()
+            && named.identity == identity
+            && body.position == named.position
+            && body.log_hash == log_hash.as_bytes();
+        if !fits {
+            return Err(FormatError::Foreign("a receipt"));
+        }
         Ok(Self {
             record,
             body: parts.body,

@@ -1,5 +1,7 @@
 //! Statements: the signed acts of an identity log.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use prost::Message as _;
 
@@ -211,7 +213,10 @@ impl Statement {
 }
 
 fn encode_body(body: &StatementBody) -> wire::StatementBody {
-    let tips = |tips: &[SignedTip]| tips.iter().map(|t| t.to_wire()).collect();
+    let tips = |tips: &[SignedTip]| {
+        let sorted: BTreeSet<_> = tips.iter().collect();
+        sorted.into_iter().map(|t| t.to_wire()).collect()
+    };
     let act = match &body.act {
         Act::Incept {
             next_root_hash,
@@ -359,5 +364,20 @@ pub(crate) fn decode_tips(
     if tips.len() > max {
         return Err(FormatError::Field("the number of tips"));
     }
-    tips.iter().map(SignedTip::from_wire).collect()
+    let tips: Vec<_> = tips
+        .iter()
+        .map(SignedTip::from_wire)
+        .collect::<Result<_, _>>()?;
+    check_order(&tips)?;
+    Ok(tips)
+}
+
+/// Tips stand by device, place and hash, each once: a set has one encoding.
+pub(in crate::identity) fn check_order(tips: &[SignedTip]) -> Result<(), FormatError> {
+    let place = |tip: &SignedTip| (tip.device, tip.point);
+    if tips.is_sorted_by(|a, b| place(a) < place(b)) {
+        Ok(())
+    } else {
+        Err(FormatError::Field("the order of tips"))
+    }
 }

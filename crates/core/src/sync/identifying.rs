@@ -112,12 +112,13 @@ impl Identifying {
             return Ok(());
         }
         if let Some(standing) = self.standing.as_ref().filter(|_| self.asked == Some(0)) {
-            let ours = standing.log.records_after(0);
-            let mut both = parts.iter().zip(ours);
-            if !both.all(|(theirs, ours)| theirs.statement == ours.statement.bytes()) {
+            let theirs = parts.iter().zip(1..);
+            let mut held = theirs.map_while(|(parts, position)| standing.log.has(position, parts));
+            if !held.all(|same| same) {
                 return Err(Close::Forbidden);
             }
             self.shown = true;
+            let ours = standing.log.records_after(0);
             parts.drain(..parts.len().min(ours.len()));
             if parts.is_empty() {
                 return self.ask(standing.log.head().position, out);

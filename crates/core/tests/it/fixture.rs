@@ -226,7 +226,8 @@ impl World {
 }
 
 /// What a store records of a statement.
-pub(crate) fn record(statement: Statement, tips: Vec<SignedTip>) -> StatementRecord {
+pub(crate) fn record(statement: Statement, mut tips: Vec<SignedTip>) -> StatementRecord {
+    tips.sort_unstable();
     StatementRecord {
         statement,
         service_time_ms: SERVICE_TIME_MS,

@@ -207,7 +207,11 @@ fn tips_of_a_statement_have_a_place_and_a_limit() {
         let admin = key("admin");
         Statement::sign(world.ledger_id(), &body, &[SigningAs::Device(&admin)])
     };
-    let some = |count| vec![tip("phone", point(1, 1)); count];
+    let some = |count| {
+        (1..=count as u64)
+            .map(|seq| tip("phone", point(seq, 1)))
+            .collect()
+    };
     assert_eq!(
         sign(vec![tip("phone", Point::START)]),
         Err(FormatError::Field("the seq of a tip"))

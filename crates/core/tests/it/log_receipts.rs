@@ -1,10 +1,11 @@
 //! Receipts: what the service signs of a statement, and that nothing of it can be changed.
 
+use edge_ledger_core::identity::log::next_hash;
 use edge_ledger_core::identity::receipt::ReceiptParts;
 use edge_ledger_core::identity::statement::SigningAs;
 use edge_ledger_core::identity::{
-    CreditPolicy, FormatError, IdentityLog, Point, ReceiptedStatement, ServiceCertificate,
-    ServiceRole, SignedTip, StatementRecord,
+    CreditPolicy, FormatError, IdentityLog, LogError, Point, ReceiptedStatement,
+    ServiceCertificate, ServiceRole, SignedTip, StatementRecord,
 };
 use edge_ledger_core::ids::{EntryHash, IdentityId, LogHash};
 use edge_ledger_core::keys::{KeyError, SecretKey, Signature};
@@ -12,7 +13,7 @@ use edge_ledger_core::limits::RECEIPT_TIPS_MAX;
 use edge_ledger_core::tags::Tag;
 
 use crate::fixture::protobuf::{Writer, other_spellings};
-use crate::fixture::{World, key, revoke, tip};
+use crate::fixture::{World, key, rename, revoke, tip};
 
 /// A log whose last statement is a revocation, and the receipt of it.
 struct Receipted {
@@ -171,7 +172,8 @@ fn a_body_that_is_signed_but_tells_of_something_else_is_refused() {
     let receipted = receipted();
     let (world, service) = (&receipted.world, key("service"));
     let position = receipted.log.head().position;
-    let log_hash = receipted.log.head().hash;
+    let plain = crate::fixture::record(receipted.record.statement.clone(), Vec::new());
+    let log_hash = next_hash(world.ledger_id(), receipted.prev(), &plain);
     let body = |identity: &[u8], position, log_hash: LogHash| {
         Writer::new()
             .bytes(1, identity)
@@ -271,12 +273,21 @@ fn only_a_certified_service_key_makes_a_receipt() {
 fn a_receipt_holds_the_tips_of_the_largest_lineage() {
     let receipted = receipted();
     let sign = |count: usize| {
-        let tips: Vec<SignedTip> = vec![receipted.record.tips[0]; count];
+        let signed = receipted.record.tips[0];
+        let at = |seq| Point {
+            seq,
+            ..signed.point
+        };
+        let tips = (1..=count as u64).map(|seq| SignedTip {
+            point: at(seq),
+            ..signed
+        });
         let record = StatementRecord {
-            tips,
+            tips: tips.collect(),
             ..receipted.record.clone()
         };
-        let (world, hash) = (&receipted.world, receipted.log.head().hash);
+        let world = &receipted.world;
+        let hash = next_hash(world.ledger_id(), receipted.prev(), &record);
         ReceiptedStatement::sign(&world.service, &world.genesis, record, hash).parts()
     };
     assert!(receipted.verify(sign(RECEIPT_TIPS_MAX)).is_ok());
@@ -284,4 +295,68 @@ fn a_receipt_holds_the_tips_of_the_largest_lineage() {
         receipted.verify(sign(RECEIPT_TIPS_MAX + 1)),
         Err(FormatError::Field("the number of tips"))
     );
+}
+
+/// A store that lost a statement can be given the same bytes again; what it records then may
+/// differ, and so would the cuts.
+#[test]
+fn what_was_recorded_beside_a_statement_is_part_of_the_log() {
+    let receipted = receipted();
+    let (world, statement) = (&receipted.world, &receipted.record.statement);
+    let below = receipted.prev();
+    let other = Point {
+        seq: 3,
+        hash: EntryHash::from_bytes([5; 32]),
+    };
+    let later = StatementRecord {
+        service_time_ms: receipted.record.service_time_ms + 1,
+        ..receipted.record.clone()
+    };
+    for record in [
+        crate::fixture::record(statement.clone(), Vec::new()),
+        crate::fixture::record(statement.clone(), vec![tip("phone", other)]),
+        later,
+    ] {
+        let mut log = world.log_with("admin", &["phone"]);
+        assert_eq!(log.head().hash, below);
+        log.apply(record.clone()).expect("may be the next");
+        let (head, first) = (log.head(), receipted.log.head());
+        assert_eq!(head.position, first.position);
+        assert_ne!(head.hash, first.hash);
+        let parts =
+            ReceiptedStatement::sign(&world.service, &world.genesis, record, head.hash).parts();
+        assert!(receipted.verify(parts.clone()).is_ok(), "both are receipts");
+        assert_eq!(log.has(head.position, &parts), Some(true));
+        assert_eq!(receipted.log.has(head.position, &parts), Some(false));
+        let following = rename("admin", "mine");
+        let next = world.sign(&log, following, &[SigningAs::Device(&key("admin"))]);
+        assert_eq!(receipted.log.check(&next), Err(LogError::Conflict));
+    }
+    let position = receipted.log.head().position;
+    assert_eq!(receipted.log.has(position, &receipted.parts), Some(true));
+    assert_eq!(receipted.log.has(position + 1, &receipted.parts), None);
+    assert_eq!(receipted.log.has(0, &receipted.parts), None);
+}
+
+/// Of one set of tips there is one record.
+#[test]
+fn recorded_tips_are_in_order_and_each_once() {
+    let receipted = receipted();
+    let world = &receipted.world;
+    let at = |seq| {
+        let hash = EntryHash::from_bytes([4; 32]);
+        tip("phone", Point { seq, hash })
+    };
+    let out_of_order = FormatError::Field("the order of tips");
+    for tips in [vec![at(4), at(3)], vec![at(3), at(3)]] {
+        let record = StatementRecord {
+            tips,
+            ..receipted.record.clone()
+        };
+        let mut log = world.log_with("admin", &["phone"]);
+        assert_eq!(log.apply(record.clone()), Err(out_of_order.clone().into()));
+        let hash = next_hash(world.ledger_id(), receipted.prev(), &record);
+        let receipt = ReceiptedStatement::sign(&world.service, &world.genesis, record, hash);
+        assert_eq!(receipted.verify(receipt.parts()), Err(out_of_order.clone()));
+    }
 }

@@ -106,11 +106,8 @@ fn sound() -> &'static Sound {
         let admin = key("admin");
         let statements = acts.map(|act| world.sign(&log, act, &[SigningAs::Device(&admin)]));
         let of = record(statements[2].clone(), tips);
-        let hash = edge_ledger_core::identity::log::next_hash(
-            world.ledger_id(),
-            log.head().hash,
-            of.statement.bytes(),
-        );
+        let hash =
+            edge_ledger_core::identity::log::next_hash(world.ledger_id(), log.head().hash, &of);
         let receipt = ReceiptedStatement::sign(&world.service, &world.genesis, of, hash).parts();
         let challenge = Challenge {
             nonce: [1; 32],

@@ -127,8 +127,8 @@ fn stated(
 ) -> Value {
     let head = log.head();
     let statement: Statement = world.sign(log, act, signers);
-    let hash = next_hash(world.ledger_id(), head.hash, statement.bytes());
     let record = record(statement.clone(), tips.clone());
+    let hash = next_hash(world.ledger_id(), head.hash, &record);
     let receipt =
         ReceiptedStatement::sign(&world.service, &world.genesis, record.clone(), hash).parts();
     log.apply(record).expect("the statement may be the next");

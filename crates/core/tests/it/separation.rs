@@ -73,7 +73,8 @@ fn objects(deployment: &str, root: &str, one: &'static str) -> Vec<Object> {
     let (entry, end) = pen.entry(Point::START, &[credit("a", 1)]);
     let statement = world.sign(&log, rename(one, "mine"), &[SigningAs::Device(&pen.key)]);
     let by_root = world.sign(&log, rename(one, "mine"), &[SigningAs::Root(&world.root)]);
-    let hash = next_hash(ledger_id, log.head().hash, statement.bytes());
+    let recorded = record(statement.clone(), Vec::new());
+    let hash = next_hash(ledger_id, log.head().hash, &recorded);
     let mut objects: Vec<Object> = Vec::new();
     let mut object = |name, of_identity, signature, accepts: Box<dyn Fn(Signature) -> bool>| {
         objects.push(Object {
@@ -118,13 +119,7 @@ fn objects(deployment: &str, root: &str, one: &'static str) -> Vec<Object> {
         );
     }
 
-    let receipt = ReceiptedStatement::sign(
-        &world.service,
-        &world.genesis,
-        record(statement, Vec::new()),
-        hash,
-    )
-    .parts();
+    let receipt = ReceiptedStatement::sign(&world.service, &world.genesis, recorded, hash).parts();
     let (genesis, prev) = (world.genesis.clone(), log.head().hash);
     object(
         "receipt",

@@ -18,6 +18,8 @@ pub(crate) struct Chronicle {
     /// The log at each position, from 0.
     logs: Vec<Arc<IdentityLog>>,
     receipts: Vec<ReceiptParts>,
+    /// The service's clock.
+    pub(crate) time_ms: i64,
 }
 
 impl Chronicle {
@@ -26,6 +28,7 @@ impl Chronicle {
         Self {
             logs: vec![Arc::new(empty)],
             receipts: Vec::new(),
+            time_ms: 1_790_000_000_000,
         }
     }
 
@@ -138,8 +141,9 @@ impl Chronicle {
         &mut self,
         act: Act,
         keys: &[SigningAs<'_>],
-        tips: Vec<SignedTip>,
+        mut tips: Vec<SignedTip>,
     ) -> Result<(), LogError> {
+        tips.sort_unstable();
         let mut log = IdentityLog::clone(self.log());
         let head = log.head();
         let body = StatementBody {
@@ -151,7 +155,7 @@ impl Chronicle {
         let statement = Statement::sign(world().ledger_id(), &body, keys)?;
         let record = StatementRecord {
             statement,
-            service_time_ms: 1_790_000_000_000,
+            service_time_ms: self.time_ms,
             tips,
         };
         log.apply(record.clone())?;

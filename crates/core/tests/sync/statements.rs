@@ -214,6 +214,9 @@ fn statements_that_make_no_sense_end_the_session() {
     let mut other = chronicle.clone();
     chronicle.rename(member(0).id, "one");
     other.rename(member(0).id, "two");
+    let mut recorded_again = Chronicle::base();
+    recorded_again.time_ms += 1;
+    recorded_again.rename(member(0).id, "one");
     let forged = |change: &dyn Fn(&mut ReceiptParts)| {
         let mut parts = chronicle.receipts(5, 6);
         change(&mut parts[0]);
@@ -233,6 +236,10 @@ fn statements_that_make_no_sense_end_the_session() {
             &bad,
         ),
         (Frame::Statements(other.receipts(5, 6)), &Close::LogForked),
+        (
+            Frame::Statements(recorded_again.receipts(5, 6)),
+            &Close::LogForked,
+        ),
     ];
     for (frame, expected) in frames {
         let mut hand = Hand::open_service(member(0), chronicle.log(), &Heads::default());

@@ -2,16 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use edge_ledger_core::identity::{LogHead, Point};
+use edge_ledger_core::identity::Point;
 use edge_ledger_core::ledger::Extended;
 use edge_ledger_core::ledger::admission::Admissible;
 use edge_ledger_core::limits::JOURNAL_TIPS_MAX;
 
 use super::Stores;
 use super::fixtures::{
-    Device, admissible, all_runs, append, append_admissible, fresh_identity, statement, tips,
-    version,
+    Device, admissible, after_plain, all_runs, append, append_admissible, fresh_identity,
+    statement, tips, version,
 };
+use crate::identity::LogEnd;
 use crate::ledger::AppendOutcome;
 use crate::{LogVersion, Origin};
 
@@ -188,7 +189,7 @@ pub async fn a_cut_lifts_the_limit_on_tips(stores: &Stores) {
 pub async fn an_append_under_another_log_version_changes_nothing(stores: &Stores) {
     let identity = fresh_identity();
     let device = Device::new(identity);
-    let first = statement(LogHead::EMPTY, &[]);
+    let first = statement(LogEnd::EMPTY, &[]);
     stores
         .identity
         .append_statement(identity, first.clone())
@@ -197,7 +198,7 @@ pub async fn an_append_under_another_log_version_changes_nothing(stores: &Stores
     let seen = version(stores, identity).await;
     stores
         .identity
-        .append_statement(identity, statement(first.head, &[]))
+        .append_statement(identity, statement(after_plain(&first), &[]))
         .await
         .unwrap();
     let run = device.chain(Point::START, 2, 0);
@@ -224,7 +225,7 @@ pub async fn identities_do_not_touch_each_other(stores: &Stores) {
     append(stores, one, &[&device.chain(Point::START, 2, 0)]).await;
     stores
         .identity
-        .append_statement(one, statement(LogHead::EMPTY, &[&device]))
+        .append_statement(one, statement(LogEnd::EMPTY, &[&device]))
         .await
         .unwrap();
     let other = stores.ledger.heads(two).await.unwrap();

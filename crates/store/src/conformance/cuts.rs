@@ -1,13 +1,14 @@
 //! Where the log ends journals.
 
-use edge_ledger_core::identity::{Cut, LogHead, Point, SignedTip};
+use edge_ledger_core::identity::{Cut, Point, SignedTip};
 use edge_ledger_core::ledger::{Extended, VerifiedRun};
 
 use super::Stores;
 use super::fixtures::{
-    Device, admissible, adoption, all_runs, append, fresh_identity, head, statement, tips,
+    Device, admissible, adoption, after, all_runs, append, elsewhere, fresh_identity, statement,
+    tips,
 };
-use crate::identity::StatementOutcome;
+use crate::identity::{LogEnd, StatementOutcome};
 use crate::ledger::AppendOutcome;
 use crate::{LogVersion, Origin};
 
@@ -43,7 +44,7 @@ pub async fn a_statement_records_the_tips_of_the_devices_that_it_ends(stores: &S
     let branch = ended.chain(below.last(), 4, 1);
     let foreign = other.chain(Point::START, 2, 0);
     append(stores, identity, &[&below, &trunk, &branch, &foreign]).await;
-    let append = statement(LogHead::EMPTY, &[&ended, &idle]);
+    let append = statement(LogEnd::EMPTY, &[&ended, &idle]);
     let outcome = stores
         .identity
         .append_statement(identity, append)
@@ -85,7 +86,7 @@ pub async fn tips_and_version_are_recorded_in_one_step(stores: &Stores) {
             }
             kept
         });
-        let append = statement(LogHead::EMPTY, &[&device]);
+        let append = statement(LogEnd::EMPTY, &[&device]);
         let outcome = stores
             .identity
             .append_statement(identity, append)
@@ -110,7 +111,7 @@ pub async fn an_adoption_drops_what_is_outside_its_cuts(stores: &Stores) {
     append(stores, identity, &[&trunk, &inside, &branch, &foreign]).await;
     let cut = Cut::of_device(ended.id, [signed(&inside)].iter());
     let cuts = vec![(ended.id, cut), (Device::new(identity).id, Cut::default())];
-    let adopted = adoption(LogHead::EMPTY, cuts);
+    let adopted = adoption(LogEnd::EMPTY, cuts);
     stores.identity.adopt(identity, adopted).await.unwrap();
     assert_eq!(tips(stores, identity, &ended).await, [inside.last()]);
     let kept: Vec<_> = all_runs(stores, identity)
@@ -141,7 +142,7 @@ pub async fn a_cut_signs_the_tip_that_it_leaves(stores: &Stores) {
         device.id,
         Cut::of_device(device.id, [signed(&inside)].iter()),
     )];
-    let adopted = adoption(LogHead::EMPTY, cuts);
+    let adopted = adoption(LogEnd::EMPTY, cuts);
     stores
         .identity
         .adopt(identity, adopted.clone())
@@ -152,7 +153,8 @@ pub async fn a_cut_signs_the_tip_that_it_leaves(stores: &Stores) {
         kept.iter().map(|run| &run.run).collect::<Vec<_>>(),
         [&inside.to_run()]
     );
-    let append = statement(adopted.head, &[&device]);
+    let end = after(&adopted.expected, &adopted.records);
+    let append = statement(end, &[&device]);
     let outcome = stores
         .identity
         .append_statement(identity, append)
@@ -168,12 +170,12 @@ pub async fn an_adoption_that_conflicts_drops_nothing(stores: &Stores) {
     let run = device.chain(Point::START, 3, 0);
     append(stores, identity, &[&run]).await;
     let cuts = vec![(device.id, Cut::default())];
-    let adopted = adoption(head(5), cuts.clone());
+    let adopted = adoption(elsewhere(5), cuts.clone());
     let outcome = stores.identity.adopt(identity, adopted).await.unwrap();
     assert_eq!(outcome, StatementOutcome::Conflict);
     assert_eq!(tips(stores, identity, &device).await, [run.last()]);
     assert_eq!(stores.identity.log(identity, 0).await.unwrap(), None);
-    let adopted = adoption(LogHead::EMPTY, cuts);
+    let adopted = adoption(LogEnd::EMPTY, cuts);
     stores.identity.adopt(identity, adopted).await.unwrap();
     assert!(tips(stores, identity, &device).await.is_empty());
     assert!(all_runs(stores, identity).await.is_empty());

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use edge_ledger_core::identity::{LogHead, Point};
+use edge_ledger_core::identity::Point;
 use edge_ledger_core::ids::IdentityId;
 use edge_ledger_core::ledger::VerifiedRun;
 
@@ -12,7 +12,7 @@ use super::Stores;
 use super::fixtures::{
     Device, NOW_MS, admissible, append, fresh_bytes, fresh_identity, statement, tips, version,
 };
-use crate::identity::LinkSide;
+use crate::identity::{LinkSide, LogEnd};
 use crate::{Change, ChangeFeed, Health, LogVersion, Origin};
 
 /// A long time for a store to announce what it committed.
@@ -50,7 +50,7 @@ pub async fn what_is_announced_is_committed(stores: &Stores) {
     let device = Device::new(identity);
     stores
         .identity
-        .append_statement(identity, statement(LogHead::EMPTY, &[]))
+        .append_statement(identity, statement(LogEnd::EMPTY, &[]))
         .await
         .unwrap();
     let seen = version(stores, identity).await;
@@ -126,7 +126,7 @@ pub async fn logs_and_links_are_announced(stores: &Stores) {
     let mut feed = stores.identity.changes();
     stores
         .identity
-        .append_statement(identity, statement(LogHead::EMPTY, &[]))
+        .append_statement(identity, statement(LogEnd::EMPTY, &[]))
         .await
         .unwrap();
     while !matches!(next(&mut feed).await, Change::Log { identity: of } if of == identity) {}

@@ -4,15 +4,15 @@ use std::collections::BTreeSet;
 use std::hash::{BuildHasher as _, RandomState};
 
 use bytes::Bytes;
-use edge_ledger_core::identity::{Cut, LogHead, Point};
-use edge_ledger_core::ids::{DeviceId, IdentityId, LedgerId, LogHash, StoreEpoch};
+use edge_ledger_core::identity::{Cut, Point};
+use edge_ledger_core::ids::{DeviceId, IdentityId, LedgerId, StoreEpoch};
 use edge_ledger_core::keys::{PublicKey, SecretKey};
 use edge_ledger_core::ledger::admission::Admissible;
 use edge_ledger_core::ledger::entry::{Author, sign_raw};
 use edge_ledger_core::ledger::{Extended, KeptRun, VerifiedRun, gate};
 
 use super::Stores;
-use crate::identity::{Adoption, StatementAppend, StoredRecord};
+use crate::identity::{Adoption, LogEnd, StatementAppend, StoredRecord};
 use crate::ledger::AppendOutcome;
 use crate::{LogVersion, Origin};
 
@@ -192,37 +192,57 @@ pub async fn all_runs(stores: &Stores, identity: IdentityId) -> Vec<KeptRun> {
     }
 }
 
-/// Some head at a position.
-pub fn head(position: u64) -> LogHead {
-    LogHead {
+/// Some end of a log at a position, which is no log's.
+pub fn elsewhere(position: u64) -> LogEnd {
+    LogEnd {
         position,
-        hash: LogHash::from_bytes(fresh_bytes()),
+        last: Some(record()),
     }
 }
 
-/// A statement that follows a head and ends devices.
-pub fn statement(expected: LogHead, ends: &[&Device]) -> StatementAppend {
+/// Where a log ends after it gained records.
+pub fn after(end: &LogEnd, records: &[StoredRecord]) -> LogEnd {
+    LogEnd {
+        position: end.position + records.len() as u64,
+        last: records.last().or(end.last.as_ref()).cloned(),
+    }
+}
+
+/// Where a log ends after a statement that ended no device.
+pub fn after_plain(append: &StatementAppend) -> LogEnd {
+    let record = StoredRecord {
+        statement: append.statement.clone(),
+        service_time_ms: append.service_time_ms,
+        tips: Vec::new(),
+    };
+    after(&append.expected, &[record])
+}
+
+/// A record that nobody else has.
+fn record() -> StoredRecord {
+    StoredRecord {
+        statement: Bytes::copy_from_slice(&fresh_bytes()),
+        service_time_ms: NOW_MS,
+        tips: Vec::new(),
+    }
+}
+
+/// A statement that follows the end of a log and ends devices.
+pub fn statement(expected: LogEnd, ends: &[&Device]) -> StatementAppend {
     StatementAppend {
         expected,
         statement: Bytes::copy_from_slice(&fresh_bytes()),
-        head: head(expected.position + 1),
         service_time_ms: NOW_MS,
         ends: ends.iter().map(|device| device.id).collect(),
         fresh_epoch: StoreEpoch::from_bytes([3; 16]),
     }
 }
 
-/// An adoption of one statement that follows a head, and of cuts.
-pub fn adoption(expected: LogHead, cuts: Vec<(DeviceId, Cut)>) -> Adoption {
-    let record = StoredRecord {
-        statement: Bytes::copy_from_slice(&fresh_bytes()),
-        service_time_ms: NOW_MS,
-        tips: Vec::new(),
-    };
+/// An adoption of one statement that follows the end of a log, and of cuts.
+pub fn adoption(expected: LogEnd, cuts: Vec<(DeviceId, Cut)>) -> Adoption {
     Adoption {
         expected,
-        records: vec![record],
-        head: head(expected.position + 1),
+        records: vec![record()],
         cuts,
         fresh_epoch: StoreEpoch::from_bytes([3; 16]),
     }

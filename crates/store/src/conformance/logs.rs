@@ -1,13 +1,16 @@
 //! Identity logs.
 
 use bytes::Bytes;
-use edge_ledger_core::identity::{LogHead, Point};
+use edge_ledger_core::identity::Point;
 use edge_ledger_core::ids::StoreEpoch;
 
 use super::Stores;
-use super::fixtures::{Device, NOW_MS, adoption, append, fresh_identity, head, statement, version};
+use super::fixtures::{
+    Device, NOW_MS, adoption, after, after_plain, append, elsewhere, fresh_identity, statement,
+    version,
+};
 use crate::LogVersion;
-use crate::identity::{Adoption, StatementOutcome, StoredRecord};
+use crate::identity::{Adoption, LogEnd, StatementOutcome, StoredRecord};
 
 /// Even when it has entries.
 pub async fn an_unknown_identity_has_no_log_and_version_zero(stores: &Stores) {
@@ -22,8 +25,8 @@ pub async fn an_unknown_identity_has_no_log_and_version_zero(stores: &Stores) {
 /// The epoch of the first one stays, each raises the version.
 pub async fn a_statement_opens_a_log_and_another_follows(stores: &Stores) {
     let identity = fresh_identity();
-    let first = statement(LogHead::EMPTY, &[]);
-    let mut second = statement(first.head, &[]);
+    let first = statement(LogEnd::EMPTY, &[]);
+    let mut second = statement(after_plain(&first), &[]);
     second.fresh_epoch = StoreEpoch::from_bytes([8; 16]);
     second.service_time_ms = NOW_MS + 5;
     let mut version = LogVersion(0);
@@ -45,7 +48,7 @@ pub async fn a_statement_opens_a_log_and_another_follows(stores: &Stores) {
             .await
             .unwrap()
             .unwrap();
-        assert_eq!((log.head, &log.records[..]), (append.head, &[record][..]));
+        assert_eq!((log.position, &log.records[..]), (position, &[record][..]));
         assert_eq!(log.epoch, first.fresh_epoch);
         assert!(log.version > version);
         version = log.version;
@@ -55,7 +58,7 @@ pub async fn a_statement_opens_a_log_and_another_follows(stores: &Stores) {
 /// Nothing is written then, and the same statement again is one too.
 pub async fn a_statement_that_follows_another_head_is_a_conflict(stores: &Stores) {
     let identity = fresh_identity();
-    let orphan = statement(head(3), &[]);
+    let orphan = statement(elsewhere(3), &[]);
     let outcome = stores
         .identity
         .append_statement(identity, orphan)
@@ -63,21 +66,26 @@ pub async fn a_statement_that_follows_another_head_is_a_conflict(stores: &Stores
         .unwrap();
     assert_eq!(outcome, StatementOutcome::Conflict);
     assert_eq!(stores.identity.log(identity, 0).await.unwrap(), None);
-    let first = statement(LogHead::EMPTY, &[]);
+    let first = statement(LogEnd::EMPTY, &[]);
     stores
         .identity
         .append_statement(identity, first.clone())
         .await
         .unwrap();
     let before = stores.identity.log(identity, 0).await.unwrap();
-    let elsewhere = LogHead {
-        hash: head(1).hash,
-        ..first.head
+    // The very statement, with something else recorded beside it, is another log.
+    let mut other_tips = after_plain(&first);
+    other_tips.last.as_mut().unwrap().service_time_ms += 1;
+    let other_place = LogEnd {
+        position: 2,
+        ..after_plain(&first)
     };
     for late in [
         first.clone(),
-        statement(elsewhere, &[]),
-        statement(LogHead::EMPTY, &[]),
+        statement(elsewhere(1), &[]),
+        statement(other_tips, &[]),
+        statement(other_place, &[]),
+        statement(LogEnd::EMPTY, &[]),
     ] {
         let outcome = stores
             .identity
@@ -92,12 +100,12 @@ pub async fn a_statement_that_follows_another_head_is_a_conflict(stores: &Stores
 /// And the log is that one's.
 pub async fn of_concurrent_statements_one_is_appended(stores: &Stores) {
     let identity = fresh_identity();
-    let mut expected = LogHead::EMPTY;
+    let mut expected = LogEnd::EMPTY;
     for round in 1..=5 {
         let mut tasks = tokio::task::JoinSet::new();
         for _ in 0..8 {
             let identities = stores.identity.clone();
-            let append = statement(expected, &[]);
+            let append = statement(expected.clone(), &[]);
             tasks.spawn(async move {
                 let outcome = identities
                     .append_statement(identity, append.clone())
@@ -114,27 +122,27 @@ pub async fn of_concurrent_statements_one_is_appended(stores: &Stores) {
             .await
             .unwrap()
             .unwrap();
-        assert_eq!(log.head, appended[0].head);
+        assert_eq!(log.position, round);
         assert_eq!(log.records.len(), 1);
         assert_eq!(log.records[0].statement, appended[0].statement);
-        expected = log.head;
+        expected = after_plain(&appended[0]);
     }
 }
 
 /// Past its end there is nothing, and that is no error.
 pub async fn a_log_is_read_after_a_position(stores: &Stores) {
     let identity = fresh_identity();
-    let mut expected = LogHead::EMPTY;
+    let mut expected = LogEnd::EMPTY;
     let mut statements = Vec::new();
     for _ in 0..4 {
-        let append = statement(expected, &[]);
+        let append = statement(expected.clone(), &[]);
         stores
             .identity
             .append_statement(identity, append.clone())
             .await
             .unwrap();
+        expected = after_plain(&append);
         statements.push(append.statement);
-        expected = append.head;
     }
     for after in [0, 1, 3, 4, 5, u64::MAX] {
         let log = stores.identity.log(identity, after).await.unwrap().unwrap();
@@ -145,7 +153,7 @@ pub async fn a_log_is_read_after_a_position(stores: &Stores) {
             .map(|record| record.statement)
             .collect();
         assert_eq!(read, statements[from..]);
-        assert_eq!(log.head, expected);
+        assert_eq!(log.position, expected.position);
     }
 }
 
@@ -154,13 +162,13 @@ pub async fn receipted_statements_are_adopted_verbatim(stores: &Stores) {
     let (source, identity) = (fresh_identity(), fresh_identity());
     let device = Device::new(source);
     append(stores, source, &[&device.chain(Point::START, 3, 0)]).await;
-    let (first, second) = (statement(LogHead::EMPTY, &[]), head(2));
+    let first = statement(LogEnd::EMPTY, &[]);
     stores
         .identity
         .append_statement(source, first.clone())
         .await
         .unwrap();
-    let ending = statement(first.head, &[&device]);
+    let ending = statement(after_plain(&first), &[&device]);
     stores
         .identity
         .append_statement(source, ending)
@@ -177,8 +185,7 @@ pub async fn receipted_statements_are_adopted_verbatim(stores: &Stores) {
 
     let adopted = Adoption {
         records: records.clone(),
-        head: second,
-        ..adoption(LogHead::EMPTY, vec![])
+        ..adoption(LogEnd::EMPTY, vec![])
     };
     let outcome = stores
         .identity
@@ -187,7 +194,7 @@ pub async fn receipted_statements_are_adopted_verbatim(stores: &Stores) {
         .unwrap();
     assert_eq!(outcome, StatementOutcome::Appended(records.clone()));
     let log = stores.identity.log(identity, 0).await.unwrap().unwrap();
-    assert_eq!((log.head, log.records), (second, records.clone()));
+    assert_eq!((log.position, log.records), (2, records.clone()));
     assert!(log.version > LogVersion(0));
 
     let again = stores.identity.adopt(identity, adopted).await.unwrap();
@@ -198,8 +205,7 @@ pub async fn receipted_statements_are_adopted_verbatim(stores: &Stores) {
     };
     let more = Adoption {
         records: vec![third.clone()],
-        head: head(3),
-        ..adoption(second, vec![])
+        ..adoption(after(&LogEnd::EMPTY, &records), vec![])
     };
     stores.identity.adopt(identity, more).await.unwrap();
     let longer = stores.identity.log(identity, 2).await.unwrap().unwrap();

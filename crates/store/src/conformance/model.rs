@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use edge_ledger_core::identity::{Cut, LogHead, Point, SignedTip};
+use edge_ledger_core::identity::{Cut, Point, SignedTip};
 use edge_ledger_core::ids::IdentityId;
 use edge_ledger_core::ledger::admission::Admissible;
 use edge_ledger_core::ledger::journals::Have;
@@ -16,8 +16,10 @@ use tokio::runtime::Handle;
 use tokio::task::block_in_place;
 
 use super::Stores;
-use super::fixtures::{Device, FORMAT, adoption, append_admissible, fresh_identity, statement};
-use crate::identity::StatementOutcome;
+use super::fixtures::{
+    Device, FORMAT, adoption, after, append_admissible, fresh_identity, statement,
+};
+use crate::identity::{LogEnd, StatementOutcome};
 
 /// Random sequences in one run of the suite.
 const SEQUENCES: u32 = 300;
@@ -86,7 +88,7 @@ struct World<'a> {
     devices: Vec<Device>,
     runs: Vec<Vec<VerifiedRun>>,
     model: Journals,
-    head: LogHead,
+    end: LogEnd,
     salt: u64,
 }
 
@@ -99,7 +101,7 @@ impl<'a> World<'a> {
             devices: (0..DEVICES).map(|_| Device::new(identity)).collect(),
             runs: vec![Vec::new(); DEVICES],
             model: Journals::default(),
-            head: LogHead::EMPTY,
+            end: LogEnd::EMPTY,
             salt: 0,
         }
     }
@@ -158,7 +160,7 @@ impl<'a> World<'a> {
         }
         let heads = self.stores.ledger.heads(self.identity).await.unwrap();
         assert_eq!(heads.value, self.model.heads());
-        assert_eq!(heads.version.0, self.head.position);
+        assert_eq!(heads.version.0, self.end.position);
     }
 
     async fn append(&mut self, admissible: Admissible) {
@@ -168,8 +170,7 @@ impl<'a> World<'a> {
     }
 
     async fn end(&mut self, device: usize) {
-        let append = statement(self.head, &[&self.devices[device]]);
-        let head = append.head;
+        let append = statement(self.end.clone(), &[&self.devices[device]]);
         let outcome = self
             .stores
             .identity
@@ -181,7 +182,7 @@ impl<'a> World<'a> {
         };
         let points: Vec<_> = records[0].tips.iter().map(|tip| tip.point).collect();
         assert_eq!(points, self.model.heads().of(&self.devices[device].id));
-        self.head = head;
+        self.end = after(&self.end, &records);
     }
 
     async fn cut(&mut self, device: usize, named: &[Index]) {
@@ -194,16 +195,17 @@ impl<'a> World<'a> {
         let id = self.devices[device].id;
         let cut = Cut::of_device(id, named.iter());
         self.model.cut(id, &cut);
-        let adopted = adoption(self.head, vec![(id, cut)]);
-        let head = adopted.head;
+        let adopted = adoption(self.end.clone(), vec![(id, cut)]);
         let outcome = self
             .stores
             .identity
             .adopt(self.identity, adopted)
             .await
             .unwrap();
-        assert!(matches!(outcome, StatementOutcome::Appended(_)));
-        self.head = head;
+        let StatementOutcome::Appended(records) = outcome else {
+            panic!("{outcome:?}")
+        };
+        self.end = after(&self.end, &records);
     }
 
     fn signed(&self, device: usize, point: Point) -> Option<SignedTip> {
@@ -260,7 +262,7 @@ impl<'a> World<'a> {
             let (runs, more) = self.model.missing(&points);
             assert_eq!(page.value.runs, runs);
             assert_eq!(page.value.more, more);
-            assert_eq!(page.version.0, self.head.position);
+            assert_eq!(page.version.0, self.end.position);
             for run in &runs {
                 points.entry(run.run.device).or_default().insert(run.last);
             }

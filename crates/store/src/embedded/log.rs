@@ -1,12 +1,12 @@
 //! Identity logs.
 //!
-//! Value of a log: version (1), log version (8), store epoch (16), position (8) and hash (32) of
-//! the head, checksum (8). Of a statement: version (1), service time (8), number of tips (8), per
+//! Value of a log: version (1), log version (8), store epoch (16), number of statements (8),
+//! checksum (8). Of a statement: version (1), service time (8), number of tips (8), per
 //! tip device (16), `seq` (8), hash (32) and signature (64), the statement, checksum (8).
 
 use bytes::Bytes;
-use edge_ledger_core::identity::{LogHead, Point, SignedTip};
-use edge_ledger_core::ids::{DeviceId, EntryHash, IdentityId, LogHash, StoreEpoch};
+use edge_ledger_core::identity::{Point, SignedTip};
+use edge_ledger_core::ids::{DeviceId, EntryHash, IdentityId, StoreEpoch};
 use edge_ledger_core::keys::Signature;
 use redb::ReadableTable;
 
@@ -15,7 +15,9 @@ use super::journal::{cut_journal, signed_tips};
 use super::layout::{Reading, Writing};
 use super::tables::{LOGS, STATEMENTS, Snapshot, StatementKey, Tables, statement_key};
 use super::write::Decision;
-use crate::identity::{Adoption, StatementAppend, StatementOutcome, StoredLog, StoredRecord};
+use crate::identity::{
+    Adoption, LogEnd, StatementAppend, StatementOutcome, StoredLog, StoredRecord,
+};
 use crate::{Change, LogVersion};
 
 const LOG: &str = "a log";
@@ -26,7 +28,7 @@ const STATEMENT: &str = "a statement";
 struct LogState {
     version: LogVersion,
     epoch: StoreEpoch,
-    head: LogHead,
+    position: u64,
 }
 
 pub(super) fn append(
@@ -34,8 +36,7 @@ pub(super) fn append(
     identity: IdentityId,
     append: &StatementAppend,
 ) -> Result<Decision<StatementOutcome>, Fault> {
-    let fresh = append.fresh_epoch;
-    let Some(state) = follow(tables, identity, append.expected, append.head, fresh)? else {
+    let Some(state) = follow(tables, identity, &append.expected, 1, append.fresh_epoch)? else {
         return Ok(Decision::unchanged(StatementOutcome::Conflict));
     };
     let mut tips = Vec::new();
@@ -50,7 +51,7 @@ pub(super) fn append(
         tips,
     };
     set_state(tables, identity, state)?;
-    set_record(tables, identity, state.head.position, &record)?;
+    set_record(tables, identity, state.position, &record)?;
     Ok(appended(identity, vec![record]))
 }
 
@@ -59,8 +60,8 @@ pub(super) fn adopt(
     identity: IdentityId,
     adoption: &Adoption,
 ) -> Result<Decision<StatementOutcome>, Fault> {
-    let fresh = adoption.fresh_epoch;
-    let Some(state) = follow(tables, identity, adoption.expected, adoption.head, fresh)? else {
+    let (fresh, more) = (adoption.fresh_epoch, adoption.records.len() as u64);
+    let Some(state) = follow(tables, identity, &adoption.expected, more, fresh)? else {
         return Ok(Decision::unchanged(StatementOutcome::Conflict));
     };
     set_state(tables, identity, state)?;
@@ -77,25 +78,41 @@ fn appended(identity: IdentityId, records: Vec<StoredRecord>) -> Decision<Statem
     Decision::wrote(StatementOutcome::Appended(records)).announced(Change::Log { identity })
 }
 
-/// The log's state after it went on from `expected` to `head`; `None` if it is elsewhere.
+/// The log's state after it gained statements; `None` if it does not end as expected.
 fn follow(
     tables: &Tables<'_>,
     identity: IdentityId,
-    expected: LogHead,
-    head: LogHead,
+    expected: &LogEnd,
+    more: u64,
     fresh_epoch: StoreEpoch,
 ) -> Result<Option<LogState>, Fault> {
     let state = state(&tables.logs, identity)?.unwrap_or(LogState {
         version: LogVersion(0),
         epoch: fresh_epoch,
-        head: LogHead::EMPTY,
+        position: 0,
     });
-    let next = LogState {
+    if state.position != expected.position || last(tables, identity, state)? != expected.last {
+        return Ok(None);
+    }
+    Ok(Some(LogState {
         version: LogVersion(state.version.0 + 1),
-        head,
+        position: state.position + more,
         ..state
-    };
-    Ok((state.head == expected).then_some(next))
+    }))
+}
+
+fn last(
+    tables: &Tables<'_>,
+    identity: IdentityId,
+    state: LogState,
+) -> Result<Option<StoredRecord>, Fault> {
+    if state.position == 0 {
+        return Ok(None);
+    }
+    let key = statement_key(identity, state.position);
+    let value = tables.statements.get(&key)?;
+    let value = value.ok_or_else(|| Fault::damaged(LOG))?;
+    decode_record(&key, value.value()).map(Some)
 }
 
 /// The version of a log: 0 for an identity that is not known.
@@ -118,21 +135,21 @@ pub(super) fn read(
     let statements = snapshot.table(STATEMENTS)?;
     let from = after_position.saturating_add(1);
     let mut records = Vec::new();
-    if from <= state.head.position {
+    if from <= state.position {
         let first = statement_key(identity, from);
-        let last = statement_key(identity, state.head.position);
+        let last = statement_key(identity, state.position);
         for row in statements.range::<&StatementKey>(&first..=&last)? {
             let (key, value) = row?;
             records.push(decode_record(key.value(), value.value())?);
         }
     }
-    if records.len() as u64 != state.head.position.saturating_sub(after_position) {
+    if records.len() as u64 != state.position.saturating_sub(after_position) {
         return Err(Fault::damaged(LOG));
     }
     Ok(Some(StoredLog {
         version: state.version,
         epoch: state.epoch,
-        head: state.head,
+        position: state.position,
         records,
     }))
 }
@@ -149,10 +166,7 @@ fn state(
     let state = LogState {
         version: LogVersion(row.u64()?),
         epoch: StoreEpoch::from_bytes(row.bytes()?),
-        head: LogHead {
-            position: row.u64()?,
-            hash: LogHash::from_bytes(row.bytes()?),
-        },
+        position: row.u64()?,
     };
     row.end()?;
     Ok(Some(state))
@@ -163,8 +177,7 @@ fn set_state(tables: &mut Tables<'_>, identity: IdentityId, state: LogState) -> 
     let value = Writing::with_capacity(64)
         .field(&state.version.0.to_be_bytes())
         .field(state.epoch.as_bytes())
-        .field(&state.head.position.to_be_bytes())
-        .field(state.head.hash.as_bytes());
+        .field(&state.position.to_be_bytes());
     tables.logs.insert(key, &*value.sealed(LOG, key))?;
     Ok(())
 }

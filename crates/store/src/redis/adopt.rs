@@ -12,7 +12,7 @@ use super::change_set::ChangeSet;
 use super::committer::Answer;
 use super::journal::{Journal, sure};
 use super::keys::Keys;
-use super::layout::{self, Tipped, damaged, log_head};
+use super::layout::{self, Tipped, damaged, last};
 use super::script::{Call, Script};
 use super::survey::Ending;
 use crate::identity::{Adoption, StatementOutcome};
@@ -119,10 +119,9 @@ impl RedisStore {
         let all = [keys.log(), keys.statements(), keys.tips()];
         let mut call = self
             .log_call(Script::Adopt, &keys, all.into_iter().chain(entries))
-            .arg(log_head(adoption.expected))
-            .arg(log_head(adoption.head))
-            .arg(adoption.fresh_epoch.as_bytes())
             .number(adoption.expected.position)
+            .arg(last(&adoption.expected))
+            .arg(adoption.fresh_epoch.as_bytes())
             .number(adoption.records.len());
         for record in &adoption.records {
             call = call.arg(layout::record(record));

@@ -7,18 +7,17 @@
 //!   signature (64). Nothing for a journal without entries.
 //! - *record* of a statement: service time (8), length of the tips (4), per tip device (16), `seq`
 //!   (8), hash (32) and signature (64), the statement.
-//! - *head* of a log: position (8), hash (32).
 
 use bytes::Bytes;
-use edge_ledger_core::identity::{LogHead, Point, SignedTip};
-use edge_ledger_core::ids::{DeviceId, EntryHash, LogHash};
+use edge_ledger_core::identity::{Point, SignedTip};
+use edge_ledger_core::ids::{DeviceId, EntryHash};
 use edge_ledger_core::keys::Signature;
 use edge_ledger_core::ledger::VerifiedEntry;
 use edge_ledger_core::ledger::page::Row;
 
 use super::stamp::Stamp;
 use crate::StoreError;
-use crate::identity::StoredRecord;
+use crate::identity::{LogEnd, StoredRecord};
 
 /// Length of a row's head.
 const HEAD_LEN: usize = 71;
@@ -245,23 +244,9 @@ pub(super) fn stored_record(value: &Bytes) -> Result<StoredRecord, StoreError> {
     })
 }
 
-/// The head of a log.
-pub(super) fn log_head(head: LogHead) -> Vec<u8> {
-    [&head.position.to_be_bytes()[..], head.hash.as_bytes()].concat()
-}
-
-/// Reads the head of a log.
-pub(super) fn stored_log_head(value: &[u8]) -> Result<LogHead, StoreError> {
-    let what = "the head of a log";
-    let mut reading = Reading { what, rest: value };
-    let head = LogHead {
-        position: u64::from_be_bytes(reading.bytes()?),
-        hash: LogHash::from_bytes(reading.bytes()?),
-    };
-    match reading.rest {
-        [] => Ok(head),
-        _ => Err(damaged(what)),
-    }
+/// The last record of a log as the scripts compare it: nothing for an empty log.
+pub(super) fn last(end: &LogEnd) -> Vec<u8> {
+    end.last.as_ref().map(record).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -307,12 +292,6 @@ mod tests {
         assert_eq!(stored_record(&value.clone().into()).unwrap(), written);
         let read = |value: &[u8]| stored_record(&Bytes::copy_from_slice(value));
         cut_short(&value, &[252, 253, 254, 255, 256], read);
-        let head = LogHead {
-            position: 8,
-            hash: LogHash::from_bytes([4; 32]),
-        };
-        assert_eq!(stored_log_head(&log_head(head)).unwrap(), head);
-        cut_short(&log_head(head), &[40], stored_log_head);
     }
 
     #[test]

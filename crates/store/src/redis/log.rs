@@ -7,7 +7,7 @@ use super::answer::{bytes, list, next, number, optional};
 use super::committer::Answer;
 use super::feed::Hint;
 use super::keys::Keys;
-use super::layout::{damaged, log_head, stored_log_head, stored_record};
+use super::layout::{damaged, last, stored_record};
 use super::script::{Call, Script};
 use crate::identity::{StatementAppend, StatementOutcome, StoredLog};
 use crate::{Change, LogVersion, StoreError};
@@ -31,18 +31,18 @@ impl RedisStore {
             return Ok(None);
         };
         let epoch = StoreEpoch::try_from(&bytes(next(&mut facts)?)?[..]);
-        let head = stored_log_head(&bytes(next(&mut facts)?)?)?;
+        let position: u64 = number(&bytes(next(&mut facts)?)?)?;
         let records = list(next(&mut answers)?)?.into_iter();
         let records: Vec<_> = records
             .map(|record| stored_record(&bytes(record)?))
             .collect::<Result<_, _>>()?;
-        if records.len() as u64 != head.position.saturating_sub(after_position) {
+        if records.len() as u64 != position.saturating_sub(after_position) {
             return Err(damaged(LOG));
         }
         Ok(Some(StoredLog {
             version: LogVersion(number(&version)?),
             epoch: epoch.map_err(|_| damaged(LOG))?,
-            head,
+            position,
             records,
         }))
     }
@@ -61,12 +61,11 @@ impl RedisStore {
         let all = [keys.log(), keys.statements(), keys.tips()];
         let call = self
             .log_call(Script::Statement, &keys, all)
-            .arg(log_head(append.expected))
-            .arg(log_head(append.head))
+            .number(append.expected.position)
+            .arg(last(&append.expected))
             .arg(append.fresh_epoch.as_bytes())
             .arg(append.service_time_ms.to_be_bytes())
-            .arg(append.statement)
-            .number(append.expected.position);
+            .arg(append.statement);
         let call = ends
             .iter()
             .fold(call, |call, device| call.arg(device.as_bytes()));

@@ -4,13 +4,14 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use edge_ledger_core::identity::{Cut, LogHead, Point, SignedTip};
+use edge_ledger_core::identity::{Cut, Point, SignedTip};
 use edge_ledger_core::ledger::Extended;
 use edge_ledger_store::conformance::Stores;
 use edge_ledger_store::conformance::fixtures::{
-    Device, NOW_MS, admissible, adoption, append, fresh_bytes, fresh_identity, statement, tips,
+    Device, NOW_MS, admissible, adoption, after, append, fresh_bytes, fresh_identity, statement,
+    tips,
 };
-use edge_ledger_store::identity::{LinkOutcome, LinkSide, StatementOutcome, StoredSession};
+use edge_ledger_store::identity::{LinkOutcome, LinkSide, LogEnd, StatementOutcome, StoredSession};
 use edge_ledger_store::ledger::AppendOutcome;
 use edge_ledger_store::redis::RedisConfig;
 use edge_ledger_store::redis::server::Server;
@@ -95,7 +96,7 @@ async fn statements_and_adoptions() {
         let device = Device::new(identity);
         let run = device.chain(Point::START, 4, 0);
         append(&set.direct, identity, &[&run]).await;
-        let first = statement(LogHead::EMPTY, &[&device]);
+        let first = statement(LogEnd::EMPTY, &[&device]);
         set.proxy.arm(spoil);
         let outcome = set
             .spoiled
@@ -118,7 +119,7 @@ async fn statements_and_adoptions() {
             signature: inside.signature(),
         };
         let adopted = adoption(
-            first.head,
+            after(&LogEnd::EMPTY, &records),
             vec![(device.id, Cut::of_device(device.id, [tip].iter()))],
         );
         set.proxy.arm(spoil);
@@ -129,7 +130,7 @@ async fn statements_and_adoptions() {
         );
         set.settled(spoil).await;
         let log = set.direct.identity.log(identity, 0).await.unwrap().unwrap();
-        assert_eq!((log.version, log.head), (LogVersion(2), adopted.head));
+        assert_eq!((log.version, log.position), (LogVersion(2), 2));
         assert_eq!(log.records.len(), 2);
         assert_eq!(tips(&set.direct, identity, &device).await, [inside.last()]);
     }
@@ -260,7 +261,7 @@ async fn entries_after_which_the_log_moved() {
     let going_on = async {
         set.proxy.spoiled().await;
         append(&set.direct, identity, &[&above]).await;
-        let first = statement(LogHead::EMPTY, &[]);
+        let first = statement(LogEnd::EMPTY, &[]);
         let appended = set.direct.identity.append_statement(identity, first);
         appended.await.unwrap();
         set.proxy.let_in();

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use edge_ledger_core::identity::{LogHead, Point};
+use edge_ledger_core::identity::Point;
 use edge_ledger_store::conformance::fixtures::{
     Device, NOW_MS, admissible, append, fresh_bytes, fresh_identity, statement, tips,
 };
+use edge_ledger_store::identity::LogEnd;
 use edge_ledger_store::redis::RedisConfig;
 use edge_ledger_store::redis::server::Server;
 use edge_ledger_store::{LogVersion, Origin, StoreError};
@@ -98,7 +99,7 @@ async fn a_full_server_refuses_writes_and_reads_go_on() {
     assert!(matches!(refused, Err(StoreError::Full)), "{refused:?}");
     let refused = stores
         .identity
-        .append_statement(identity, statement(LogHead::EMPTY, &[]))
+        .append_statement(identity, statement(LogEnd::EMPTY, &[]))
         .await;
     assert!(matches!(refused, Err(StoreError::Full)), "{refused:?}");
     let nonce = stores
@@ -204,7 +205,7 @@ async fn damaged_values_are_told_and_others_served() {
     assert!(matches!(log, Err(StoreError::Damaged(_))), "{log:?}");
     let refused = stores
         .identity
-        .append_statement(bad, statement(LogHead::EMPTY, &[]))
+        .append_statement(bad, statement(LogEnd::EMPTY, &[]))
         .await;
     assert!(
         matches!(refused, Err(StoreError::Damaged(_))),

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use edge_ledger_core::identity::{LogHead, Point};
+use edge_ledger_core::identity::Point;
 use edge_ledger_store::conformance::Stores;
 use edge_ledger_store::conformance::fixtures::{
     Device, NOW_MS, append, fresh_bytes, fresh_identity, statement,
 };
-use edge_ledger_store::identity::LinkSide;
+use edge_ledger_store::identity::{LinkSide, LogEnd};
 use edge_ledger_store::redis::RedisConfig;
 use edge_ledger_store::redis::server::Server;
 use edge_ledger_store::{Change, ChangeFeed};
@@ -40,7 +40,7 @@ async fn another_process_hears_of_entries_logs_and_links() {
     let device = Device::new(identity);
     append(&here, identity, &[&device.chain(Point::START, 3, 0)]).await;
     assert!(matches!(next(&mut feed).await, Change::Elsewhere { identity: of } if of == identity));
-    let first = statement(LogHead::EMPTY, &[]);
+    let first = statement(LogEnd::EMPTY, &[]);
     here.identity
         .append_statement(identity, first)
         .await

@@ -138,11 +138,12 @@ impl Exchange {
             return Ok(());
         };
         self.statements.peer_ends_at(last);
-        let ours = self.log.records_after(first - 1);
-        let mut both = parts.iter().zip(ours);
-        if !both.all(|(theirs, ours)| theirs.statement == ours.statement.bytes()) {
+        let theirs = parts.iter().zip(first..=last);
+        let mut held = theirs.map_while(|(parts, position)| self.log.has(position, parts));
+        if !held.all(|same| same) {
             return Err(Close::LogForked);
         }
+        let ours = self.log.records_after(first - 1);
         parts.drain(..parts.len().min(ours.len()));
         let next = self.log.head().position.max(self.statements.handed) + 1;
         if first > next {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use edge_ledger_core::identity::{LogHead, Point};
+use edge_ledger_core::identity::Point;
 use edge_ledger_core::ids::{DeviceId, IdentityId};
 use edge_ledger_core::ledger::journals::Have;
 use edge_ledger_core::ledger::{Heads, Tip};
@@ -17,7 +17,7 @@ use crate::embedded::Embedded;
 use crate::embedded::fault::Fault;
 use crate::embedded::tables::{ENTRIES, LINKS, LOGS, SESSIONS, STATEMENTS, TIPS};
 use crate::embedded::write::Decision;
-use crate::identity::{LinkSide, StoredSession};
+use crate::identity::{LinkSide, LogEnd, StoredSession};
 use crate::{IdentityStore as _, LedgerStore as _, StoreError};
 
 type Values<const N: usize> = TableDefinition<'static, &'static [u8; N], &'static [u8]>;
@@ -84,7 +84,7 @@ async fn a_flipped_bit_in_any_byte_of_any_value_is_found() {
         let device = Device::new(identity);
         let run = device.chain(Point::START, 3, 0);
         append(&store, identity, &run).await.unwrap();
-        let ending = statement(LogHead::EMPTY, &[&device]);
+        let ending = statement(LogEnd::EMPTY, &[&device]);
         store.append_statement(identity, ending).await.unwrap();
         let session = StoredSession {
             device: device.id,

@@ -1,16 +1,16 @@
 //! What ends does not pile up, and every tip can be signed for.
 
-use edge_ledger_core::identity::{LogHead, Point};
+use edge_ledger_core::identity::Point;
 use edge_ledger_core::ids::IdentityId;
 use edge_ledger_core::ledger::VerifiedRun;
 use redb::ReadableTableMetadata as _;
 
 use crate::conformance::fixtures::{
-    Device, NOW_MS, admissible, fresh_bytes, fresh_identity, statement,
+    Device, NOW_MS, admissible, after, fresh_bytes, fresh_identity, statement,
 };
 use crate::embedded::tables::{EXPIRIES, LINKS, NONCES, SESSIONS, Snapshot};
 use crate::embedded::{Embedded, Fault};
-use crate::identity::{StatementOutcome, StoredSession};
+use crate::identity::{LogEnd, StatementOutcome, StoredSession};
 use crate::{IdentityStore as _, LedgerStore as _, Origin};
 
 /// Rows of nonces, sessions, links, and of what remembers their ends.
@@ -83,13 +83,12 @@ async fn every_tip_has_a_signature_however_its_journal_grew() {
     let identity = fresh_identity();
     let device = Device::new(identity);
     let whole = device.chain(Point::START, 9, 0);
-    let mut head = LogHead::EMPTY;
+    let mut end = LogEnd::EMPTY;
     for (from, to) in [(0, 4), (1, 2), (2, 7), (0, 3), (6, 9), (0, 9)] {
         append_under(&store, identity, &device.part(&whole, from, to)).await;
         let branch = device.chain(whole.entries()[from].point(), 2, to as u64);
         append_under(&store, identity, &branch).await;
-        let ending = statement(head, &[&device]);
-        head = ending.head;
+        let ending = statement(end.clone(), &[&device]);
         let outcome = store.append_statement(identity, ending).await.unwrap();
         let StatementOutcome::Appended(records) = outcome else {
             panic!()
@@ -98,6 +97,7 @@ async fn every_tip_has_a_signature_however_its_journal_grew() {
             tip.verify(device.key()).unwrap();
         }
         assert!(!records[0].tips.is_empty());
+        end = after(&end, &records);
     }
 }
 
