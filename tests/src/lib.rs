@@ -6,14 +6,12 @@
     reason = "a test waits for one frame among many"
 )]
 
-pub mod certificates;
 pub mod deployment;
 pub mod identity;
 pub mod pair;
 pub mod process;
 pub mod raw;
 
-pub use certificates::Authority;
 pub use deployment::Deployment;
 pub use identity::{Identity, TestDevice};
 pub use pair::Pair;

@@ -6,6 +6,7 @@
 )]
 
 mod agents;
+mod certificates;
 mod drain;
 mod health;
 mod kill;
