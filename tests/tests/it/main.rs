@@ -8,6 +8,7 @@
 mod agents;
 mod clones;
 mod configuration_page;
+mod certificates;
 mod drain;
 mod health;
 mod kill;
