@@ -84,6 +84,18 @@ impl Deployment {
     /// # Errors
     /// When it cannot bind.
     pub async fn ledger_service_on(&self, listen: SocketAddr) -> anyhow::Result<Server> {
+        self.ledger_service_with(listen, Limits::default()).await
+    }
+
+    /// Starts a ledger service on a port, with its own bounds of connections.
+    ///
+    /// # Errors
+    /// When it cannot bind.
+    pub async fn ledger_service_with(
+        &self,
+        listen: SocketAddr,
+        limits: Limits,
+    ) -> anyhow::Result<Server> {
         let config = Config {
             listen,
             audiences: Vec::new(),
@@ -92,7 +104,7 @@ impl Deployment {
             identities: Arc::new(self.store.clone()),
             ledgers: Arc::new(self.store.clone()),
             clock: Clock::system(),
-            limits: Limits::default(),
+            limits,
             tls: None,
             reflection: true,
         };

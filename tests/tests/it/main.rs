@@ -7,8 +7,12 @@
 
 mod agents;
 mod configuration_page;
+mod drain;
+mod health;
 mod kill;
 mod stream_bad_input;
 mod stream_handshake;
 mod stream_sync;
+mod supersede;
+mod tls;
 mod two_services;
