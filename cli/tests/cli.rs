@@ -10,6 +10,7 @@ mod bad_input;
 mod copies;
 #[path = "cli/demo.rs"]
 mod demo;
+#[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
 #[path = "cli/keys.rs"]
 mod keys;
 #[path = "cli/offline.rs"]

@@ -6,9 +6,9 @@
 )]
 
 mod agents;
+mod certificates;
 mod clones;
 mod configuration_page;
-mod certificates;
 mod drain;
 mod health;
 mod kill;
