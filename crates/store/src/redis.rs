@@ -9,6 +9,7 @@
 //! | `el:nonce:{I}:N` | string | a redeemed nonce, until a minute after its end |
 //! | `el:session:{I}:T` | string | a session by the hash of its token, until a minute after its end |
 //! | `el:link:{S}` | hash | a link session with its messages, until a minute after its end |
+//! | `el:fence:{g}` | string | nothing: a server that syncs once a second is waited for by it |
 //! | `el:feed:{I}`, `el:feed:{S}` | channel | hints for other processes |
 //!
 //! I, S, N and T stand for 64, D for 32 hex digits. How values are laid out says `layout.rs`. All
@@ -23,9 +24,10 @@
 //! journals end), and carries it out and publishes a hint in the same step; otherwise it says what
 //! is different, and the decision is made anew.
 //!
-//! An ack needs `appendonly yes` with `appendfsync always`; `maxmemory-policy noeviction` is
-//! needed in any case. Both are looked at whenever the committer connects. The user needs no more
-//! than
+//! An ack needs `appendonly yes` with `appendfsync always`, or `everysec` on a server that can be
+//! waited for (`WAITAOF`, from 7.2 on; it then takes up to a second). `maxmemory-policy noeviction`
+//! is needed in any case. All are looked at whenever the committer connects. The user needs no
+//! more than
 //!
 //! ```text
 //! ACL SETUSER edge-ledger on >PASSWORD resetkeys ~el:* resetchannels &el:feed:{*} -@all
@@ -34,7 +36,7 @@
 //!   +lindex +lrange +rpush
 //! ```
 //!
-//! Without `+config|get` the operator declares what `appendfsync` is
+//! and `+waitaof` where it is waited for. Without `+config|get` the operator declares what `appendfsync` is
 //! ([`declared_appendfsync`](RedisConfig::declared_appendfsync)).
 
 mod adopt;
@@ -48,6 +50,7 @@ mod connection;
 mod endings;
 mod fault;
 mod feed;
+mod fence;
 mod identity_store;
 mod journal;
 mod keys;
@@ -76,6 +79,7 @@ use committer::{Answer, Committer, QUEUE_WRITES_MAX, Write};
 use connection::{Connector, Reader};
 use endings::Endings;
 use feed::Listener;
+use fence::Fences;
 use script::Call;
 use stamp::Stamps;
 
@@ -92,6 +96,7 @@ struct Open {
     feed: broadcast::Sender<Change>,
     stamps: Arc<Stamps>,
     endings: Endings,
+    fences: Arc<Fences>,
     level: Level,
     _tasks: JoinSet<()>,
 }
@@ -104,7 +109,7 @@ impl RedisStore {
     /// [`ConnectError`] saying what to change.
     pub async fn connect(config: RedisConfig) -> Result<Self, ConnectError> {
         let connector = Arc::new(Connector::new(config)?);
-        let (link, level) = connector.open_checked().await?;
+        let (link, promise) = connector.open_checked().await?;
         let (feed, _) = broadcast::channel(CHANGES_BEHIND_MAX);
         let stamps = Arc::new(Stamps::new());
         let mut tasks = JoinSet::new();
@@ -119,11 +124,14 @@ impl RedisStore {
         let listening = listening.map_err(|fault| connector.unreachable(fault))?;
         tasks.spawn(listener.run(listening, broken));
 
+        let fences = Arc::new(Fences::default());
+        fences.reset(promise.fenced);
         let (writes, waiting) = mpsc::channel(QUEUE_WRITES_MAX);
         let committer = Committer {
             connector: Arc::clone(&connector),
             link: Some(link),
-            level,
+            promise,
+            fences: Arc::clone(&fences),
             stamps: Arc::clone(&stamps),
             feed: feed.clone(),
         };
@@ -135,7 +143,8 @@ impl RedisStore {
             feed,
             stamps,
             endings: Endings::default(),
-            level,
+            fences,
+            level: promise.level,
             _tasks: tasks,
         };
         Ok(Self {

@@ -13,4 +13,6 @@ mod redis {
     mod load;
     mod proxy;
     mod server;
+    mod seven_two;
+    mod syncing;
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use edge_ledger_core::ledger::Level;
 use redis::aio::MultiplexedConnection;
 use redis::{
     AsyncConnectionConfig, Client, ConnectionInfo, IntoConnectionInfo as _, Pipeline,
@@ -13,9 +12,10 @@ use redis::{
 };
 use tokio::sync::Mutex;
 
-use super::check::{self, ConnectError};
+use super::check::{self, ConnectError, Promise};
 use super::config::RedisConfig;
 use super::fault::Fault;
+use super::fence::SYNC_WITHIN;
 use super::script::Loaded;
 use crate::StoreError;
 
@@ -74,17 +74,20 @@ impl Connector {
     }
 
     /// Connects for writing: checks first what the server's answers are worth.
-    pub(super) async fn open_checked(&self) -> Result<(Link, Level), ConnectError> {
+    pub(super) async fn open_checked(&self) -> Result<(Link, Promise), ConnectError> {
         let unreachable = |error: redis::RedisError| check::unreachable(&self.address, error);
         let mut connection = self
             .connect(self.info.clone(), self.settings())
             .await
             .map_err(unreachable)?;
-        let level = check::check(&mut connection, &self.config, &self.address).await?;
+        let promise = check::check(&mut connection, &self.config, &self.address).await?;
+        if promise.fenced {
+            connection.set_response_timeout(self.config.response_timeout + SYNC_WITHIN);
+        }
         let loaded = Loaded::into_server(&mut connection)
             .await
             .map_err(unreachable)?;
-        Ok((Link { connection, loaded }, level))
+        Ok((Link { connection, loaded }, promise))
     }
 
     /// Connects for listening: what the server pushes goes to `heard`, which must not block.
