@@ -61,6 +61,8 @@ mod log;
 mod pages;
 mod passes;
 mod script;
+#[cfg(any(test, feature = "testing"))]
+pub mod server;
 mod stamp;
 mod survey;
 

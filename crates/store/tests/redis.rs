@@ -12,7 +12,6 @@ mod redis {
     mod limited;
     mod load;
     mod proxy;
-    mod server;
     mod seven_two;
     mod syncing;
 }

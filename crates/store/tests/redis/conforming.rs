@@ -4,9 +4,8 @@ use std::any::Any;
 use std::sync::Arc;
 
 use edge_ledger_store::conformance::Stores;
+use edge_ledger_store::redis::server::Server;
 use edge_ledger_store::redis::{RedisConfig, RedisStore};
-
-use super::server::Server;
 
 /// Both seams of a store at a URL.
 pub(super) async fn stores(config: RedisConfig, keep: impl Any + Send + Sync) -> Stores {

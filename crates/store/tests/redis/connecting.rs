@@ -2,9 +2,8 @@
 
 use edge_ledger_core::ledger::Level;
 use edge_ledger_store::LedgerStore as _;
+use edge_ledger_store::redis::server::{Server, free_port};
 use edge_ledger_store::redis::{AppendFsync, ConnectError, RedisConfig, RedisStore};
-
-use super::server::{Server, free_port};
 
 async fn refusal(config: RedisConfig) -> ConnectError {
     RedisStore::connect(config).await.unwrap_err()

@@ -5,9 +5,9 @@ use edge_ledger_core::ids::IdentityId;
 use edge_ledger_store::conformance::fixtures::{Device, NOW_MS, fresh_bytes, fresh_identity};
 use edge_ledger_store::identity::{LinkSide, StoredSession};
 use edge_ledger_store::redis::RedisConfig;
+use edge_ledger_store::redis::server::Server;
 
 use super::conforming::stores;
-use super::server::Server;
 
 /// For how long the server keeps a key, in milliseconds.
 fn kept_ms(server: &Server, key: &str) -> i64 {

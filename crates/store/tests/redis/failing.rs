@@ -7,13 +7,13 @@ use edge_ledger_store::conformance::fixtures::{
     Device, NOW_MS, admissible, append, fresh_bytes, fresh_identity, statement, tips,
 };
 use edge_ledger_store::redis::RedisConfig;
+use edge_ledger_store::redis::server::Server;
 use edge_ledger_store::{LogVersion, Origin, StoreError};
 
 use tokio::task::JoinSet;
 
 use super::conforming::stores;
 use super::load::Load;
-use super::server::Server;
 
 const KILLS: usize = 8;
 const STOPS: usize = 4;

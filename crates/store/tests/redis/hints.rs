@@ -10,10 +10,10 @@ use edge_ledger_store::conformance::fixtures::{
 };
 use edge_ledger_store::identity::LinkSide;
 use edge_ledger_store::redis::RedisConfig;
+use edge_ledger_store::redis::server::Server;
 use edge_ledger_store::{Change, ChangeFeed};
 
 use super::conforming::stores;
-use super::server::Server;
 
 const SOON: Duration = Duration::from_secs(10);
 

@@ -6,9 +6,9 @@ use std::thread::JoinHandle;
 
 use edge_ledger_store::conformance::Stores;
 use edge_ledger_store::redis::RedisConfig;
+use edge_ledger_store::redis::server::Server;
 
 use super::conforming::stores;
-use super::server::Server;
 
 /// The documentation's line for operators.
 fn acl_line() -> String {

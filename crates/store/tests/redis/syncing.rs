@@ -8,13 +8,13 @@ use edge_ledger_store::conformance::fixtures::{
 };
 use edge_ledger_store::identity::StatementOutcome;
 use edge_ledger_store::ledger::AppendOutcome;
+use edge_ledger_store::redis::server::Server;
 use edge_ledger_store::redis::{RedisConfig, RedisStore};
 use edge_ledger_store::{Change, LedgerStore as _, LogVersion, Origin, StoreError};
 
 use tokio::task::JoinSet;
 
 use super::conforming::stores;
-use super::server::Server;
 use super::seven_two::{SevenTwo, Syncing};
 
 const EVERY_SECOND: &[&str] = &["--appendonly", "yes", "--appendfsync", "everysec"];

@@ -1,4 +1,8 @@
-//! A private Redis server: a child process with a folder of its own.
+//! A private Redis server for tests: a child process with a folder of its own.
+//!
+//! Everything here panics where a server does not do as it should: that is the end of a test.
+
+#![expect(clippy::unwrap_used, reason = "a test ends where its server fails")]
 
 use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -13,11 +17,12 @@ const STARTS_MAX: usize = 20;
 const READY_WITHIN: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(5);
 
-/// What an honest set-up has.
-pub(super) const DURABLE: &[&str] = &["--appendonly", "yes", "--appendfsync", "always"];
+/// The settings of a server whose answers are worth an ack.
+pub const DURABLE: &[&str] = &["--appendonly", "yes", "--appendfsync", "always"];
 
-/// A running server; it is killed when this is dropped.
-pub(super) struct Server {
+/// A running server on a free port of loopback; it is killed when this is dropped.
+#[derive(Debug)]
+pub struct Server {
     child: Child,
     port: u16,
     folder: TempDir,
@@ -25,12 +30,13 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Starts one that is fit for acks.
-    pub(super) fn start() -> Self {
+    /// Starts one that is [`DURABLE`].
+    pub fn start() -> Self {
         Self::start_with(DURABLE)
     }
 
-    pub(super) fn start_with(settings: &[&str]) -> Self {
+    /// Starts one with these arguments of `redis-server`.
+    pub fn start_with(settings: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let settings: Vec<_> = settings.iter().map(|s| String::from(*s)).collect();
         for _ in 0..STARTS_MAX {
@@ -48,16 +54,18 @@ impl Server {
         panic!("redis-server does not start");
     }
 
-    pub(super) fn port(&self) -> u16 {
+    /// Its port.
+    pub fn port(&self) -> u16 {
         self.port
     }
 
-    pub(super) fn url(&self) -> String {
+    /// Its address, as [`RedisConfig`](super::RedisConfig) takes it.
+    pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
     /// A signal, by the kill command: the standard library knows only SIGKILL.
-    pub(super) fn signal(&self, name: &str) {
+    pub fn signal(&self, name: &str) {
         let done = Command::new("kill")
             .args([&format!("-{name}"), &self.child.id().to_string()])
             .status();
@@ -65,13 +73,13 @@ impl Server {
     }
 
     /// SIGKILL.
-    pub(super) fn kill(&mut self) {
+    pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
     /// Starts again on the same port and data.
-    pub(super) fn start_again(&mut self) {
+    pub fn start_again(&mut self) {
         let launched = (0..STARTS_MAX).find_map(|_| {
             let child = launch(self.port, self.folder.path(), &self.settings);
             if child.is_none() {
@@ -83,12 +91,12 @@ impl Server {
     }
 
     /// Sends a command as a line; returns the first line of the answer, or of a bulk answer all.
-    pub(super) fn command(&self, line: &str) -> String {
+    pub fn command(&self, line: &str) -> String {
         command(self.port, line).unwrap()
     }
 
     /// Lines of MONITOR until the server is dropped.
-    pub(super) fn monitor(&self) -> impl Iterator<Item = String> + Send + use<> {
+    pub fn monitor(&self) -> impl Iterator<Item = String> + Send + use<> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
         stream.write_all(b"MONITOR\r\n").unwrap();
         let mut lines = BufReader::new(stream).split(b'\n');
@@ -106,7 +114,8 @@ impl Drop for Server {
     }
 }
 
-pub(super) fn free_port() -> u16 {
+/// A port that was free just now.
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     listener.local_addr().unwrap().port()
 }
