@@ -31,6 +31,15 @@ pub(crate) enum Notice {
         /// The new session.
         origin: Origin,
     },
+    /// The same, as all processes hear of it.
+    Announced {
+        /// Which.
+        device: DeviceId,
+        /// The new session, if it is in this process.
+        stream: Option<Origin>,
+        /// Later streams have higher ones.
+        order: u64,
+    },
 }
 
 /// Carries announcements until it is stopped.
@@ -60,6 +69,20 @@ pub(crate) async fn run(mut feed: ChangeFeed, ledgers: Arc<Ledgers>, stop: Cance
             Ok(Change::Elsewhere { identity }) => {
                 if let Some(ledger) = ledgers.get(identity) {
                     let _ = ledger.notices.send(Notice::Missed);
+                }
+            }
+            Ok(Change::Opened {
+                identity,
+                device,
+                stream,
+                order,
+            }) => {
+                if let Some(ledger) = ledgers.get(identity) {
+                    let _ = ledger.notices.send(Notice::Announced {
+                        device,
+                        stream,
+                        order,
+                    });
                 }
             }
             Ok(Change::Link { .. }) => {}

@@ -10,7 +10,7 @@ use edge_ledger_core::ledger::Heads;
 use edge_ledger_core::ledger::journals::Have;
 use edge_ledger_core::sync::{Close, Frame, Input, Output, Outputs, Session, Standing};
 use edge_ledger_store::log_view::read_log;
-use edge_ledger_store::{LogView, Origin, StoreError};
+use edge_ledger_store::{LogVersion, LogView, Origin, StoreError};
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::FuturesOrdered;
@@ -37,6 +37,7 @@ pub(crate) struct Shell {
     session: Session,
     ledgers: Arc<Ledgers>,
     ledger: Option<Joined>,
+    turns: Turns,
     /// Frames to be sent, oldest first.
     pub(crate) held: VecDeque<Frame>,
     reads: FuturesOrdered<BoxFuture<'static, Answer>>,
@@ -51,6 +52,21 @@ struct Joined {
     notices: broadcast::Receiver<Notice>,
 }
 
+/// Which of the streams of a device at several processes is the latest.
+#[derive(Default)]
+struct Turns {
+    /// This one's, once it is known.
+    own: Option<u64>,
+    /// The highest of those at other processes.
+    others: Option<u64>,
+}
+
+impl Turns {
+    fn are_over(&self) -> bool {
+        self.own.is_some() && self.others > self.own
+    }
+}
+
 impl Shell {
     pub(crate) fn new(origin: Origin, session: Session, ledgers: Arc<Ledgers>) -> Self {
         Self {
@@ -58,6 +74,7 @@ impl Shell {
             session,
             ledgers,
             ledger: None,
+            turns: Turns::default(),
             held: VecDeque::new(),
             reads: FuturesOrdered::new(),
             ingests: FuturesOrdered::new(),
@@ -100,7 +117,7 @@ impl Shell {
         }
     }
 
-    fn notice(&self, notice: Result<Notice, broadcast::error::RecvError>) -> Vec<Input> {
+    fn notice(&mut self, notice: Result<Notice, broadcast::error::RecvError>) -> Vec<Input> {
         match notice {
             Ok(Notice::Entries { origin, runs }) if origin != self.origin => {
                 vec![Input::Committed(runs)]
@@ -108,6 +125,25 @@ impl Shell {
             Ok(Notice::Opened { device, origin })
                 if origin != self.origin && self.serves(device) =>
             {
+                vec![Input::GoAway(
+                    edge_ledger_core::sync::GoAwayReason::Superseded,
+                )]
+            }
+            Ok(Notice::Announced {
+                device,
+                stream,
+                order,
+            }) => {
+                match stream {
+                    Some(stream) if stream == self.origin => self.turns.own = Some(order),
+                    None if self.serves(device) => {
+                        self.turns.others = self.turns.others.max(Some(order));
+                    }
+                    Some(_) | None => {}
+                }
+                if !self.turns.are_over() {
+                    return Vec::new();
+                }
                 vec![Input::GoAway(
                     edge_ledger_core::sync::GoAwayReason::Superseded,
                 )]
@@ -156,6 +192,12 @@ impl Shell {
                         origin: self.origin,
                     };
                     let _ = joined.handle.notices.send(opened);
+                    let (identity, device, stream) = (joined.identity, joined.device, self.origin);
+                    let shared = self.ledgers.shared().clone();
+                    self.reads.push_back(Box::pin(async move {
+                        shared.ledgers.tell_opened(identity, device, stream).await;
+                        Ok(Vec::new())
+                    }));
                 }
             }
             // A service has nothing of its own to keep track of.
@@ -233,21 +275,7 @@ impl Shell {
         let known = joined.handle.log.borrow().clone();
         self.reads.push_back(Box::pin(async move {
             let page = shared.ledgers.missing(identity, &have).await?;
-            let mut inputs = Vec::new();
-            // Nothing is delivered under an older log than it was read under.
-            if known
-                .as_ref()
-                .is_none_or(|view| view.version < page.version)
-            {
-                let view = read_log(
-                    &*shared.identities,
-                    &shared.genesis,
-                    identity,
-                    known.as_ref(),
-                )
-                .await?;
-                inputs.extend(view.map(|view| Input::LogChanged(view.log)));
-            }
+            let mut inputs = newer_log(&shared, identity, known, page.version).await?;
             inputs.push(Input::Page {
                 runs: page.value.runs,
                 more: page.value.more,
@@ -258,19 +286,25 @@ impl Shell {
 
     fn locate(&mut self, heads: Heads) {
         let Some(joined) = &self.ledger else { return };
-        let (store, identity) = (self.ledgers.shared().ledgers.clone(), joined.identity);
+        let (shared, identity) = (self.ledgers.shared().clone(), joined.identity);
+        let known = joined.handle.log.borrow().clone();
         self.reads.push_back(Box::pin(async move {
-            Ok(vec![Input::Located(
-                store.locate(identity, &heads).await?.value,
-            )])
+            let located = shared.ledgers.locate(identity, &heads).await?;
+            let mut inputs = newer_log(&shared, identity, known, located.version).await?;
+            inputs.push(Input::Located(located.value));
+            Ok(inputs)
         }));
     }
 
     fn read_heads(&mut self) {
         let Some(joined) = &self.ledger else { return };
-        let (store, identity) = (self.ledgers.shared().ledgers.clone(), joined.identity);
+        let (shared, identity) = (self.ledgers.shared().clone(), joined.identity);
+        let known = joined.handle.log.borrow().clone();
         self.reads.push_back(Box::pin(async move {
-            Ok(vec![Input::Heads(store.heads(identity).await?.value)])
+            let heads = shared.ledgers.heads(identity).await?;
+            let mut inputs = newer_log(&shared, identity, known, heads.version).await?;
+            inputs.push(Input::Heads(heads.value));
+            Ok(inputs)
         }));
     }
 
@@ -290,6 +324,25 @@ impl Shell {
     }
 }
 
+/// The log, if what was read stood under a newer one than is known here: nothing is delivered
+/// under an older log than it was read under.
+async fn newer_log(
+    shared: &ledgers::Shared,
+    identity: IdentityId,
+    known: Option<LogView>,
+    version: LogVersion,
+) -> Answer {
+    if known.as_ref().is_some_and(|view| view.version >= version) {
+        return Ok(Vec::new());
+    }
+    let (store, genesis) = (&*shared.identities, &shared.genesis);
+    let view = read_log(store, genesis, identity, known.as_ref()).await?;
+    Ok(view
+        .map(|view| Input::LogChanged(view.log))
+        .into_iter()
+        .collect())
+}
+
 /// What the store holds of who says hello, and acks for what it holds of the device's journal:
 /// the device may have missed them.
 async fn standing(
@@ -298,10 +351,16 @@ async fn standing(
     device: DeviceId,
     view: Option<LogView>,
 ) -> Answer {
-    let Some(view) = view else {
+    let Some(mut view) = view else {
         return Ok(vec![Input::Identified(None)]);
     };
     let heads = shared.ledgers.heads(identity).await?;
+    if heads.version > view.version {
+        // Judged under an older log, a device that was just ended would be told of tips.
+        let (store, genesis) = (&*shared.identities, &shared.genesis);
+        let newer = read_log(store, genesis, identity, Some(&view)).await?;
+        view = newer.unwrap_or(view);
+    }
     let own = heads.value.of(&device).to_vec();
     let standing = Standing {
         log: view.log.clone(),

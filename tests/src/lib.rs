@@ -6,17 +6,21 @@
     reason = "a test waits for one frame among many"
 )]
 
+pub mod balancer;
 pub mod deployment;
 pub mod identity;
 pub mod pair;
 pub mod process;
 pub mod raw;
+pub mod replicas;
 
+pub use balancer::Balancer;
 pub use deployment::Deployment;
 pub use identity::{Identity, TestDevice};
 pub use pair::Pair;
 pub use process::Process;
 pub use raw::RawStream;
+pub use replicas::Replicas;
 
 use tonic_types::StatusExt as _;
 

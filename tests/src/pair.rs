@@ -2,14 +2,11 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
+use crate::Deployment;
 use anyhow::Context as _;
 use device_agent::{Agent, LinkSession, NewDevice, Options, Trust};
-use edge_ledger_chassis::Clock;
-
-use crate::Deployment;
 
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -45,18 +42,7 @@ impl Pair {
         let ledger = deployment.ledger_service().await?;
         let ledger_addr = ledger.local_addr();
         let ledger_url = format!("http://{ledger_addr}");
-        let identity = identity_service::Server::bind(identity_service::Config {
-            listen: ([127, 0, 0, 1], 0).into(),
-            audiences: Vec::new(),
-            ledger_url: ledger_url.clone(),
-            store: Arc::new(deployment.store.clone()),
-            genesis: deployment.genesis.clone(),
-            signer: deployment.signer.clone(),
-            sealing_key: identity_service::SealingKey::from_bytes(rand::random()),
-            clock: Clock::system(),
-            limits: identity_service::Limits::default(),
-        })
-        .await?;
+        let identity = deployment.identity_service(&ledger_url).await?;
         let identity_url = format!("http://{}", identity.local_addr());
         Ok(Self {
             deployment,

@@ -101,6 +101,7 @@ macro_rules! conformance {
             announcements_come_in_the_order_of_commits
             what_changes_nothing_is_not_announced
             logs_and_links_are_announced
+            streams_are_announced_in_their_order
         ]);
     };
     (@rules $make:path, $room:ident: [$($rule:ident)+]) => {$(

@@ -31,7 +31,7 @@
 //!
 //! ```text
 //! ACL SETUSER edge-ledger on >PASSWORD resetkeys ~el:* resetchannels &el:feed:{*} -@all
-//!   +evalsha +script|load +info +config|get +ping +psubscribe +publish +select
+//!   +evalsha +script|load +info +config|get +time +ping +psubscribe +publish +select
 //!   +get +set +del +unlink +pexpire +hget +hset +hsetnx +hmget +hgetall +hdel +hincrby
 //!   +lindex +lrange +rpush
 //! ```
@@ -60,6 +60,8 @@ mod links;
 mod log;
 mod pages;
 mod passes;
+#[cfg(any(test, feature = "testing"))]
+pub mod proxy;
 mod script;
 #[cfg(any(test, feature = "testing"))]
 pub mod server;

@@ -7,6 +7,7 @@
 
 mod agents;
 mod kill;
+mod replicas;
 mod stream_bad_input;
 mod stream_handshake;
 mod stream_sync;

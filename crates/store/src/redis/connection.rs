@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionInfo, IntoConnectionInfo as _, Pipeline,
-    ProtocolVersion, PushInfo, RedisResult, Value,
+    AsyncConnectionConfig, Client, Cmd, ConnectionInfo, FromRedisValue, IntoConnectionInfo as _,
+    Pipeline, ProtocolVersion, PushInfo, RedisResult, Value, cmd,
 };
 use tokio::sync::Mutex;
 
@@ -171,6 +171,18 @@ impl Reader {
             }
         }
         Err(fault.into())
+    }
+
+    /// Sends a command once: for what need not succeed.
+    pub(super) async fn once<T: FromRedisValue>(&self, command: Cmd) -> Option<T> {
+        let (mut link, _) = self.link().await.ok()?;
+        command.query_async(&mut link.connection).await.ok()
+    }
+
+    /// The server's time, in microseconds since 1970.
+    pub(super) async fn time_us(&self) -> Option<u64> {
+        let (seconds, micros): (u64, u64) = self.once(cmd("TIME")).await?;
+        seconds.checked_mul(1_000_000)?.checked_add(micros)
     }
 
     async fn link(&self) -> Result<(Link, u64), Fault> {

@@ -67,7 +67,7 @@ fn is_fit(line: &str) -> bool {
             let count: usize = words[2].parse().unwrap();
             count > 0 && words[3..3 + count].iter().all(|key| is_key(key))
         }
-        "INFO" | "CONFIG" | "SCRIPT" | "PING" | "HELLO" | "AUTH" => true,
+        "INFO" | "TIME" | "CONFIG" | "SCRIPT" | "PING" | "HELLO" | "AUTH" => true,
         "PSUBSCRIBE" => words[1] == "el:feed:{*}",
         // All that are used take one key, or channel, first.
         _ => words.get(1).is_some_and(|key| is_key(key)),
