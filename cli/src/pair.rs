@@ -48,6 +48,8 @@ impl Pair {
             sealing_key: identity_service::SealingKey::from_bytes(*keys.sealing.as_bytes()),
             clock: clock.clone(),
             limits: identity_service::Limits::default(),
+            tls: None,
+            reflection: true,
         };
         let identity = identity_service::Server::bind(config).await;
         let identity = identity.map_err(|error| match error {
@@ -133,6 +135,8 @@ async fn bind_ledger(
         ledgers: Arc::new(store.clone()),
         clock: clock.clone(),
         limits: Limits::default(),
+        tls: None,
+        reflection: true,
     };
     let bound = ledger_service::Server::bind(config).await;
     bound.map_err(|error| cannot_listen("ledger", error.listen, &error.source))

@@ -1,6 +1,6 @@
 //! Who may speak: challenges and sessions, identity logs, and the relay that links new devices.
 //!
-//! [`Server::bind`] starts the service. A call enters at `rpc`, which reads it into the domain's
+//! [`Server::bind`] starts the service, and `process` makes it a program of its own. A call enters at `rpc`, which reads it into the domain's
 //! types; `authn` says who calls; `log` is the only place that makes new positions of identity
 //! logs, by compare-and-append in the store; `link` relays sealed messages between two devices.
 //! What is refused, and how, is in `refusals`.
@@ -14,6 +14,7 @@ mod devices;
 mod limits;
 mod link;
 mod log;
+mod process;
 mod refusals;
 mod rpc;
 mod server;
@@ -22,4 +23,5 @@ mod watch;
 
 pub use challenge::SealingKey;
 pub use limits::Limits;
+pub use process::IdentitySection;
 pub use server::{BindError, Config, Server};

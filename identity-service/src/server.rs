@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use edge_ledger_chassis::{Audiences, Clock, Listener, Serving};
+use edge_ledger_chassis::{Audiences, Clock, Listener, Serving, Tls};
 use edge_ledger_core::identity::service_key::ServiceSigner;
 use edge_ledger_core::identity::{FormatError, Genesis, ServiceCertificate, ServiceRole};
 use edge_ledger_proto::identity::identity_service_server::IdentityServiceServer;
@@ -43,6 +43,10 @@ pub struct Config {
     pub clock: Clock,
     /// The bounds.
     pub limits: Limits,
+    /// Its certificate; none: plain HTTP/2.
+    pub tls: Option<Tls>,
+    /// Whether anybody may ask which calls there are (`grpc.reflection`).
+    pub reflection: bool,
 }
 
 /// Why a service does not start.
@@ -78,11 +82,10 @@ impl Server {
         let listener = Listener::bind(listen)
             .await
             .map_err(|source| BindError::Listen { listen, source })?;
-        let limits = config.limits.connections;
+        let (limits, tls) = (config.limits.connections, config.tls.clone());
         let service = IdentityServiceServer::new(assemble(config, &listener))
             .max_decoding_message_size(REQUEST_BYTES_MAX);
-        let serving = listener.serve(Routes::new(service), limits);
-        tracing::info!(address = %serving.local_addr(), "identity service listens");
+        let serving = listener.serve(Routes::new(service), limits, tls);
         Ok(Self { serving })
     }
 

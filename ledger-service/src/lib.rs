@@ -5,13 +5,14 @@
 //! identity), `acks` signs what was committed, and `fanout` carries the store's announcements
 //! to the other sessions of the identity.
 //!
-//! [`Server::bind`] starts it; a `main` needs nothing else.
+//! [`Server::bind`] starts it; `process` makes it a program of its own.
 
 mod acks;
 mod close;
 mod fanout;
 mod ledgers;
 mod limits;
+mod process;
 mod rpc;
 mod server;
 mod session;

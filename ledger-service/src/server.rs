@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use edge_ledger_chassis::{Audiences, Clock, Limits, Listener, Serving};
+use edge_ledger_chassis::{Audiences, Clock, Limits, Listener, Serving, Tls};
 use edge_ledger_core::identity::Genesis;
 use edge_ledger_core::identity::service_key::ServiceSigner;
 use edge_ledger_store::{IdentityStore, LedgerStore};
@@ -33,6 +33,10 @@ pub struct Config {
     pub clock: Clock,
     /// Bounds of connections.
     pub limits: Limits,
+    /// Its certificate; none: plain HTTP/2.
+    pub tls: Option<Tls>,
+    /// Whether anybody may ask which calls there are (`grpc.reflection`).
+    pub reflection: bool,
 }
 
 /// Why a service did not start.
@@ -83,7 +87,7 @@ impl Server {
             audiences,
             next_origin: AtomicU64::new(1),
         });
-        let serving = listener.serve(Routes::new(service), config.limits);
+        let serving = listener.serve(Routes::new(service), config.limits, config.tls);
         Ok(Self { serving })
     }
 

@@ -114,6 +114,8 @@ impl<S: Store> Deployment<S> {
             ledgers: Arc::new(self.store.clone()),
             clock: Clock::system(),
             limits: Limits::default(),
+            tls: None,
+            reflection: true,
         };
         Ok(Server::bind(config).await?)
     }
@@ -136,6 +138,8 @@ impl<S: Store> Deployment<S> {
             sealing_key: identity_service::SealingKey::from_bytes(self.seal),
             clock: Clock::system(),
             limits: identity_service::Limits::default(),
+            tls: None,
+            reflection: true,
         };
         Ok(identity_service::Server::bind(config).await?)
     }

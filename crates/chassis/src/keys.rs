@@ -38,6 +38,40 @@ const SERVICE: &str = "service.key";
 const CERTIFICATE: &str = "service.cert";
 const SEALING: &str = "sealing.key";
 
+/// A file of the folder, and who needs it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyFile {
+    /// Its name.
+    pub name: &'static str,
+    /// Who needs it.
+    pub needed_by: NeededBy,
+}
+
+/// Who needs a file of the keys folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NeededBy {
+    /// Nobody while services run: it makes new service keys, and is kept apart.
+    Nobody,
+    /// Every replica of both services.
+    BothServices,
+    /// Every replica of the identity service.
+    IdentityService,
+}
+
+/// All files, in the order in which they are made.
+const FILES: [KeyFile; 6] = [
+    key_file(ROOT, NeededBy::Nobody),
+    key_file(NEXT_ROOT, NeededBy::Nobody),
+    key_file(GENESIS, NeededBy::BothServices),
+    key_file(SERVICE, NeededBy::BothServices),
+    key_file(CERTIFICATE, NeededBy::BothServices),
+    key_file(SEALING, NeededBy::IdentityService),
+];
+
+const fn key_file(name: &'static str, needed_by: NeededBy) -> KeyFile {
+    KeyFile { name, needed_by }
+}
+
 /// Number of a deployment's first service key.
 const FIRST_SERIAL: u64 = 1;
 
@@ -141,12 +175,56 @@ impl KeysError {
 }
 
 /// A folder of keys.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct KeysFolder {
     files: Files,
 }
 
 impl KeysFolder {
+    /// A folder whose keys were made: nothing is made in it.
+    pub fn at(folder: &Path) -> Self {
+        Self {
+            files: Files::new(folder),
+        }
+    }
+
+    /// The deployment, and the key that signs greetings, receipts and acks. The roots need not
+    /// be there.
+    ///
+    /// # Errors
+    /// [`KeysError`] saying which file is in the way.
+    pub fn service_key(&self) -> Result<(Genesis, Arc<ServiceSigner>), KeysError> {
+        let missing = |name| KeysError::Missing(self.files.path(name));
+        let genesis = self.genesis()?.ok_or_else(|| missing(GENESIS))?;
+        let certificate = self.files.read(CERTIFICATE)?;
+        let certificate = certificate.ok_or_else(|| missing(CERTIFICATE))?;
+        let secret = self.seed(SERVICE)?.ok_or_else(|| missing(SERVICE))?;
+        let certificate = self.certificate(&genesis, &certificate)?;
+        let signer = ServiceSigner::new(SecretKey::from_seed(secret), certificate)
+            .map_err(|error| self.damaged(CERTIFICATE, &error))?;
+        Ok((genesis, Arc::new(signer)))
+    }
+
+    /// The key that seals challenges.
+    ///
+    /// # Errors
+    /// [`KeysError`] saying why it cannot be read.
+    pub fn sealing_key(&self) -> Result<SealingKey, KeysError> {
+        let seed = self.seed(SEALING)?;
+        seed.map(SealingKey)
+            .ok_or_else(|| KeysError::Missing(self.files.path(SEALING)))
+    }
+
+    /// Which files of a keys folder are there, in the order in which they are made.
+    ///
+    /// # Errors
+    /// [`KeysError::Io`].
+    pub fn files(&self) -> Result<Vec<(KeyFile, bool)>, KeysError> {
+        let all = FILES.iter();
+        all.map(|file| Ok((*file, self.files.read(file.name)?.is_some())))
+            .collect()
+    }
+
     /// Reads the keys in a folder. Makes what is missing of a new one, also when making it was
     /// interrupted: the folder with mode 0700, its files with mode 0400, each whole or not at
     /// all, and `choices` of the deployment.
@@ -154,9 +232,7 @@ impl KeysFolder {
     /// # Errors
     /// [`KeysError`] saying why not.
     pub fn open_or_init(folder: &Path, choices: &Choices) -> Result<Keys, KeysError> {
-        let this = Self {
-            files: Files::new(folder),
-        };
+        let this = Self::at(folder);
         if let Some(keys) = this.read()? {
             return Ok(keys);
         }
@@ -184,22 +260,16 @@ impl KeysFolder {
 
     /// The keys, if all are there.
     fn read(&self) -> Result<Option<Keys>, KeysError> {
-        let (Some(genesis), Some(certificate), Some(sealing)) = (
-            self.genesis()?,
-            self.files.read(CERTIFICATE)?,
-            self.seed(SEALING)?,
-        ) else {
-            return Ok(None);
-        };
-        let secret = self.seed(SERVICE)?.map(SecretKey::from_seed);
-        let secret = secret.ok_or_else(|| KeysError::Missing(self.files.path(SERVICE)))?;
-        let certificate = self.certificate(&genesis, &certificate)?;
-        let signer = ServiceSigner::new(secret, certificate)
-            .map_err(|error| self.damaged(CERTIFICATE, &error))?;
+        for name in [GENESIS, CERTIFICATE, SEALING] {
+            if self.files.read(name)?.is_none() {
+                return Ok(None);
+            }
+        }
+        let (genesis, signer) = self.service_key()?;
         Ok(Some(Keys {
             genesis,
-            signer: Arc::new(signer),
-            sealing: SealingKey(sealing),
+            signer,
+            sealing: self.sealing_key()?,
         }))
     }
 

@@ -2,22 +2,31 @@
 //!
 //! [`serve`] accepts connections and ends them, within [`limits`]; [`tasks`] spawns what must not
 //! outlive the service; [`status`] says every refusal in one form; [`audience`] knows under which
-//! names the service is dialled; [`keys`] keeps a deployment's keys; [`clock`] tells the time and
-//! [`random`] draws nonces. Nothing here knows identities or ledgers.
+//! names the service is dialled; [`tls`] keeps its certificate and [`keys`] a deployment's keys;
+//! [`clock`] tells the time and [`random`] draws nonces. [`run`] makes a service a process of its
+//! own: [`config`] reads what an operator sets, [`logging`] says what happens, [`signals`] hears
+//! when to end. Nothing here knows identities or ledgers.
 
 pub mod audience;
 pub mod clock;
+pub mod config;
 pub mod keys;
 pub mod limits;
+pub mod logging;
 pub mod random;
+pub mod run;
 pub mod serve;
+pub mod signals;
 pub mod status;
 pub mod tasks;
+pub mod tls;
 
 pub use audience::Audiences;
 pub use clock::{Clock, Hands};
 pub use keys::{Keys, KeysError, KeysFolder};
 pub use limits::Limits;
 pub use serve::{Authority, Listener, Peer, Serving};
+pub use signals::Signals;
 pub use status::{Reason, refusal};
 pub use tasks::Tasks;
+pub use tls::{Tls, TlsError, TlsFiles};

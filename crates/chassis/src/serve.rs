@@ -18,6 +18,7 @@ use tonic::service::Routes;
 
 use crate::limits::{ACCEPT_RETRY, Limits};
 use crate::tasks::Tasks;
+use crate::tls::Tls;
 
 /// Who is at the other end, in each request's extensions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,11 +60,19 @@ impl Listener {
         &self.tasks
     }
 
-    /// Starts to serve.
-    pub fn serve(self, routes: Routes, limits: Limits) -> Serving {
+    /// Starts to serve; over TLS, if there is any.
+    pub fn serve(self, routes: Routes, limits: Limits, tls: Option<Tls>) -> Serving {
         let tasks = self.tasks.clone();
-        self.tasks
-            .spawn(accept(self.tcp, routes.prepare(), limits, tasks.clone()));
+        if let Some(tls) = tls.clone() {
+            tasks.spawn(tls.follow(tasks.stopping()));
+        }
+        let connection = connection::Connection {
+            routes: routes.prepare(),
+            limits,
+            tls,
+            tasks: tasks.clone(),
+        };
+        tasks.spawn(accept(self.tcp, connection));
         let kill = tasks.kill_on_drop();
         Serving {
             local_addr: self.local_addr,
@@ -94,8 +103,9 @@ impl Serving {
     }
 }
 
-async fn accept(tcp: TcpListener, routes: Routes, limits: Limits, tasks: Tasks) {
-    let slots = Arc::new(Semaphore::new(limits.connections_max));
+async fn accept(tcp: TcpListener, connection: connection::Connection) {
+    let slots = Arc::new(Semaphore::new(connection.limits.connections_max));
+    let tasks = connection.tasks.clone();
     let stopping = tasks.stopping();
     while let Some(accepted) = stopping.run_until_cancelled(tcp.accept()).await {
         let (stream, peer) = match accepted {
@@ -110,15 +120,10 @@ async fn accept(tcp: TcpListener, routes: Routes, limits: Limits, tasks: Tasks) 
             tracing::debug!("connection above the limit closed");
             continue;
         };
-        let connection = connection::Connection {
-            routes: routes.clone(),
-            limits,
-            peer: Peer(peer),
-            tasks: tasks.clone(),
-        };
+        let connection = connection.clone();
         tasks.spawn(async move {
             let _slot = slot;
-            connection.serve(stream).await;
+            connection.serve(stream, Peer(peer)).await;
         });
     }
 }

@@ -46,6 +46,8 @@ pub(crate) async fn start() -> anyhow::Result<Pair> {
         ledgers: store.clone(),
         clock: Clock::system(),
         limits: Limits::default(),
+        tls: None,
+        reflection: true,
     })
     .await?;
     let identity = identity_service::Server::bind(identity_service::Config {
@@ -58,6 +60,8 @@ pub(crate) async fn start() -> anyhow::Result<Pair> {
         sealing_key: identity_service::SealingKey::from_bytes(rand::random()),
         clock: Clock::system(),
         limits: identity_service::Limits::default(),
+        tls: None,
+        reflection: true,
     })
     .await?;
     Ok(Pair {

@@ -103,6 +103,8 @@ fn config(genesis: &Genesis, store: Arc<Store>, clock: &Clock, limits: Limits, s
         sealing_key: SealingKey::from_bytes([seal; 32]),
         clock: clock.clone(),
         limits,
+        tls: None,
+        reflection: true,
     }
 }
 

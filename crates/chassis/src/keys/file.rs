@@ -14,7 +14,7 @@ use super::KeysError;
 const LOCK: &str = ".lock";
 
 /// The files of one folder.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Files {
     folder: PathBuf,
 }

@@ -21,18 +21,20 @@ use crate::limits::{
 };
 use crate::status::{Reason, refusal, rewrite};
 use crate::tasks::Tasks;
+use crate::tls::Tls;
 
-/// What one connection needs.
+/// What each connection needs.
+#[derive(Clone)]
 pub(super) struct Connection {
     pub(super) routes: Routes,
     pub(super) limits: Limits,
-    pub(super) peer: Peer,
+    pub(super) tls: Option<Tls>,
     pub(super) tasks: Tasks,
 }
 
 impl Connection {
     /// Serves a connection until it ends or misses its first deadline.
-    pub(super) async fn serve(self, stream: TcpStream) {
+    pub(super) async fn serve(self, stream: TcpStream, peer: Peer) {
         // Frames are small and somebody waits for each.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "no TCP_NODELAY");
@@ -48,17 +50,29 @@ impl Connection {
             }
         };
         tokio::select! {
-            // Here is the place of a TLS handshake: under the deadline, before the protocol.
-            () = self.speak(stream, first_request) => {}
+            () = self.shake_hands(stream, peer, first_request) => {}
             true = deadline => tracing::debug!("connection without a request closed"),
         }
     }
 
-    async fn speak<I>(self, io: I, first_request: CancellationToken)
+    /// Speaks TLS first, if this service does. Nothing is owed to who is not done with that when
+    /// the process stops.
+    async fn shake_hands(self, tcp: TcpStream, peer: Peer, first_request: CancellationToken) {
+        let Some(tls) = self.tls.clone() else {
+            return self.speak(tcp, peer, first_request).await;
+        };
+        let stopping = self.tasks.stopping();
+        match stopping.run_until_cancelled(tls.accept(tcp)).await {
+            Some(Ok(stream)) => self.speak(stream, peer, first_request).await,
+            Some(Err(error)) => tracing::debug!(%error, "no TLS with a client"),
+            None => {}
+        }
+    }
+
+    async fn speak<I>(self, io: I, peer: Peer, first_request: CancellationToken)
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let peer = self.peer;
         let routes = self.routes;
         let asked = first_request.clone();
         let service = service_fn(move |request: Request<Incoming>| {

@@ -19,7 +19,7 @@ pub(super) async fn serve(limits: Limits) -> Serving {
         .await
         .unwrap();
     let service = IdentityServiceServer::new(Stub).max_decoding_message_size(MESSAGE_BYTES_MAX);
-    listener.serve(Routes::new(service), limits)
+    listener.serve(Routes::new(service), limits, None)
 }
 
 struct Stub;

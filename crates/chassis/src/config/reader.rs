@@ -1,0 +1,322 @@
+//! Reads settings one by one, and keeps what is wrong with any of them.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use figment::Figment;
+use figment::value::{Dict, Value};
+use http::Uri;
+use http::uri::Authority;
+use tracing_subscriber::EnvFilter;
+
+use super::effective::Effective;
+use super::inputs::{Inputs, Layer, variables};
+use super::problem::Problem;
+use super::setting::{Form, Setting};
+
+/// Where a value comes from that nobody set.
+pub(super) const DEFAULT: &str = "default";
+
+/// All layers, and what was found wrong in them.
+#[expect(missing_debug_implementations, reason = "may hold a password")]
+pub struct Reader {
+    settings: Vec<Setting>,
+    figment: Figment,
+    problems: Vec<Problem>,
+}
+
+impl Reader {
+    /// Puts the layers above each other. Names that no setting has are problems.
+    pub fn new(settings: Vec<Setting>, inputs: &Inputs) -> Self {
+        let mut this = Self {
+            settings,
+            figment: Figment::new(),
+            problems: Vec::new(),
+        };
+        if let Some(file) = &inputs.file {
+            match file.layer() {
+                Ok(layer) => this.add_file(layer),
+                Err(problem) => this.problems.push(problem),
+            }
+        }
+        let (layers, problems) = variables(&inputs.environment);
+        this.problems.extend(problems);
+        for (layer, key) in layers {
+            if this.setting(&key).is_some() {
+                this.add(layer);
+            } else {
+                let name = layer.name;
+                this.unknown(&name, "environment", &key);
+            }
+        }
+        this
+    }
+
+    fn add(&mut self, layer: Layer) {
+        self.figment = std::mem::take(&mut self.figment).merge(layer);
+    }
+
+    /// Takes what has a setting; what has none is a problem.
+    fn add_file(&mut self, mut layer: Layer) {
+        let source = layer.name.clone();
+        let mut known = Dict::new();
+        for (section, value) in std::mem::take(&mut layer.values) {
+            let Some(values) = value.as_dict() else {
+                self.unknown(&section, &source, &section);
+                continue;
+            };
+            for (name, value) in values {
+                let key = format!("{section}.{name}");
+                if self.setting(&key).is_none() {
+                    self.unknown(&key, &source, &key);
+                    continue;
+                }
+                let inner = Dict::from([(name.clone(), value.clone())]);
+                let merged = match known.remove(&section) {
+                    Some(Value::Dict(tag, mut dict)) => {
+                        dict.extend(inner);
+                        Value::Dict(tag, dict)
+                    }
+                    _ => Value::from(inner),
+                };
+                known.insert(section.clone(), merged);
+            }
+        }
+        layer.values = known;
+        self.add(layer);
+    }
+
+    fn setting(&self, key: &str) -> Option<Setting> {
+        self.settings.iter().find(|known| known.key == key).copied()
+    }
+
+    fn unknown(&mut self, written: &str, source: &str, key: &str) {
+        let section = key.split('.').next().unwrap_or_default();
+        let of_section = self.settings.iter().filter_map(|known| {
+            let (known_section, name) = known.parts();
+            (known_section == section).then_some(name)
+        });
+        let names: Vec<&str> = of_section.collect();
+        let next = if names.is_empty() {
+            let mut sections: Vec<&str> = self.settings.iter().map(|s| s.parts().0).collect();
+            sections.dedup();
+            format!("the sections are {}", sections.join(", "))
+        } else {
+            format!("[{section}] has {}", names.join(", "))
+        };
+        self.problems.push(Problem {
+            key: written.to_owned(),
+            source: source.to_owned(),
+            wrong: "there is no such setting here".to_owned(),
+            next,
+        });
+    }
+
+    /// The value of a setting and its source; an empty text is as good as none.
+    fn value(&self, setting: &Setting) -> (Option<Value>, String) {
+        let default = (!setting.default.is_empty()).then(|| Value::from(setting.default));
+        let Ok(value) = self.figment.find_value(setting.key) else {
+            return (default, DEFAULT.to_owned());
+        };
+        if value.as_str().is_some_and(|text| text.trim().is_empty()) {
+            return (default, DEFAULT.to_owned());
+        }
+        let metadata = self.figment.get_metadata(value.tag());
+        let source = metadata.map_or("file", |metadata| &metadata.name);
+        (Some(value), source.to_owned())
+    }
+
+    /// Where a setting's value came from.
+    pub fn source(&self, key: &str) -> String {
+        self.setting(key)
+            .map_or_else(|| DEFAULT.to_owned(), |setting| self.value(&setting).1)
+    }
+
+    /// Keeps what is wrong with a setting.
+    pub fn problem(&mut self, key: &str, wrong: impl Into<String>, next: impl Into<String>) {
+        let source = self.source(key);
+        self.problems.push(Problem {
+            key: key.to_owned(),
+            source,
+            wrong: wrong.into(),
+            next: next.into(),
+        });
+    }
+
+    /// Whether something is wrong with a setting already.
+    pub fn has_problem(&self, key: &str) -> bool {
+        self.problems.iter().any(|problem| problem.key == key)
+    }
+
+    /// Everything that was found wrong.
+    pub fn into_problems(self) -> Vec<Problem> {
+        self.problems
+    }
+
+    /// The configuration in effect, setting by setting.
+    pub fn effective(&self) -> Vec<Effective> {
+        let settings = self.settings.iter();
+        settings
+            .map(|setting| {
+                let (value, source) = self.value(setting);
+                Effective::new(*setting, value.as_ref(), source)
+            })
+            .collect()
+    }
+
+    /// A setting read by `parse`; what it cannot read is a problem, and none.
+    fn read<T>(
+        &mut self,
+        key: &str,
+        parse: impl FnOnce(&Setting, &Value) -> Result<T, String>,
+    ) -> Option<T> {
+        let setting = self.setting(key)?;
+        let value = self.value(&setting).0?;
+        parse(&setting, &value)
+            .map_err(|wrong| self.problem(key, wrong, setting.what_to_write()))
+            .ok()
+    }
+
+    /// A setting of [`Form::Address`].
+    pub fn address(&mut self, key: &str) -> Option<SocketAddr> {
+        self.read(key, |_, value| parsed(value, "no IP address with a port"))
+    }
+
+    /// A setting of [`Form::Flag`].
+    pub fn flag(&mut self, key: &str) -> Option<bool> {
+        self.read(key, |_, value| parsed(value, "neither true nor false"))
+    }
+
+    /// A setting of [`Form::Count`].
+    pub fn count(&mut self, key: &str) -> Option<u64> {
+        self.read(key, |setting, value| {
+            let count: u64 = parsed(value, "no whole number")?;
+            if let Form::Count { min, max } = setting.form
+                && !(min..=max).contains(&count)
+            {
+                return Err(format!("{count} is out of its limits"));
+            }
+            Ok(count)
+        })
+    }
+
+    /// A setting of [`Form::Time`].
+    pub fn time(&mut self, key: &str) -> Option<Duration> {
+        self.read(key, |setting, value| {
+            let text = text(value)?;
+            let time = humantime::parse_duration(text.trim())
+                .map_err(|_| format!("{text:?} is no time with a unit"))?;
+            if let Form::Time { min, max } = setting.form
+                && !(min..=max).contains(&time)
+            {
+                return Err(format!("{text:?} is out of its limits"));
+            }
+            Ok(time)
+        })
+    }
+
+    /// A setting of [`Form::Path`].
+    pub fn path(&mut self, key: &str) -> Option<PathBuf> {
+        self.read(key, |_, value| text(value).map(PathBuf::from))
+    }
+
+    /// A setting of [`Form::Word`].
+    pub fn word(&mut self, key: &str) -> Option<&'static str> {
+        self.read(key, |setting, value| {
+            let text = text(value)?;
+            let Form::Word(words) = setting.form else {
+                return Err("it has no words".to_owned());
+            };
+            let found = words.iter().find(|word| **word == text);
+            found
+                .copied()
+                .ok_or_else(|| format!("{text:?} is none of its words"))
+        })
+    }
+
+    /// A setting of [`Form::SecretUrl`], unchecked: what is wrong with it is said without it.
+    pub(super) fn secret(&mut self, key: &str) -> Option<String> {
+        self.read(key, |_, value| {
+            text(value).map_err(|_| "it is no text".to_owned())
+        })
+    }
+
+    /// A setting of [`Form::Filter`].
+    pub(super) fn filter(&mut self, key: &str) -> Option<String> {
+        self.read(key, |_, value| {
+            let text = text(value)?;
+            match EnvFilter::try_new(&text) {
+                Ok(_) => Ok(text),
+                Err(_) => Err(format!("{text:?} is no filter")),
+            }
+        })
+    }
+
+    /// A setting of [`Form::Url`]: scheme, host and port, and no more.
+    pub fn url(&mut self, key: &str) -> Option<Uri> {
+        self.read(key, |_, value| {
+            let text = text(value)?;
+            let url: Uri = text.parse().map_err(|_| format!("{text:?} is no URL"))?;
+            let is_http = matches!(url.scheme_str(), Some("http" | "https"));
+            let is_plain = url.path_and_query().is_none_or(|path| path == "/");
+            let is_host = url
+                .authority()
+                .is_some_and(|host| !host.as_str().contains('@'));
+            if is_http && is_plain && is_host {
+                Ok(url)
+            } else {
+                Err(format!("{text:?} is more or less than an address"))
+            }
+        })
+    }
+
+    /// A setting of [`Form::Authorities`]: a list, or a text with commas.
+    pub fn authorities(&mut self, key: &str) -> Vec<String> {
+        let read = self.read(key, |_, value| {
+            let names = items(value)?;
+            for name in &names {
+                let authority = name.parse::<Authority>();
+                if authority.is_err() || name.contains('@') {
+                    return Err(format!("{name:?} is no host with a port"));
+                }
+            }
+            Ok(names)
+        });
+        read.unwrap_or_default()
+    }
+}
+
+fn parsed<T: std::str::FromStr>(value: &Value, what: &str) -> Result<T, String> {
+    let text = text(value)?;
+    text.trim()
+        .parse()
+        .map_err(|_| format!("{text:?} is {what}"))
+}
+
+/// A value as it would stand in a variable.
+pub(super) fn text(value: &Value) -> Result<String, String> {
+    match value {
+        Value::String(_, text) => Ok(text.clone()),
+        Value::Bool(_, flag) => Ok(flag.to_string()),
+        Value::Num(_, number) => number
+            .to_i128()
+            .map(|number| number.to_string())
+            .ok_or_else(|| "it is no whole number".to_owned()),
+        Value::Char(_, _) | Value::Empty(_, _) | Value::Dict(_, _) | Value::Array(_, _) => {
+            Err("it is a list or a table".to_owned())
+        }
+    }
+}
+
+pub(super) fn items(value: &Value) -> Result<Vec<String>, String> {
+    if let Some(items) = value.as_array() {
+        return items.iter().map(text).collect();
+    }
+    let text = text(value)?;
+    let items = text.split(',').map(str::trim);
+    Ok(items
+        .filter(|item| !item.is_empty())
+        .map(str::to_owned)
+        .collect())
+}

@@ -1,0 +1,20 @@
+//! `[shutdown]`: how a service ends.
+
+use std::time::Duration;
+
+use super::reader::Reader;
+use super::setting::{Form, Setting};
+
+pub(super) const SETTINGS: [Setting; 1] = [Setting {
+    key: "shutdown.grace",
+    form: Form::Time {
+        min: Duration::ZERO,
+        max: Duration::from_secs(5),
+    },
+    default: "4s",
+    meaning: "time that open calls have to end after SIGTERM; what is left then is ended",
+}];
+
+pub(super) fn read(reader: &mut Reader) -> Duration {
+    reader.time("shutdown.grace").unwrap_or_default()
+}

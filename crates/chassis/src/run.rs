@@ -1,0 +1,214 @@
+//! A service as a process of its own: arguments, configuration, start, signals, drain.
+//!
+//! A `main` is [`main`] over a [`Service`]. The first SIGTERM or Ctrl-C drains, the second ends
+//! the process at once. The exit code says how it ended:
+//!
+//! | code | |
+//! | --- | --- |
+//! | 0 | everything that was open ended within the grace |
+//! | 1 | it did not start, or the configuration is wrong |
+//! | 2 | typed wrongly |
+//! | 3 | something was still open after the grace, and was ended |
+//! | 130 | a second signal, or one before it served |
+
+mod args;
+mod configuration;
+mod failure;
+mod output;
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use edge_ledger_core::ledger::Level;
+use edge_ledger_store::LedgerStore as _;
+use edge_ledger_store::redis::RedisStore;
+
+pub use failure::StartError;
+
+use crate::config::{Common, Inputs, Problem, Reader, ServerSection, Setting, common_settings};
+use crate::logging::{self, Lines};
+use crate::{Clock, KeysFolder, Limits, Signals, Tls};
+use args::Act;
+
+/// The version that services say they have.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// What still runs after the drain gets this long.
+const LEAVE_WITHIN: Duration = Duration::from_millis(200);
+
+/// A service that can be a process of its own.
+pub trait Service: Sized + Send {
+    /// Name of the program.
+    const NAME: &'static str;
+    /// What it is, in a line.
+    const ABOUT: &'static str;
+    /// Where it listens if nobody says.
+    const LISTEN: &'static str;
+    /// Its own settings, beside those that every service has.
+    const SETTINGS: &'static [Setting];
+    /// What its own settings say.
+    type Own: Send;
+
+    /// Reads its own settings, and checks them against the others.
+    fn read(reader: &mut Reader, common: &Common) -> Self::Own;
+
+    /// Starts it.
+    fn start(parts: Parts, own: Self::Own)
+    -> impl Future<Output = Result<Self, StartError>> + Send;
+
+    /// The bound address.
+    fn local_addr(&self) -> SocketAddr;
+
+    /// Stops it: open calls have the grace to end. Says whether all did.
+    fn shutdown(self, grace: Duration) -> impl Future<Output = bool> + Send;
+}
+
+/// What a service is made of, whatever it serves.
+#[expect(missing_debug_implementations, reason = "leads to keys")]
+pub struct Parts {
+    /// Where it listens, and as what.
+    pub server: ServerSection,
+    /// Its certificate; none: plain HTTP/2.
+    pub tls: Option<Tls>,
+    /// The keys.
+    pub keys: KeysFolder,
+    /// Where identities live.
+    pub store: RedisStore,
+    /// Bounds of connections.
+    pub limits: Limits,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// How a service that had started ended.
+enum Ended {
+    Drained,
+    CutOff,
+    Interrupted,
+}
+
+/// All settings of a service.
+pub fn settings<S: Service>() -> Vec<Setting> {
+    let mut settings = common_settings(S::LISTEN);
+    settings.extend(S::SETTINGS);
+    settings
+}
+
+/// Runs a program that is a service.
+pub fn main<S: Service>() -> ExitCode {
+    let args = match args::read::<S>(std::env::args_os()) {
+        Ok(args) => args,
+        Err(code) => return code,
+    };
+    let environment = std::env::vars_os();
+    let inputs = match configuration::inputs(args.config.as_deref(), environment) {
+        Ok(inputs) => inputs,
+        Err(problem) => return configuration::refused::<S>(&args.act, &[problem]),
+    };
+    match args.act {
+        Act::Check { json } => configuration::check::<S>(&inputs, json),
+        Act::Print { json } => configuration::print::<S>(&inputs, json),
+        Act::Serve => serve::<S>(&inputs),
+    }
+}
+
+/// Reads a service's configuration.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn configured<S: Service>(inputs: &Inputs) -> Result<(Common, S::Own), Vec<Problem>> {
+    let mut reader = Reader::new(settings::<S>(), inputs);
+    let common = Common::read(&mut reader);
+    let own = S::read(&mut reader, &common);
+    let problems = reader.into_problems();
+    if problems.is_empty() {
+        Ok((common, own))
+    } else {
+        Err(problems)
+    }
+}
+
+fn serve<S: Service>(inputs: &Inputs) -> ExitCode {
+    let (common, own) = match configured::<S>(inputs) {
+        Ok(configured) => configured,
+        Err(problems) => return configuration::refused::<S>(&Act::Serve, &problems),
+    };
+    let lines = logging::start(&common.log);
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return not_started::<S>(lines, &StartError::System(error)),
+    };
+    let ended = runtime.block_on(live::<S>(common, own));
+    runtime.shutdown_timeout(LEAVE_WITHIN);
+    match ended {
+        Ok(Ended::Drained) => ExitCode::SUCCESS,
+        Ok(Ended::CutOff) => ExitCode::from(3),
+        Ok(Ended::Interrupted) => ExitCode::from(130),
+        Err(error) => not_started::<S>(lines, &error),
+    }
+}
+
+fn not_started<S: Service>(lines: Lines, error: &StartError) -> ExitCode {
+    output::failure(lines, S::NAME, error);
+    ExitCode::FAILURE
+}
+
+async fn live<S: Service>(common: Common, own: S::Own) -> Result<Ended, StartError> {
+    let mut signals = Signals::listen().map_err(StartError::System)?;
+    let grace = common.drain_grace;
+    let server = tokio::select! {
+        started = start::<S>(common, own) => started?,
+        () = signals.next() => return Ok(Ended::Interrupted),
+    };
+    signals.next().await;
+    tracing::info!(grace = %humantime::format_duration(grace), "drains");
+    let ended = match signals.unless_again(server.shutdown(grace)).await {
+        Some(true) => Ended::Drained,
+        Some(false) => Ended::CutOff,
+        None => Ended::Interrupted,
+    };
+    match ended {
+        Ended::Drained => tracing::info!("drained"),
+        Ended::CutOff => tracing::warn!("what was still open after the grace was ended"),
+        Ended::Interrupted => tracing::warn!("a second signal ends it at once"),
+    }
+    Ok(ended)
+}
+
+async fn start<S: Service>(common: Common, own: S::Own) -> Result<S, StartError> {
+    let keys = KeysFolder::at(&common.keys_dir);
+    // Files are looked at before anything is asked of the network.
+    let ledger_id = keys.service_key()?.0.ledger_id();
+    let tls = common.tls.map(Tls::load).transpose()?;
+    let is_plain = tls.is_none();
+    let store = RedisStore::connect(common.store.redis()).await?;
+    let ack = match store.level() {
+        Level::Volatile => "none",
+        Level::Durable => "durable",
+        Level::Replicated => "replicated",
+    };
+    let parts = Parts {
+        server: common.server,
+        tls,
+        keys,
+        store,
+        limits: common.limits,
+        clock: Clock::system(),
+    };
+    let server = S::start(parts, own).await?;
+    let address = server.local_addr();
+    if is_plain && !address.ip().is_loopback() {
+        tracing::warn!("no TLS: whoever is on the way can read what devices and service say");
+    }
+    tracing::info!(
+        service = S::NAME,
+        version = VERSION,
+        %address,
+        tls = !is_plain,
+        store = "redis",
+        ack,
+        %ledger_id,
+        "serves"
+    );
+    Ok(server)
+}

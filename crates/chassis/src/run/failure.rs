@@ -1,0 +1,98 @@
+//! Why a service does not start, and what to do about it.
+
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+
+use edge_ledger_core::identity::FormatError;
+use edge_ledger_store::redis::ConnectError;
+
+use crate::{KeysError, TlsError};
+
+/// Why a service does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The system refused something that every process needs.
+    #[error("the system refuses what a service needs")]
+    System(#[source] io::Error),
+    /// A file of the keys folder is in the way.
+    #[error("the keys cannot be used")]
+    Keys(#[from] KeysError),
+    /// The service key is not one of the deployment's.
+    #[error("the service key does not belong to this deployment")]
+    ServiceKey(#[source] FormatError),
+    /// A file of the certificate is in the way.
+    #[error("there is no TLS")]
+    Tls(#[from] TlsError),
+    /// The store is not fit, or not there.
+    #[error("the store cannot be used")]
+    Store(#[from] ConnectError),
+    /// The address cannot be listened on.
+    #[error("it cannot listen on {listen}")]
+    Listen {
+        /// The address.
+        listen: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+impl StartError {
+    /// For programs; never renamed.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::System(_) => "SYSTEM",
+            Self::Keys(KeysError::Missing(_)) => "KEYS_MISSING",
+            Self::Keys(KeysError::Damaged { .. }) => "KEYS_DAMAGED",
+            Self::Keys(KeysError::Foreign(_)) | Self::ServiceKey(_) => "KEYS_FOREIGN",
+            Self::Keys(KeysError::Choices(_) | KeysError::Io { .. }) => "KEYS_IO",
+            Self::Tls(_) => "TLS",
+            Self::Store(ConnectError::Unreachable { .. }) => "STORE_UNREACHABLE",
+            Self::Store(_) => "STORE_UNFIT",
+            Self::Listen { source, .. } if source.kind() == ErrorKind::AddrInUse => "PORT_IN_USE",
+            Self::Listen { .. } => "CANNOT_LISTEN",
+        }
+    }
+
+    /// What an operator can do.
+    pub fn what_to_do(&self) -> &'static str {
+        match self {
+            Self::System(_) => "look at the limits of the process (`ulimit -a`), and start again",
+            Self::Keys(KeysError::Missing(_)) => {
+                "make the keys once with `edge-ledger keys init --dir DIR`, copy what this \
+                 service needs, and set keys.dir to that folder"
+            }
+            Self::Keys(KeysError::Io { .. }) => "set keys.dir to a folder that this user can read",
+            Self::Keys(error) => error.what_to_do(),
+            Self::ServiceKey(_) => "set keys.dir to a folder whose files belong together",
+            Self::Tls(error) => error.what_to_do(),
+            Self::Store(error) => of_store(error),
+            Self::Listen { source, .. } if source.kind() == ErrorKind::AddrInUse => {
+                "end what listens there, or set server.listen to another port"
+            }
+            Self::Listen { .. } => "set server.listen to an address of this machine",
+        }
+    }
+}
+
+fn of_store(error: &ConnectError) -> &'static str {
+    match error {
+        ConnectError::Url => {
+            "write `redis://[user:password@]host[:port][/database]` into store.url, or into the \
+             file of store.url_file"
+        }
+        ConnectError::Unreachable { .. } => {
+            "start Redis there, or mend store.url; user and password belong into the address too"
+        }
+        ConnectError::TooOld(_) => "start a newer Redis",
+        ConnectError::Mode(_) => "set store.url to a standalone server",
+        ConnectError::Replica => "set store.url to the primary",
+        ConnectError::Evicts(_) => "set it in redis.conf too, and start the service again",
+        ConnectError::LossWindow { .. } => {
+            "set both in redis.conf too, and start the service again; or set \
+             store.accept_loss_window = true"
+        }
+        ConnectError::Untold(_) => {
+            "give the user what the documentation lists, or set store.declared_appendfsync"
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! The service as a process of its own, and its own settings.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use edge_ledger_chassis::config::{Common, Form, Reader, Setting, is_loopback_host};
+use edge_ledger_chassis::run::{Parts, Service, StartError};
+
+use crate::challenge::SealingKey;
+use crate::limits::{LINK_FIRST_MESSAGE, LINK_LIFE, Limits};
+use crate::server::{BindError, Config, Server};
+
+const SETTINGS: [Setting; 3] = [
+    Setting {
+        key: "identity.ledger_url",
+        form: Form::Url,
+        default: "http://127.0.0.1:7420",
+        meaning: "the ledger service as devices shall dial it; they are told it when they are made",
+    },
+    Setting {
+        key: "identity.link_life",
+        form: Form::Time {
+            min: Duration::from_secs(1),
+            max: LINK_LIFE,
+        },
+        default: "2m",
+        meaning: "life of a link session, and so of the code that a device shows",
+    },
+    Setting {
+        key: "identity.link_first_message",
+        form: Form::Time {
+            min: Duration::from_millis(100),
+            max: Duration::from_secs(60),
+        },
+        default: "5s",
+        meaning: "time to say whether a link is opened or joined",
+    },
+];
+
+/// What `[identity]` says.
+#[derive(Debug)]
+pub struct IdentitySection {
+    ledger_url: String,
+    link_life: Duration,
+    link_first_message: Duration,
+}
+
+impl Service for Server {
+    const NAME: &'static str = "identity-service";
+    const ABOUT: &'static str = "Who may speak: challenges, sessions, identity logs, links";
+    const LISTEN: &'static str = "127.0.0.1:7410";
+    const SETTINGS: &'static [Setting] = &SETTINGS;
+    type Own = IdentitySection;
+
+    fn read(reader: &mut Reader, common: &Common) -> IdentitySection {
+        let url = reader.url("identity.ledger_url");
+        let host = url.as_ref().and_then(|url| url.host()).unwrap_or_default();
+        if !common.server.listen.ip().is_loopback() && is_loopback_host(host) {
+            reader.problem(
+                "identity.ledger_url",
+                "devices elsewhere would look for the ledger service on themselves",
+                "write its address as devices shall dial it, such as `https://ledger.example:443`",
+            );
+        }
+        let mut time = |key, standard| reader.time(key).unwrap_or(standard);
+        IdentitySection {
+            link_life: time("identity.link_life", LINK_LIFE),
+            link_first_message: time("identity.link_first_message", LINK_FIRST_MESSAGE),
+            ledger_url: url
+                .map(|url| url.to_string().trim_end_matches('/').to_owned())
+                .unwrap_or_default(),
+        }
+    }
+
+    async fn start(parts: Parts, own: IdentitySection) -> Result<Self, StartError> {
+        let (genesis, signer) = parts.keys.service_key()?;
+        let sealing = parts.keys.sealing_key()?;
+        let config = Config {
+            listen: parts.server.listen,
+            audiences: parts.server.audiences,
+            ledger_url: own.ledger_url,
+            store: Arc::new(parts.store),
+            genesis,
+            signer,
+            sealing_key: SealingKey::from_bytes(*sealing.as_bytes()),
+            clock: parts.clock,
+            limits: Limits {
+                connections: parts.limits,
+                link_life: own.link_life,
+                link_first_message: own.link_first_message,
+            },
+            tls: parts.tls,
+            reflection: parts.server.reflection,
+        };
+        Self::bind(config).await.map_err(|error| match error {
+            BindError::Listen { listen, source } => StartError::Listen { listen, source },
+            BindError::ServiceKey(error) => StartError::ServiceKey(error),
+        })
+    }
+
+    fn local_addr(&self) -> SocketAddr {
+        self.local_addr()
+    }
+
+    async fn shutdown(self, grace: Duration) -> bool {
+        self.shutdown(grace).await
+    }
+}

@@ -1,0 +1,48 @@
+//! The service as a process of its own. It has no settings beside those of every service.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use edge_ledger_chassis::config::{Common, Reader, Setting};
+use edge_ledger_chassis::run::{Parts, Service, StartError};
+
+use crate::server::{BindError, Config, Server};
+
+impl Service for Server {
+    const NAME: &'static str = "ledger-service";
+    const ABOUT: &'static str = "Where ledgers meet: one stream per device, acks, fan-out";
+    const LISTEN: &'static str = "127.0.0.1:7420";
+    const SETTINGS: &'static [Setting] = &[];
+    type Own = ();
+
+    fn read(_: &mut Reader, _: &Common) {}
+
+    async fn start(parts: Parts, (): ()) -> Result<Self, StartError> {
+        let (genesis, signer) = parts.keys.service_key()?;
+        let store = Arc::new(parts.store);
+        let config = Config {
+            listen: parts.server.listen,
+            audiences: parts.server.audiences,
+            genesis,
+            signer,
+            identities: store.clone(),
+            ledgers: store,
+            clock: parts.clock,
+            limits: parts.limits,
+            tls: parts.tls,
+            reflection: parts.server.reflection,
+        };
+        Self::bind(config)
+            .await
+            .map_err(|BindError { listen, source }| StartError::Listen { listen, source })
+    }
+
+    fn local_addr(&self) -> SocketAddr {
+        self.local_addr()
+    }
+
+    async fn shutdown(self, grace: Duration) -> bool {
+        self.shutdown(grace).await
+    }
+}
