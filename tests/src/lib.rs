@@ -9,6 +9,7 @@
 pub mod balancer;
 pub mod deployment;
 pub mod identity;
+pub mod load;
 pub mod pair;
 pub mod process;
 pub mod raw;
@@ -17,6 +18,7 @@ pub mod replicas;
 pub use balancer::Balancer;
 pub use deployment::Deployment;
 pub use identity::{Identity, TestDevice};
+pub use load::Load;
 pub use pair::Pair;
 pub use process::Process;
 pub use raw::RawStream;

@@ -8,6 +8,7 @@
 mod agents;
 mod kill;
 mod replicas;
+mod replicas_bad_times;
 mod stream_bad_input;
 mod stream_handshake;
 mod stream_sync;

@@ -57,6 +57,11 @@ impl Proxy {
         }
     }
 
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Its address, as [`RedisConfig`](super::RedisConfig) takes it.
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
