@@ -1,5 +1,9 @@
 //! Compiles the contract without a system `protoc`.
 
+use std::path::Path;
+
+use prost::Message as _;
+
 const FILES: [&str; 7] = [
     "edgeledger/identity/v1/deployment.proto",
     "edgeledger/identity/v1/identity_service.proto",
@@ -15,6 +19,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("cargo::rerun-if-changed={file}");
     }
     let descriptors = protox::compile(FILES, ["."])?;
+    let folder = std::env::var("OUT_DIR")?;
+    let path = Path::new(&folder).join("edgeledger.bin");
+    std::fs::write(path, descriptors.encode_to_vec())?;
     tonic_prost_build::configure()
         .bytes(".")
         .compile_fds(descriptors)?;

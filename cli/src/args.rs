@@ -55,6 +55,9 @@ pub(crate) struct Global {
         value_name = "URL"
     )]
     pub(crate) ledger_url: Option<String>,
+    /// PEM file of the authority that signed the services' certificates; the device keeps it
+    #[arg(long, global = true, env = "EDGE_LEDGER_TLS_CA", value_name = "FILE")]
+    pub(crate) tls_ca: Option<PathBuf>,
     /// Print JSON: one object, or one per line where it goes on
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -159,6 +162,12 @@ pub(crate) struct Up {
     /// Host name under which devices dial the services, beyond loopback; the first is told to them
     #[arg(long, value_name = "NAME")]
     pub(crate) host: Vec<String>,
+    /// PEM file of the services' certificate, with those between it and its authority: serve TLS
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// PEM file of the certificate's private key
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
 }
 
 /// Options of `init`.

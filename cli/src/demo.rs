@@ -115,6 +115,7 @@ async fn start(folder: &Path) -> Result<Pair, Failure> {
         identity_listen: any,
         ledger_listen: any,
         hosts: Vec::new(),
+        tls: None,
     };
     Pair::start(store, keys, site).await
 }

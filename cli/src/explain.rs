@@ -4,8 +4,8 @@ use std::fmt;
 use std::io;
 use std::ops::{Deref, DerefMut};
 
-use device_agent::{AgentError, HomeError, PostingError, Refusal};
-use edge_ledger_chassis::KeysError;
+use device_agent::{AgentError, HomeError, PostingError, Refusal, TlsProblem};
+use edge_ledger_chassis::{KeysError, TlsError};
 use edge_ledger_store::{OpenError, StoreError};
 use serde_json::{Map, Value};
 
@@ -173,6 +173,11 @@ impl From<AgentError> for Failure {
                     "start the services with `edge-ledger up`, or give their address with {option}"
                 ))
             }
+            AgentError::Tls {
+                service,
+                url,
+                problem,
+            } => of_tls(service, url, problem, message),
             AgentError::Untrusted(_) => Self::refused("UNTRUSTED", message)
                 .next("check the address, and the ledger id that `edge-ledger up` prints"),
             AgentError::LinkCode(_) => Self::usage("LINK_CODE", message).next(
@@ -187,6 +192,47 @@ impl From<AgentError> for Failure {
     }
 }
 
+fn of_tls(service: &str, url: &str, problem: &TlsProblem, message: String) -> Failure {
+    let with = |scheme: &str| {
+        let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+        format!("dial it as --{service}-url {scheme}://{rest}")
+    };
+    let (reason, next) = match problem {
+        TlsProblem::UnknownAuthority => (
+            "TLS_UNKNOWN_AUTHORITY",
+            "give the authority's certificate with --tls-ca FILE; who runs the service has it"
+                .to_owned(),
+        ),
+        TlsProblem::OutOfDate => (
+            "TLS_OUT_OF_DATE",
+            "check this machine's clock with `date`; if it is right, let who runs the service \
+             renew the certificate"
+                .to_owned(),
+        ),
+        TlsProblem::WrongName => (
+            "TLS_WRONG_NAME",
+            format!("dial a name that the certificate has: --{service}-url https://NAME:PORT"),
+        ),
+        TlsProblem::PlainService => ("TLS_NOT_SPOKEN", with("http")),
+        TlsProblem::TlsService => ("TLS_NEEDED", with("https")),
+        TlsProblem::ClientCertificate => (
+            "TLS_CLIENT_CERTIFICATE",
+            "dial the service where devices are let in: who runs it knows the address".to_owned(),
+        ),
+        TlsProblem::NoAuthorities => (
+            "TLS_NO_AUTHORITIES",
+            "install this system's certificates (package ca-certificates), or give the \
+             authority's with --tls-ca FILE"
+                .to_owned(),
+        ),
+        TlsProblem::Other(_) => (
+            "TLS_FAILED",
+            "let who runs the service look at its certificate and its log".to_owned(),
+        ),
+    };
+    Failure::refused(reason, message).next(next)
+}
+
 fn of_home(error: &HomeError, message: String) -> Failure {
     match error {
         HomeError::Empty(_) => Failure::refused("NO_DEVICE", message).next(
@@ -198,6 +244,8 @@ fn of_home(error: &HomeError, message: String) -> Failure {
             .next("end the other command, such as `edge-ledger watch`, or wait for it"),
         HomeError::Damaged { .. } => Failure::refused("HOME_DAMAGED", message)
             .next("keep the folder, and join anew in another: `edge-ledger --home DIR join CODE`"),
+        HomeError::Authority(_) => Failure::usage("TLS_FILE", message)
+            .next("give the authority's certificate as a PEM file with --tls-ca FILE"),
         HomeError::Io { .. } => Failure::refused("HOME_IO", message)
             .next("give a folder that you can read and write with --home DIR"),
     }
@@ -282,5 +330,14 @@ impl From<KeysError> for Failure {
         Self::refused(reason, message)
             .next(error.what_to_do())
             .because(&error)
+    }
+}
+
+impl From<TlsError> for Failure {
+    fn from(error: TlsError) -> Self {
+        Self::refused("TLS_FILE", error.to_string()).next(format!(
+            "{} (--tls-cert FILE --tls-key FILE)",
+            error.what_to_do()
+        ))
     }
 }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use edge_ledger_chassis::{Clock, Keys, Limits};
+use edge_ledger_chassis::{Clock, Keys, Limits, Tls};
 use edge_ledger_core::ids::LedgerId;
 use edge_ledger_store::Embedded;
 
@@ -18,6 +18,8 @@ pub(crate) struct Site {
     pub(crate) ledger_listen: SocketAddr,
     /// Host names beside the bound address.
     pub(crate) hosts: Vec<String>,
+    /// The certificate of both; none: plain HTTP/2.
+    pub(crate) tls: Option<Tls>,
 }
 
 /// The pair. Dropped, it ends at once.
@@ -26,6 +28,7 @@ pub(crate) struct Pair {
     keys: Keys,
     clock: Clock,
     hosts: Vec<String>,
+    tls: Option<Tls>,
     identity: identity_service::Server,
     ledger: Option<ledger_service::Server>,
     ledger_addr: SocketAddr,
@@ -35,20 +38,25 @@ impl Pair {
     /// Starts both.
     pub(crate) async fn start(store: Embedded, keys: Keys, site: Site) -> Result<Self, Failure> {
         let clock = Clock::system();
-        let hosts = site.hosts;
-        let ledger = bind_ledger(&store, &keys, &clock, site.ledger_listen, &hosts).await?;
+        let (hosts, tls) = (site.hosts, site.tls);
+        let at = At {
+            listen: site.ledger_listen,
+            hosts: &hosts,
+            tls: tls.as_ref(),
+        };
+        let ledger = bind_ledger(&store, &keys, &clock, at).await?;
         let ledger_addr = ledger.local_addr();
         let config = identity_service::Config {
             listen: site.identity_listen,
             audiences: audiences(site.identity_listen, &hosts),
-            ledger_url: url(ledger_addr, &hosts),
+            ledger_url: url(ledger_addr, &hosts, tls.is_some()),
             store: Arc::new(store.clone()),
             genesis: keys.genesis.clone(),
             signer: keys.signer.clone(),
             sealing_key: identity_service::SealingKey::from_bytes(*keys.sealing.as_bytes()),
             clock: clock.clone(),
             limits: identity_service::Limits::default(),
-            tls: None,
+            tls: tls.clone(),
             reflection: true,
         };
         let identity = identity_service::Server::bind(config).await;
@@ -65,6 +73,7 @@ impl Pair {
             keys,
             clock,
             hosts,
+            tls,
             identity,
             ledger: Some(ledger),
             ledger_addr,
@@ -72,11 +81,11 @@ impl Pair {
     }
 
     pub(crate) fn identity_url(&self) -> String {
-        url(self.identity.local_addr(), &self.hosts)
+        url(self.identity.local_addr(), &self.hosts, self.tls.is_some())
     }
 
     pub(crate) fn ledger_url(&self) -> String {
-        url(self.ledger_addr, &self.hosts)
+        url(self.ledger_addr, &self.hosts, self.tls.is_some())
     }
 
     pub(crate) fn ledger_id(&self) -> LedgerId {
@@ -96,14 +105,12 @@ impl Pair {
 
     /// Starts the ledger service again, where it was.
     pub(crate) async fn start_ledger(&mut self) -> Result<(), Failure> {
-        let bound = bind_ledger(
-            &self.store,
-            &self.keys,
-            &self.clock,
-            self.ledger_addr,
-            &self.hosts,
-        );
-        self.ledger = Some(bound.await?);
+        let at = At {
+            listen: self.ledger_addr,
+            hosts: &self.hosts,
+            tls: self.tls.as_ref(),
+        };
+        self.ledger = Some(bind_ledger(&self.store, &self.keys, &self.clock, at).await?);
         Ok(())
     }
 
@@ -119,23 +126,29 @@ impl Pair {
     }
 }
 
+/// Where a service is, and as whom it is dialled.
+struct At<'a> {
+    listen: SocketAddr,
+    hosts: &'a [String],
+    tls: Option<&'a Tls>,
+}
+
 async fn bind_ledger(
     store: &Embedded,
     keys: &Keys,
     clock: &Clock,
-    listen: SocketAddr,
-    hosts: &[String],
+    at: At<'_>,
 ) -> Result<ledger_service::Server, Failure> {
     let config = ledger_service::Config {
-        listen,
-        audiences: audiences(listen, hosts),
+        listen: at.listen,
+        audiences: audiences(at.listen, at.hosts),
         genesis: keys.genesis.clone(),
         signer: keys.signer.clone(),
         identities: Arc::new(store.clone()),
         ledgers: Arc::new(store.clone()),
         clock: clock.clone(),
         limits: Limits::default(),
-        tls: None,
+        tls: at.tls.cloned(),
         reflection: true,
     };
     let bound = ledger_service::Server::bind(config).await;
@@ -165,10 +178,13 @@ fn host(addr: SocketAddr) -> String {
 }
 
 /// The address as devices dial it.
-fn url(addr: SocketAddr, hosts: &[String]) -> String {
+fn url(addr: SocketAddr, hosts: &[String], has_tls: bool) -> String {
+    let scheme = if has_tls { "https" } else { "http" };
     match hosts.first() {
-        Some(host) if !addr.ip().is_loopback() => format!("http://{host}:{}", addr.port()),
-        _ => format!("http://{addr}"),
+        Some(host) if !addr.ip().is_loopback() => {
+            format!("{scheme}://{host}:{}", addr.port())
+        }
+        _ => format!("{scheme}://{addr}"),
     }
 }
 
@@ -197,10 +213,16 @@ mod tests {
     #[test]
     fn services_are_dialled_by_their_names_beyond_loopback() {
         let hosts = vec!["ledger.example".to_owned()];
-        assert_eq!(url(addr("127.0.0.1:7"), &hosts), "http://127.0.0.1:7");
-        assert_eq!(url(addr("[::1]:7"), &[]), "http://[::1]:7");
-        assert_eq!(url(addr("10.0.0.7:7"), &[]), "http://10.0.0.7:7");
-        assert_eq!(url(addr("0.0.0.0:7"), &hosts), "http://ledger.example:7");
+        assert_eq!(
+            url(addr("127.0.0.1:7"), &hosts, false),
+            "http://127.0.0.1:7"
+        );
+        assert_eq!(url(addr("[::1]:7"), &[], false), "http://[::1]:7");
+        assert_eq!(url(addr("10.0.0.7:7"), &[], false), "http://10.0.0.7:7");
+        assert_eq!(
+            url(addr("0.0.0.0:7"), &hosts, false),
+            "http://ledger.example:7"
+        );
         assert!(audiences(addr("127.0.0.1:7"), &hosts).is_empty());
         assert_eq!(
             audiences(addr("10.0.0.7:7"), &hosts),

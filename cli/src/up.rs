@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use edge_ledger_chassis::keys::Choices;
-use edge_ledger_chassis::{Keys, KeysFolder};
+use edge_ledger_chassis::{Keys, KeysFolder, Tls, TlsFiles};
 use edge_ledger_store::{Embedded, Health};
 use serde::Serialize;
 
@@ -140,6 +140,7 @@ fn unusable(path: &Path, error: &std::io::Error) -> Failure {
 
 fn site(options: &args::Up) -> Result<Site, Failure> {
     let mut hosts = options.host.clone();
+    let tls = tls(options)?;
     for (option, listen) in [
         ("--identity-listen", options.identity_listen),
         ("--ledger-listen", options.ledger_listen),
@@ -156,16 +157,31 @@ fn site(options: &args::Up) -> Result<Site, Failure> {
         if listen.ip().is_unspecified() && hosts.is_empty() {
             hosts.push(gethostname::gethostname().to_string_lossy().into_owned());
         }
-        warn(&format!(
-            "{option} {listen}: whoever can reach it can read and disturb what devices and \
-             services say, for there is no TLS yet; use it in a network that you trust"
-        ));
+        if tls.is_none() {
+            warn(&format!(
+                "{option} {listen}: whoever can reach it can read and disturb what devices and \
+                 services say; serve TLS with --tls-cert FILE --tls-key FILE"
+            ));
+        }
     }
     Ok(Site {
         identity_listen: options.identity_listen,
         ledger_listen: options.ledger_listen,
         hosts,
+        tls,
     })
+}
+
+fn tls(options: &args::Up) -> Result<Option<Tls>, Failure> {
+    let (Some(certificate), Some(key)) = (&options.tls_cert, &options.tls_key) else {
+        return Ok(None);
+    };
+    let files = TlsFiles {
+        certificate: certificate.clone(),
+        key: key.clone(),
+        client_ca: None,
+    };
+    Ok(Some(Tls::load(files)?))
 }
 
 fn example(mut listen: SocketAddr) -> SocketAddr {

@@ -1,6 +1,6 @@
 //! The agent: the handle that an application holds.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +26,7 @@ use crate::identity_client::{Caller, IdentityClient, IdentitySession};
 use crate::limits::{COMMANDS_MAX, STATEMENT_RETRIES_MAX};
 use crate::link::{self, Invitation, LinkCode, LinkStream};
 use crate::status::{Balance, DeviceInfo, HistoryItem, Status};
+use crate::tls::Authorities;
 use crate::vault::{Membership, Vault};
 
 /// What an agent may be told beside its home folder.
@@ -35,6 +36,9 @@ pub struct Options {
     pub identity_url: Option<String>,
     /// Address of the ledger service, instead of the one in the home folder.
     pub ledger_url: Option<String>,
+    /// PEM file of an authority that signed the services' certificates, instead of the one that the
+    /// home folder keeps: it keeps this one from now on.
+    pub tls_ca: Option<PathBuf>,
 }
 
 /// A running device. Cheap to clone; the engine ends with [`stop`](Self::stop), or when the last
@@ -47,6 +51,7 @@ pub struct Agent {
 
 struct Shared {
     membership: Membership,
+    authorities: Authorities,
     key: Arc<SecretKey>,
     clock: Clock,
     commands: mpsc::Sender<Command>,
@@ -65,6 +70,7 @@ impl Agent {
     pub async fn open(home: &Path, options: Options) -> Result<Self, AgentError> {
         let vault = Vault::lock(home)?;
         let (mut membership, key) = vault.open()?;
+        let authorities = vault.authorities(options.tls_ca.as_deref())?;
         let key = Arc::new(key);
         if let Some(url) = options.identity_url {
             membership.identity_url = url;
@@ -84,6 +90,7 @@ impl Agent {
             book,
             key: key.clone(),
             ledger_url: membership.ledger_url.clone(),
+            authorities: authorities.clone(),
             clock,
             events: events.clone(),
             stop: stop.clone(),
@@ -95,6 +102,7 @@ impl Agent {
         tasks.close();
         let shared = Shared {
             membership,
+            authorities,
             key,
             clock,
             commands,
@@ -301,7 +309,8 @@ impl Agent {
 
     async fn sign_in(&self) -> Result<IdentitySession, AgentError> {
         let membership = &self.shared.membership;
-        let client = IdentityClient::connect(&membership.identity_url).await?;
+        let client =
+            IdentityClient::connect(&membership.identity_url, &self.shared.authorities).await?;
         let caller = Caller {
             ledger_id: membership.genesis.ledger_id(),
             identity: membership.identity,

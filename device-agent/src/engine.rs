@@ -28,6 +28,7 @@ use crate::limits::{
     BACKOFF_FIRST, BACKOFF_MAX, BACKOFF_REFUSED, COMMANDS_MAX, LIVE_WITHIN, TICK_EVERY,
 };
 use crate::status::{State, Status};
+use crate::tls::Authorities;
 use crate::vault::Vault;
 
 pub(crate) use command::Command;
@@ -39,6 +40,7 @@ pub(crate) struct Start {
     pub(crate) book: Book,
     pub(crate) key: Arc<SecretKey>,
     pub(crate) ledger_url: String,
+    pub(crate) authorities: Authorities,
     pub(crate) clock: Clock,
     pub(crate) events: EventLog,
     pub(crate) stop: CancellationToken,
@@ -67,6 +69,7 @@ pub(crate) struct Engine {
     book: Book,
     key: Arc<SecretKey>,
     ledger_url: String,
+    authorities: Authorities,
     clock: Clock,
     events: EventLog,
     stop: CancellationToken,
@@ -127,6 +130,7 @@ impl Engine {
             book: start.book,
             key: start.key,
             ledger_url: start.ledger_url,
+            authorities: start.authorities,
             clock: start.clock,
             events: start.events,
             stop: start.stop,
@@ -193,7 +197,8 @@ impl Engine {
     fn start_opening(&mut self) {
         let due = self.clock.monotonic_ms() >= self.retry_at_ms;
         if self.connection.is_none() && self.opening.is_none() && due {
-            self.opening = Some(connection::start(self.ledger_url.clone()));
+            let (url, authorities) = (self.ledger_url.clone(), self.authorities.clone());
+            self.opening = Some(connection::start(url, authorities));
         }
     }
 
@@ -243,13 +248,18 @@ impl Engine {
 
     /// Ends the connection, says why, and sets the time of the next attempt.
     async fn disconnected(&mut self, ended: Ended) {
-        self.connection = None;
+        let was_open = self.connection.take().is_some_and(|c| c.session.is_open());
         let Meaning {
             error,
             permanent,
+            draining,
             retry_after,
         } = ended.meaning(&self.ledger_url);
+        // A service that goes away in order has answered everything: that is a move, no failure.
+        let moves = draining && was_open;
         let wait = match retry_after {
+            // All its devices come back, to another replica or to the next process: not at once.
+            Some(within) if moves => within.mul_f64(rand::random()),
             Some(wait) => wait,
             None if permanent => BACKOFF_REFUSED,
             None => self.backoff.next().unwrap_or(BACKOFF_MAX),
@@ -258,8 +268,10 @@ impl Engine {
         self.retry_at_ms = now.saturating_add(millis(wait));
         self.not_before_ms = retry_after.map_or(now, |_| self.retry_at_ms);
         let why = error.to_string();
-        let is_new = self.last_error.as_ref() != Some(&why);
-        self.last_error = Some(why.clone());
+        let is_new = !moves && self.last_error.as_ref() != Some(&why);
+        if !moves {
+            self.last_error = Some(why.clone());
+        }
         self.enter(if permanent {
             State::Degraded
         } else {

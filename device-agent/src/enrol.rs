@@ -4,7 +4,7 @@
 //! Both can be interrupted at any moment and run again: keys that were written are used again,
 //! and the folder counts as occupied only once everything is in place.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use edge_ledger_core::identity::certificate::Description;
@@ -22,6 +22,7 @@ use crate::book::adopt_into;
 use crate::error::{AgentError, HomeError};
 use crate::identity_client::{Caller, Deployment, IdentityClient};
 use crate::link::{self, Invitation};
+use crate::tls::Authorities;
 use crate::vault::{Membership, Vault};
 
 /// Whom a device trusts to be the deployment that it is told of.
@@ -44,6 +45,9 @@ pub struct NewDevice {
     pub ledger_url: Option<String>,
     /// The device's name, 1 to 64 bytes.
     pub name: String,
+    /// PEM file of an authority that signed the services' certificates, where the system does not
+    /// know it. The home keeps a copy.
+    pub tls_ca: Option<PathBuf>,
 }
 
 /// What came of [`init`] or [`join`].
@@ -57,17 +61,21 @@ pub struct Enrolled {
     pub ledger_id: LedgerId,
 }
 
-/// Asks an identity service which deployment it serves, to show it to a person.
+/// Asks an identity service which deployment it serves, to show it to a person. `tls_ca` as in
+/// [`NewDevice`].
 ///
 /// # Errors
 /// [`AgentError::Unreachable`], or [`AgentError::Untrusted`] when the answer does not prove itself.
-pub async fn discover(identity_url: &str) -> Result<LedgerId, AgentError> {
-    Ok(IdentityClient::connect(identity_url)
-        .await?
-        .deployment()
-        .await?
-        .genesis
-        .ledger_id())
+pub async fn discover(identity_url: &str, tls_ca: Option<&Path>) -> Result<LedgerId, AgentError> {
+    let authorities = tls_ca.map(Authorities::read).transpose()?;
+    Ok(
+        IdentityClient::connect(identity_url, &authorities.unwrap_or_default())
+            .await?
+            .deployment()
+            .await?
+            .genesis
+            .ledger_id(),
+    )
 }
 
 /// Makes an identity and its first device.
@@ -78,7 +86,8 @@ pub async fn discover(identity_url: &str) -> Result<LedgerId, AgentError> {
 pub async fn init(new: &NewDevice, trust: Trust) -> Result<Enrolled, AgentError> {
     let vault = Vault::lock(&new.home)?;
     vault.must_be_free()?;
-    let mut client = IdentityClient::connect(&new.identity_url).await?;
+    let authorities = vault.authorities(new.tls_ca.as_deref())?;
+    let mut client = IdentityClient::connect(&new.identity_url, &authorities).await?;
     let Deployment {
         genesis,
         ledger_url,
@@ -135,7 +144,8 @@ pub async fn join(
         .identity_url
         .clone()
         .unwrap_or_else(|| new.identity_url.clone());
-    let mut client = IdentityClient::connect(&identity_url).await?;
+    let authorities = vault.authorities(new.tls_ca.as_deref())?;
+    let mut client = IdentityClient::connect(&identity_url, &authorities).await?;
     let ledger_url = match &new.ledger_url {
         Some(url) => url.clone(),
         None => client.deployment().await?.ledger_url,

@@ -4,6 +4,8 @@ use edge_ledger_core::identity::FormatError;
 use edge_ledger_core::ledger::posting::PostingError;
 use edge_ledger_store::StoreError;
 
+use crate::tls::TlsProblem;
+
 /// Why a call on the agent failed.
 #[derive(Debug, thiserror::Error)]
 pub enum AgentError {
@@ -42,6 +44,16 @@ pub enum AgentError {
         url: String,
         /// What happened.
         why: String,
+    },
+    /// No TLS connection came about: it is tried again, but most often a person has to act.
+    #[error("no secure connection to the {service} service at {url}: {problem}")]
+    Tls {
+        /// Which.
+        service: &'static str,
+        /// Where.
+        url: String,
+        /// Why.
+        problem: TlsProblem,
     },
     /// The service, or a message, cannot be trusted.
     #[error("not to be trusted: {0}")]
@@ -93,6 +105,9 @@ pub enum HomeError {
     /// Another process has it open.
     #[error("another process uses {0}")]
     InUse(String),
+    /// A file of authorities has no certificate in PEM form.
+    #[error("there is no certificate in {0}")]
+    Authority(String),
     /// Something in it cannot be read as what it should be.
     #[error("{path} is damaged: {why}")]
     Damaged {

@@ -15,6 +15,7 @@ use tonic_types::StatusExt as _;
 
 use crate::error::{AgentError, Refusal};
 use crate::limits::{CALL_WITHIN, CONNECT_WITHIN, KEEPALIVE_EVERY, KEEPALIVE_WITHIN};
+use crate::tls::{self, Authorities, root_cause};
 
 /// The host and port of an address, as HTTP names them.
 ///
@@ -33,8 +34,12 @@ pub(crate) fn authority(service: &'static str, url: &str) -> Result<String, Agen
     })
 }
 
-/// Opens a connection.
-pub(crate) async fn connect(service: &'static str, url: &str) -> Result<Channel, AgentError> {
+/// Opens a connection, over TLS to an address of `https`.
+pub(crate) async fn connect(
+    service: &'static str,
+    url: &str,
+    authorities: &Authorities,
+) -> Result<Channel, AgentError> {
     let unreachable = |why: &dyn std::fmt::Display| AgentError::Unreachable {
         service,
         url: url.to_owned(),
@@ -48,19 +53,17 @@ pub(crate) async fn connect(service: &'static str, url: &str) -> Result<Channel,
         .keep_alive_timeout(KEEPALIVE_WITHIN)
         .keep_alive_while_idle(true)
         .tcp_nodelay(true);
-    endpoint
-        .connect()
-        .await
-        .map_err(|e| unreachable(&root_cause(&e)))
-}
-
-/// The innermost reason of an error, which says what a person can act on.
-fn root_cause(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    cause.to_string()
+    let without_tls = |problem| AgentError::Tls {
+        service,
+        url: url.to_owned(),
+        problem,
+    };
+    let endpoint = authorities.apply(endpoint).map_err(without_tls)?;
+    let connected = endpoint.connect().await;
+    connected.map_err(|error| match tls::problem(url, &error) {
+        Some(problem) => without_tls(problem),
+        None => unreachable(&root_cause(&error)),
+    })
 }
 
 /// Reasons that pass by themselves, beside those that their code says it of.
@@ -80,6 +83,15 @@ pub(crate) fn from_status(service: &'static str, url: &str, status: &Status) -> 
     ) || reason
         .as_ref()
         .is_some_and(|reason| PASSING.contains(&reason.as_str()));
+    if reason.is_none()
+        && let Some(problem) = tls::problem(url, status)
+    {
+        return AgentError::Tls {
+            service,
+            url: url.to_owned(),
+            problem,
+        };
+    }
     match reason {
         Some(reason) if !passing => AgentError::Refused(Refusal {
             reason,
@@ -125,8 +137,8 @@ pub(crate) struct IdentitySession {
 }
 
 impl IdentityClient {
-    pub(crate) async fn connect(url: &str) -> Result<Self, AgentError> {
-        let channel = connect("identity", url).await?;
+    pub(crate) async fn connect(url: &str, authorities: &Authorities) -> Result<Self, AgentError> {
+        let channel = connect("identity", url, authorities).await?;
         Ok(Self {
             url: url.to_owned(),
             rpc: IdentityServiceClient::new(channel),

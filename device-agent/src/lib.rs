@@ -14,6 +14,7 @@
 //!     identity_url: "http://127.0.0.1:7410".to_owned(),
 //!     ledger_url: None,
 //!     name: "Ana's phone".to_owned(),
+//!     tls_ca: None,
 //! };
 //! let ledger_id = "00112233445566778899aabbccddeeff".parse().expect("32 hex digits");
 //! device_agent::init(&phone, Trust::Ledger(ledger_id)).await?;
@@ -21,6 +22,9 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! Services beyond this machine are dialled as `https://`. Their certificates are checked with the
+//! authorities of the system, and with those of the PEM file that `tls_ca` names, if it does.
 //!
 //! # Earn and spend
 //!
@@ -111,6 +115,7 @@ mod limits;
 mod link;
 mod status;
 mod stream;
+mod tls;
 mod vault;
 
 pub use agent::{Agent, Details, Joining, LinkSession, Options, within};
@@ -120,6 +125,7 @@ pub use error::{AgentError, HomeError, Refusal};
 pub use event::{Event, Events};
 pub use link::{Invitation, LinkCode};
 pub use status::{Balance, DeviceInfo, HistoryItem, State, Status};
+pub use tls::TlsProblem;
 
 pub use edge_ledger_core::identity::{DeviceState, Point, RevokeReason};
 pub use edge_ledger_core::ids::{DeviceId, IdentityId, LedgerId};

@@ -7,6 +7,7 @@
 //! | `identity.key` | the identity's root key, on the device that made it, until it is taken off |
 //! | `next-identity.key` | the root key that comes after it, to which the log commits |
 //! | `home.json` | identity, genesis and service addresses |
+//! | `service-ca.pem` | the authority of the services' certificates, if the device was told one |
 //! | `ledger.redb` | the device's store |
 //! | `lock` | held while a process uses the folder |
 
@@ -22,11 +23,13 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::error::HomeError;
+use crate::tls::Authorities;
 
 const DEVICE_KEY: &str = "device.key";
 const ROOT_KEY: &str = "identity.key";
 const NEXT_ROOT_KEY: &str = "next-identity.key";
 const MEMBERSHIP: &str = "home.json";
+const AUTHORITY: &str = "service-ca.pem";
 const STORE: &str = "ledger.redb";
 const LOCK: &str = "lock";
 
@@ -183,6 +186,28 @@ impl Vault {
         Ok((membership, key))
     }
 
+    /// Whom to believe that a service is who it says: beside the system, the authority in a file,
+    /// which is kept from then on, or the one that is kept.
+    ///
+    /// # Errors
+    /// [`HomeError`].
+    pub(crate) fn authorities(&self, given: Option<&Path>) -> Result<Authorities, HomeError> {
+        let kept = self.folder.join(AUTHORITY);
+        let Some(given) = given else {
+            return if kept.exists() {
+                Authorities::read(&kept)
+            } else {
+                Ok(Authorities::default())
+            };
+        };
+        let authorities = Authorities::read(given)?;
+        if let Some(pem) = authorities.own() {
+            let written = replace(&self.folder, AUTHORITY, pem);
+            written.map_err(|e| io_error(&kept, e))?;
+        }
+        Ok(authorities)
+    }
+
     fn key_or(&self, name: &str, fresh_seed: [u8; 32]) -> Result<SecretKey, HomeError> {
         if let Some(key) = self.read_key(name)? {
             return Ok(key);
@@ -212,6 +237,21 @@ impl Vault {
 
 /// Writes a new file so that it is there whole or not at all, and never in place of another.
 fn write_new(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let draft = draft(folder, name, bytes)?;
+    // A link, unlike a rename, fails when the name is taken.
+    let linked = fs::hard_link(&draft, folder.join(name));
+    fs::remove_file(&draft)?;
+    linked?;
+    File::open(folder)?.sync_all()
+}
+
+/// Writes a file in place of another, so that one of both is there whole.
+fn replace(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    fs::rename(draft(folder, name, bytes)?, folder.join(name))?;
+    File::open(folder)?.sync_all()
+}
+
+fn draft(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<PathBuf> {
     let draft = folder.join(format!(".{name}.{}", std::process::id()));
     let mut file = OpenOptions::new()
         .write(true)
@@ -221,11 +261,7 @@ fn write_new(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
         .open(&draft)?;
     file.write_all(bytes)?;
     file.sync_all()?;
-    // A link, unlike a rename, fails when the name is taken.
-    let linked = fs::hard_link(&draft, folder.join(name));
-    fs::remove_file(&draft)?;
-    linked?;
-    File::open(folder)?.sync_all()
+    Ok(draft)
 }
 
 fn io_error(path: &Path, why: io::Error) -> HomeError {

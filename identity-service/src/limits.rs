@@ -35,7 +35,7 @@ pub(crate) const LINK_OUTBOUND_MAX: usize = 4;
 pub(crate) const LINK_LAST_WORD: Duration = Duration::from_secs(1);
 
 /// The bounds that a deployment, or a test, may change.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Limits {
     /// Those of connections.
     pub connections: edge_ledger_chassis::Limits,

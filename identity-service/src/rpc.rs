@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use edge_ledger_chassis::{Clock, Reason, Tasks, refusal};
+use edge_ledger_chassis::{Clock, Leaving, Reason, refusal};
 use edge_ledger_core::identity::Purpose;
 use edge_ledger_core::identity::receipt::ReceiptParts;
 use edge_ledger_core::identity::service_key::ServiceSigner;
@@ -32,7 +32,6 @@ pub(crate) struct Rpc {
     pub(crate) signer: Arc<ServiceSigner>,
     pub(crate) ledger_url: String,
     pub(crate) clock: Clock,
-    pub(crate) tasks: Tasks,
 }
 
 type Answered<T> = Result<Response<T>, Status>;
@@ -120,22 +119,15 @@ impl IdentityService for Rpc {
         &self,
         request: Request<wire::WatchLogRequest>,
     ) -> Answered<Self::WatchLogStream> {
-        let (metadata, _, message) = request.into_parts();
+        let (metadata, extensions, message) = request.into_parts();
         let identity = identity(&message.identity)?;
         // Before the log is read, so that no change falls between.
         let waiter = self.announcements.wait_for(Topic::Log(identity));
         let caller = self.authn.caller(&metadata).await?;
         own(&caller, &message.identity)?;
         let (logs, clock) = (Arc::clone(&self.logs), self.clock.clone());
-        let stopping = self.tasks.stopping();
-        let watch = Watch::new(
-            logs,
-            clock,
-            stopping,
-            waiter,
-            caller,
-            message.after_position,
-        );
+        let leaving = Leaving::of(&extensions);
+        let watch = Watch::new(logs, clock, leaving, waiter, caller, message.after_position);
         let respond = |parts: ReceiptParts| wire::WatchLogResponse {
             statement: Some(parts.into()),
         };

@@ -5,10 +5,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use edge_ledger_chassis::{Audiences, Clock, Listener, Serving, Tls};
+use edge_ledger_chassis::{Audiences, Clock, Listener, Serving, Tls, health, reflection};
 use edge_ledger_core::identity::service_key::ServiceSigner;
 use edge_ledger_core::identity::{FormatError, Genesis, ServiceCertificate, ServiceRole};
-use edge_ledger_proto::identity::identity_service_server::IdentityServiceServer;
+use edge_ledger_proto::DESCRIPTOR_SET;
+use edge_ledger_proto::identity::identity_service_server::{IdentityServiceServer, SERVICE_NAME};
 use edge_ledger_store::IdentityStore;
 use tonic::service::Routes;
 
@@ -82,10 +83,17 @@ impl Server {
         let listener = Listener::bind(listen)
             .await
             .map_err(|source| BindError::Listen { listen, source })?;
-        let (limits, tls) = (config.limits.connections, config.tls.clone());
+        let (limits, tls) = (config.limits.connections.clone(), config.tls.clone());
+        let (store, reflects) = (config.store.health(), config.reflection);
+        let stopping = listener.tasks().stopping();
         let service = IdentityServiceServer::new(assemble(config, &listener))
             .max_decoding_message_size(REQUEST_BYTES_MAX);
-        let serving = listener.serve(Routes::new(service), limits, tls);
+        let mut routes =
+            Routes::new(service).add_service(health::service(SERVICE_NAME, store, stopping));
+        if reflects {
+            routes = reflection::add(routes, SERVICE_NAME, DESCRIPTOR_SET);
+        }
+        let serving = listener.serve(routes, limits, tls);
         Ok(Self { serving })
     }
 
@@ -94,7 +102,8 @@ impl Server {
         self.serving.local_addr()
     }
 
-    /// Stops: open calls have the grace to end. Says whether all did.
+    /// Says that it takes no more work, then lets nobody in; open calls have the grace to end. Says
+    /// whether all did.
     pub async fn shutdown(self, grace: Duration) -> bool {
         self.serving.shutdown(grace).await
     }
@@ -147,7 +156,7 @@ fn assemble(config: Config, listener: &Listener) -> Rpc {
         authn: Arc::clone(&authn),
         announcements: announcements.clone(),
         clock: clock.clone(),
-        tasks: tasks.clone(),
+        tasks,
         limits: config.limits,
     };
     Rpc {
@@ -158,6 +167,5 @@ fn assemble(config: Config, listener: &Listener) -> Rpc {
         signer,
         ledger_url: config.ledger_url,
         clock,
-        tasks,
     }
 }

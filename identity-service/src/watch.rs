@@ -27,7 +27,7 @@ pub(crate) struct Watch {
     session: Session,
     session_ends: Instant,
     waiter: Waiter,
-    stopping: CancellationToken,
+    leaving: CancellationToken,
     view: LogView,
     position: u64,
     ended: bool,
@@ -38,7 +38,7 @@ impl Watch {
     pub(crate) fn new(
         logs: Arc<Logs>,
         clock: Clock,
-        stopping: CancellationToken,
+        leaving: CancellationToken,
         waiter: Waiter,
         caller: Caller,
         after_position: u64,
@@ -51,7 +51,7 @@ impl Watch {
             session_ends: Instant::now() + left,
             clock,
             waiter,
-            stopping,
+            leaving,
             view: caller.view,
             position: after_position,
             ended: false,
@@ -98,8 +98,8 @@ impl Watch {
 
     async fn wait(&mut self) -> Result<(), Status> {
         tokio::select! {
-            () = self.stopping.cancelled() => {
-                return Err(refusal(Reason::Draining, "this process stops"));
+            () = self.leaving.cancelled() => {
+                return Err(refusal(Reason::Draining, "the service ends this stream"));
             }
             () = sleep_until(self.session_ends) => return Err(session_ended()),
             () = self.waiter.announced() => {}

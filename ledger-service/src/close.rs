@@ -33,7 +33,9 @@ fn of_close(close: &Close) -> Status {
         Close::LogForked => refusal(Reason::LogForked, &what),
         Close::Misbehaved => refusal(Reason::Misbehaved, &what),
         Close::Stalled => refusal(Reason::SlowConsumer, &what),
-        Close::GoAway(GoAwayReason::Draining) => refusal(Reason::Draining, "this process stops"),
+        Close::GoAway(GoAwayReason::Draining) => {
+            refusal(Reason::Draining, "the service ends this stream")
+        }
         Close::GoAway(GoAwayReason::DeviceRevoked) => {
             refusal(Reason::DeviceRevoked, "the device was revoked")
         }

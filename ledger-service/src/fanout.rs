@@ -28,13 +28,6 @@ pub(crate) enum Notice {
     Opened {
         /// Which.
         device: DeviceId,
-        /// The new session.
-        origin: Origin,
-    },
-    /// The same, as all processes hear of it.
-    Announced {
-        /// Which.
-        device: DeviceId,
         /// The new session, if it is in this process.
         stream: Option<Origin>,
         /// Later streams have higher ones.
@@ -78,7 +71,7 @@ pub(crate) async fn run(mut feed: ChangeFeed, ledgers: Arc<Ledgers>, stop: Cance
                 order,
             }) => {
                 if let Some(ledger) = ledgers.get(identity) {
-                    let _ = ledger.notices.send(Notice::Announced {
+                    let _ = ledger.notices.send(Notice::Opened {
                         device,
                         stream,
                         order,

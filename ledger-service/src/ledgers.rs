@@ -19,6 +19,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use crate::acks;
 use crate::fanout::Notice;
 use crate::limits::{LEDGER_JOBS_MAX, LOG_MOVED_RETRIES_MAX, NOTICES_MAX};
+use crate::streams::Streams;
 
 /// What all ledgers of a process share.
 pub(crate) struct Shared {
@@ -58,12 +59,14 @@ pub(crate) struct LedgerHandle {
     pub(crate) jobs: mpsc::Sender<Job>,
     pub(crate) notices: broadcast::Sender<Notice>,
     pub(crate) log: watch::Receiver<Option<LogView>>,
+    pub(crate) streams: Streams,
 }
 
 struct WeakHandle {
     jobs: mpsc::WeakSender<Job>,
     notices: broadcast::Sender<Notice>,
     log: watch::Receiver<Option<LogView>>,
+    streams: Streams,
 }
 
 /// The ledgers that are open in this process.
@@ -115,13 +118,19 @@ impl Ledgers {
             log: tell_log,
         };
         self.shared.tasks.spawn(ledger.run(inbox));
-        let handle = LedgerHandle { jobs, notices, log };
+        let handle = LedgerHandle {
+            jobs,
+            notices,
+            log,
+            streams: Streams::default(),
+        };
         open.insert(
             identity,
             WeakHandle {
                 jobs: handle.jobs.downgrade(),
                 notices: handle.notices.clone(),
                 log: handle.log.clone(),
+                streams: handle.streams.clone(),
             },
         );
         handle
@@ -141,6 +150,7 @@ impl WeakHandle {
             jobs,
             notices: self.notices.clone(),
             log: self.log.clone(),
+            streams: self.streams.clone(),
         })
     }
 }

@@ -16,5 +16,6 @@ mod process;
 mod rpc;
 mod server;
 mod session;
+mod streams;
 
 pub use server::{BindError, Config, Server};

@@ -12,6 +12,8 @@ pub(crate) const OUTBOUND_FRAMES_MAX: usize = 8;
 pub(crate) const HELD_FRAMES_MAX: usize = 32;
 /// A reader that takes nothing for this long, with frames waiting for it, is cut off.
 pub(crate) const SLOW_AFTER: Duration = Duration::from_secs(10);
+/// Time that what is left at the end of a stream has to go out.
+pub(crate) const FAREWELL_WITHIN: Duration = Duration::from_secs(3);
 /// Jobs that wait for one identity's ledger.
 pub(crate) const LEDGER_JOBS_MAX: usize = 256;
 /// Announcements that a session may be behind before it reads the store instead.

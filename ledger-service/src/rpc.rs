@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use edge_ledger_chassis::status::{from_decode, refusal};
-use edge_ledger_chassis::{Audiences, Authority, Reason};
+use edge_ledger_chassis::{Audiences, Authority, Leaving, Reason};
 use edge_ledger_core::limits::FRAME_BYTES_MAX;
 use edge_ledger_core::sync::{Frame, GoAwayReason, Input, NewGreeting, Session, WhoWeAre, greet};
 use edge_ledger_proto::ledger as pb;
@@ -15,11 +15,14 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::close;
 use crate::ledgers::Ledgers;
-use crate::limits::{HELD_FRAMES_MAX, HELLO_WITHIN, OUTBOUND_FRAMES_MAX, SLOW_AFTER, TICK_EVERY};
+use crate::limits::{
+    FAREWELL_WITHIN, HELD_FRAMES_MAX, HELLO_WITHIN, OUTBOUND_FRAMES_MAX, SLOW_AFTER, TICK_EVERY,
+};
 use crate::session::{End, Shell};
 
 type Outbound = mpsc::Sender<Result<pb::SyncResponse, Status>>;
@@ -73,9 +76,9 @@ impl LedgerService for Rpc {
         let (outbound, responses) = mpsc::channel(OUTBOUND_FRAMES_MAX);
         let stream = SyncStream {
             shell: Shell::new(origin, session, self.ledgers.clone()),
+            leaving: Leaving::of(request.extensions()),
             inbound: request.into_inner(),
             outbound,
-            stopping: shared.tasks.stopping(),
         };
         shared.tasks.spawn(stream.run());
         Ok(Response::new(Box::pin(ReceiverStream::new(responses))))
@@ -86,7 +89,7 @@ struct SyncStream {
     shell: Shell,
     inbound: Streaming<pb::SyncRequest>,
     outbound: Outbound,
-    stopping: tokio_util::sync::CancellationToken,
+    leaving: CancellationToken,
 }
 
 /// What ends a stream.
@@ -115,7 +118,7 @@ impl SyncStream {
             }
             let _ = self.outbound.send(Err(status)).await;
         };
-        let _ = tokio::time::timeout(TICK_EVERY, farewell).await;
+        let _ = tokio::time::timeout(FAREWELL_WITHIN, farewell).await;
     }
 
     async fn converse(&mut self) -> Result<Stop, End> {
@@ -123,7 +126,7 @@ impl SyncStream {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let hello_until = Instant::now() + HELLO_WITHIN;
         let mut taken_at = Instant::now();
-        let mut half_closed = false;
+        let (mut half_closed, mut told) = (false, false);
         self.shell.handle(Input::Opened)?;
         loop {
             if half_closed && self.shell.is_answered() && self.shell.held.is_empty() {
@@ -133,10 +136,14 @@ impl SyncStream {
             if !holds {
                 taken_at = Instant::now();
             }
-            let reads_on = !half_closed && self.shell.held.len() < HELD_FRAMES_MAX;
+            let takes = !half_closed && !self.shell.is_leaving();
+            let reads_on = takes && self.shell.held.len() < HELD_FRAMES_MAX;
             tokio::select! {
                 biased;
-                () = self.stopping.cancelled() => self.shell.handle(Input::GoAway(GoAwayReason::Draining))?,
+                () = self.leaving.cancelled(), if !told => {
+                    told = true;
+                    self.shell.handle(Input::GoAway(GoAwayReason::Draining))?;
+                }
                 permit = self.outbound.reserve(), if holds => {
                     let Ok(permit) = permit else { return Ok(Stop::Gone) };
                     if let Some(frame) = self.shell.held.pop_front() {

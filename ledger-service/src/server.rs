@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use edge_ledger_chassis::{Audiences, Clock, Limits, Listener, Serving, Tls};
+use edge_ledger_chassis::{Audiences, Clock, Limits, Listener, Serving, Tls, health, reflection};
 use edge_ledger_core::identity::Genesis;
 use edge_ledger_core::identity::service_key::ServiceSigner;
+use edge_ledger_proto::DESCRIPTOR_SET;
+use edge_ledger_proto::ledger::ledger_service_server::SERVICE_NAME;
 use edge_ledger_store::{IdentityStore, LedgerStore};
 use tonic::service::Routes;
 
@@ -68,7 +70,7 @@ impl Server {
         };
         let listener = Listener::bind(config.listen).await.map_err(bind_error)?;
         let audiences = Audiences::new(config.audiences, listener.local_addr());
-        let feed = config.ledgers.changes();
+        let (feed, store) = (config.ledgers.changes(), config.ledgers.health());
         let ledgers = Arc::new(Ledgers::new(Arc::new(Shared {
             genesis: config.genesis,
             identities: config.identities,
@@ -80,14 +82,19 @@ impl Server {
         let stopping = listener.tasks().stopping();
         listener
             .tasks()
-            .spawn(fanout::run(feed, ledgers.clone(), stopping));
+            .spawn(fanout::run(feed, ledgers.clone(), stopping.clone()));
         // 0 is the origin of nobody.
         let service = rpc::service(rpc::Rpc {
             ledgers,
             audiences,
             next_origin: AtomicU64::new(1),
         });
-        let serving = listener.serve(Routes::new(service), config.limits, config.tls);
+        let mut routes =
+            Routes::new(service).add_service(health::service(SERVICE_NAME, store, stopping));
+        if config.reflection {
+            routes = reflection::add(routes, SERVICE_NAME, DESCRIPTOR_SET);
+        }
+        let serving = listener.serve(routes, config.limits, config.tls);
         Ok(Self { serving })
     }
 
@@ -96,8 +103,9 @@ impl Server {
         self.serving.local_addr()
     }
 
-    /// Tells every device that this process stops, answers what is owed, and ends within the
-    /// grace. Says whether everything ended by itself.
+    /// Says that it takes no more work, then lets nobody in; each session reads no more, answers
+    /// what it has taken once that is committed, and ends. What is left after the grace is cut
+    /// off. Says whether everything ended by itself.
     pub async fn shutdown(self, grace: Duration) -> bool {
         self.serving.shutdown(grace).await
     }

@@ -8,7 +8,9 @@ use edge_ledger_core::identity::receipt::ReceiptParts;
 use edge_ledger_core::ids::{DeviceId, IdentityId};
 use edge_ledger_core::ledger::Heads;
 use edge_ledger_core::ledger::journals::Have;
-use edge_ledger_core::sync::{Close, Frame, Input, Output, Outputs, Session, Standing};
+use edge_ledger_core::sync::{
+    Close, Frame, GoAwayReason, Input, Output, Outputs, Session, Standing,
+};
 use edge_ledger_store::log_view::read_log;
 use edge_ledger_store::{LogVersion, LogView, Origin, StoreError};
 use futures::StreamExt as _;
@@ -20,6 +22,7 @@ use crate::acks;
 use crate::fanout::Notice;
 use crate::ledgers::{self, Job, LedgerHandle, Ledgers};
 use crate::limits::RECEIPTS_PER_FRAME;
+use crate::streams::Seated;
 
 type Answer = Result<Vec<Input>, StoreError>;
 
@@ -50,6 +53,8 @@ struct Joined {
     identity: IdentityId,
     handle: LedgerHandle,
     notices: broadcast::Receiver<Notice>,
+    /// Once it is live.
+    seated: Option<Seated>,
 }
 
 /// Which of the streams of a device at several processes is the latest.
@@ -85,6 +90,11 @@ impl Shell {
         self.session.is_open()
     }
 
+    /// Whether it was told to end and takes no more frames.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.session.is_leaving()
+    }
+
     /// Whether everything that was received has been answered.
     pub(crate) fn is_answered(&self) -> bool {
         self.reads.is_empty() && self.ingests.is_empty()
@@ -106,6 +116,9 @@ impl Shell {
                         let view = joined.handle.log.borrow_and_update().clone();
                         Ok(view.map(|view| Input::LogChanged(view.log)).into_iter().collect())
                     }
+                    () = superseded(&mut joined.seated) => {
+                        Ok(vec![Input::GoAway(GoAwayReason::Superseded)])
+                    }
                     notice = joined.notices.recv() => Ok(self.notice(notice)),
                 },
             };
@@ -122,14 +135,7 @@ impl Shell {
             Ok(Notice::Entries { origin, runs }) if origin != self.origin => {
                 vec![Input::Committed(runs)]
             }
-            Ok(Notice::Opened { device, origin })
-                if origin != self.origin && self.serves(device) =>
-            {
-                vec![Input::GoAway(
-                    edge_ledger_core::sync::GoAwayReason::Superseded,
-                )]
-            }
-            Ok(Notice::Announced {
+            Ok(Notice::Opened {
                 device,
                 stream,
                 order,
@@ -144,11 +150,9 @@ impl Shell {
                 if !self.turns.are_over() {
                     return Vec::new();
                 }
-                vec![Input::GoAway(
-                    edge_ledger_core::sync::GoAwayReason::Superseded,
-                )]
+                vec![Input::GoAway(GoAwayReason::Superseded)]
             }
-            Ok(Notice::Entries { .. } | Notice::Opened { .. }) => Vec::new(),
+            Ok(Notice::Entries { .. }) => Vec::new(),
             Ok(Notice::Missed) | Err(_) => vec![Input::Missed],
         }
     }
@@ -186,12 +190,9 @@ impl Shell {
             Output::ReadHeads => self.read_heads(),
             Output::ReadReceipts { after_position } => self.read_receipts(after_position),
             Output::Live { .. } => {
-                if let Some(joined) = &self.ledger {
-                    let opened = Notice::Opened {
-                        device: joined.device,
-                        origin: self.origin,
-                    };
-                    let _ = joined.handle.notices.send(opened);
+                if let Some(joined) = &mut self.ledger {
+                    let streams = &joined.handle.streams;
+                    joined.seated = Some(streams.seat(joined.device, self.origin));
                     let (identity, device, stream) = (joined.identity, joined.device, self.origin);
                     let shared = self.ledgers.shared().clone();
                     self.reads.push_back(Box::pin(async move {
@@ -218,6 +219,7 @@ impl Shell {
             identity,
             handle,
             notices,
+            seated: None,
         });
         let shared = self.ledgers.shared().clone();
         self.reads.push_back(Box::pin(async move {
@@ -254,18 +256,14 @@ impl Shell {
         self.ingests.push_back(Box::pin(async move {
             let (reply, answer) = oneshot::channel();
             let (ingested, acks) = ask(&jobs, Job::Ingest(frame, reply), answer).await??;
-            let judged = Input::Judged {
+            Ok(vec![Input::Judged {
                 frame_id,
                 outcomes: ingested.outcomes,
                 kept: ingested.kept,
                 log_wanted: ingested.log_wanted,
                 heads_wanted: ingested.heads_wanted,
-            };
-            let mut inputs = vec![judged];
-            if !acks.is_empty() {
-                inputs.push(Input::Acks(acks));
-            }
-            Ok(inputs)
+                acks,
+            }])
         }));
     }
 
@@ -341,6 +339,15 @@ async fn newer_log(
         .map(|view| Input::LogChanged(view.log))
         .into_iter()
         .collect())
+}
+
+/// Waits until a stream that was opened later has taken over, which is told once.
+async fn superseded(seated: &mut Option<Seated>) {
+    match seated {
+        Some(seat) => seat.superseded.cancelled().await,
+        None => return std::future::pending().await,
+    }
+    *seated = None;
 }
 
 /// What the store holds of who says hello, and acks for what it holds of the device's journal:

@@ -9,6 +9,9 @@ pub use edgeledger::identity::v1 as identity;
 /// `edgeledger.ledger.v1`: journals, and the frames that sync them.
 pub use edgeledger::ledger::v1 as ledger;
 
+/// The whole contract as an encoded `google.protobuf.FileDescriptorSet`.
+pub const DESCRIPTOR_SET: &[u8] = tonic::include_file_descriptor_set!("edgeledger");
+
 /// The generated code, nested as its references between packages need it.
 #[expect(
     unreachable_pub,

@@ -150,6 +150,7 @@ impl Replicas {
         let options = Options {
             identity_url: None,
             ledger_url: replica.map(|replica| self.ledger_url(replica)),
+            tls_ca: None,
         };
         Ok(Agent::open(&self.home(name), options).await?)
     }
@@ -190,6 +191,7 @@ impl Replicas {
             identity_url: self.identity_balancer.url(),
             ledger_url: None,
             name: name.to_owned(),
+            tls_ca: None,
         }
     }
 }

@@ -61,6 +61,7 @@ fn new_device(name: Option<String>, global: &Global) -> Result<NewDevice, Failur
             .clone()
             .unwrap_or_else(|| IDENTITY_URL.to_owned()),
         ledger_url: global.ledger_url.clone(),
+        tls_ca: global.tls_ca.clone(),
         name: match name {
             Some(name) => checked_name(name)?,
             None => own_name(),
@@ -95,7 +96,7 @@ async fn first_sight(new: &NewDevice, global: &Global, output: &Output) -> Resul
     if !asks && is_loopback(&new.identity_url) {
         return Ok(Trust::FirstUse);
     }
-    let ledger_id = discover(&new.identity_url).await?;
+    let ledger_id = discover(&new.identity_url, new.tls_ca.as_deref()).await?;
     let url = &new.identity_url;
     if asks {
         let question = format!("{url} serves the ledger {ledger_id}.\nTrust it?");

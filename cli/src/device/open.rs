@@ -28,6 +28,7 @@ pub(super) async fn with_agent<T>(
     let options = Options {
         identity_url: global.identity_url.clone(),
         ledger_url: global.ledger_url.clone(),
+        tls_ca: global.tls_ca.clone(),
     };
     let agent = Agent::open(&home, options).await?;
     let done = tokio::select! {
@@ -91,7 +92,9 @@ pub(super) async fn sync(agent: &Agent) -> Result<Synced, Failure> {
             let silent = || format!("the service did not answer within {seconds} s");
             Ok(Synced::no(agent.status().last_error.unwrap_or_else(silent)))
         }
-        Err(error @ AgentError::Unreachable { .. }) => Ok(Synced::no(error.to_string())),
+        Err(error @ (AgentError::Unreachable { .. } | AgentError::Tls { .. })) => {
+            Ok(Synced::no(error.to_string()))
+        }
         // A forked device is refused its stream, not its identity: it may link and revoke.
         Err(AgentError::Refused(refusal)) if refusal.reason == "FORKED" => Ok(Synced::no(format!(
             "{refusal}; link another device as admin (link --admin) and revoke this one"

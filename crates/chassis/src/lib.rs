@@ -1,6 +1,7 @@
 //! How an edge-ledger service lives, whatever it serves.
 //!
-//! [`serve`] accepts connections and ends them, within [`limits`]; [`tasks`] spawns what must not
+//! [`serve`] accepts connections and ends them, within [`limits`]; [`health`] says whether the
+//! service takes work and [`reflection`] what it can be asked; [`tasks`] spawns what must not
 //! outlive the service; [`status`] says every refusal in one form; [`audience`] knows under which
 //! names the service is dialled; [`tls`] keeps its certificate and [`keys`] a deployment's keys;
 //! [`clock`] tells the time and [`random`] draws nonces. [`run`] makes a service a process of its
@@ -10,10 +11,12 @@
 pub mod audience;
 pub mod clock;
 pub mod config;
+pub mod health;
 pub mod keys;
 pub mod limits;
 pub mod logging;
 pub mod random;
+pub mod reflection;
 pub mod run;
 pub mod serve;
 pub mod signals;
@@ -25,7 +28,7 @@ pub use audience::Audiences;
 pub use clock::{Clock, Hands};
 pub use keys::{Keys, KeysError, KeysFolder};
 pub use limits::Limits;
-pub use serve::{Authority, Listener, Peer, Serving};
+pub use serve::{Authority, Leaving, Listener, Peer, Serving};
 pub use signals::Signals;
 pub use status::{Reason, refusal};
 pub use tasks::Tasks;

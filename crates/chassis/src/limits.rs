@@ -1,9 +1,18 @@
 //! Every bound of a service's connections, in one place.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 /// Connections that are open at once.
 pub const CONNECTIONS_MAX: usize = 16_384;
+/// Connections of one address that are open at once; of an IPv6 address, those of its /64.
+pub const CONNECTIONS_PER_ADDRESS_MAX: usize = 50;
+/// Age at which a connection is told to end, give or take a tenth.
+pub const CONNECTION_AGE: Duration = Duration::from_secs(30 * 60);
+/// Time that its calls have to end then.
+pub const CONNECTION_AGE_GRACE: Duration = Duration::from_secs(10);
 /// Streams of one connection that are open at once.
 pub const STREAMS_PER_CONNECTION_MAX: u32 = 256;
 /// Streams that a client may reset before they were accepted.
@@ -26,10 +35,19 @@ pub const TLS_RELOAD_EVERY: Duration = Duration::from_secs(10);
 pub const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 
 /// The bounds that a deployment, or a test, may change.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Limits {
     /// See [`CONNECTIONS_MAX`].
     pub connections_max: usize,
+    /// See [`CONNECTIONS_PER_ADDRESS_MAX`].
+    pub connections_per_address_max: usize,
+    /// Networks whose addresses stand for many clients each, so that their connections are not
+    /// counted by address: proxies and gateways. Loopback is one unless this is set anew.
+    pub trusted_proxies: Vec<IpNet>,
+    /// See [`CONNECTION_AGE`].
+    pub connection_age: Duration,
+    /// See [`CONNECTION_AGE_GRACE`].
+    pub connection_age_grace: Duration,
     /// See [`FIRST_REQUEST`].
     pub first_request: Duration,
     /// See [`KEEPALIVE_INTERVAL`].
@@ -42,9 +60,20 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections_max: CONNECTIONS_MAX,
+            connections_per_address_max: CONNECTIONS_PER_ADDRESS_MAX,
+            trusted_proxies: loopback(),
+            connection_age: CONNECTION_AGE,
+            connection_age_grace: CONNECTION_AGE_GRACE,
             first_request: FIRST_REQUEST,
             keepalive_interval: KEEPALIVE_INTERVAL,
             keepalive_timeout: KEEPALIVE_TIMEOUT,
         }
     }
+}
+
+fn loopback() -> Vec<IpNet> {
+    vec![
+        IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::LOCALHOST, 8)),
+        IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128)),
+    ]
 }

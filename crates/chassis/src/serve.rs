@@ -2,9 +2,13 @@
 //!
 //! tonic's own server has no deadline for a client that says nothing, and its shutdown waits for
 //! ever for one that does not read. This loop bounds both: a connection has a time to its first
-//! request, and a drain has a grace after which everything left is ended.
+//! request and an age, an address has so many of them, and a drain has a grace after which everything left is ended.
 
+mod addresses;
 mod connection;
+mod leaving;
+
+pub use leaving::Leaving;
 
 use std::io;
 use std::net::SocketAddr;
@@ -19,6 +23,7 @@ use tonic::service::Routes;
 use crate::limits::{ACCEPT_RETRY, Limits};
 use crate::tasks::Tasks;
 use crate::tls::Tls;
+use addresses::Addresses;
 
 /// Who is at the other end, in each request's extensions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +73,7 @@ impl Listener {
         }
         let connection = connection::Connection {
             routes: routes.prepare(),
-            limits,
+            limits: Arc::new(limits),
             tls,
             tasks: tasks.clone(),
         };
@@ -104,7 +109,12 @@ impl Serving {
 }
 
 async fn accept(tcp: TcpListener, connection: connection::Connection) {
-    let slots = Arc::new(Semaphore::new(connection.limits.connections_max));
+    let limits = Arc::clone(&connection.limits);
+    let slots = Arc::new(Semaphore::new(limits.connections_max));
+    let addresses = Addresses::new(
+        limits.connections_per_address_max,
+        limits.trusted_proxies.clone(),
+    );
     let tasks = connection.tasks.clone();
     let stopping = tasks.stopping();
     while let Some(accepted) = stopping.run_until_cancelled(tcp.accept()).await {
@@ -120,9 +130,13 @@ async fn accept(tcp: TcpListener, connection: connection::Connection) {
             tracing::debug!("connection above the limit closed");
             continue;
         };
+        let Some(place) = addresses.enter(peer.ip()) else {
+            tracing::debug!("connection above the limit of its address closed");
+            continue;
+        };
         let connection = connection.clone();
         tasks.spawn(async move {
-            let _slot = slot;
+            let _held = (slot, place);
             connection.serve(stream, Peer(peer)).await;
         });
     }

@@ -100,6 +100,7 @@ macro_rules! conformance {
             what_is_announced_is_committed
             announcements_come_in_the_order_of_commits
             what_changes_nothing_is_not_announced
+            a_store_that_commits_says_so
             logs_and_links_are_announced
             streams_are_announced_in_their_order
         ]);

@@ -37,12 +37,11 @@ use redb::backends::InMemoryBackend;
 use redb::{ReadableTable as _, StorageBackend};
 use tokio::sync::{broadcast, watch};
 
-pub use committer::Health;
 pub use outbox::OUTBOX_POSTINGS_MAX;
 pub use place::OpenError;
 
 use crate::change::CHANGES_BEHIND_MAX;
-use crate::{Change, StoreError};
+use crate::{Change, Health, StoreError};
 use committer::Committer;
 use desk::Desk;
 use engine::{Engine, Storage};

@@ -4,8 +4,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use edge_ledger_core::identity::{Cut, LogHead, SignedTip};
 use edge_ledger_core::ids::{DeviceId, IdentityId, StoreEpoch};
+use tokio::sync::watch;
 
-use crate::{ChangeFeed, LogVersion, StoreError};
+use crate::{ChangeFeed, Health, LogVersion, StoreError};
 
 /// One place of an identity log as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -236,4 +237,7 @@ pub trait IdentityStore: Send + Sync {
 
     /// What is committed from now on.
     fn changes(&self) -> ChangeFeed;
+
+    /// Whether it can commit, and every change of that.
+    fn health(&self) -> watch::Receiver<Health>;
 }

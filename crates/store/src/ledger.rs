@@ -5,8 +5,9 @@ use edge_ledger_core::ids::{DeviceId, IdentityId};
 use edge_ledger_core::ledger::admission::Admissible;
 use edge_ledger_core::ledger::journals::Have;
 use edge_ledger_core::ledger::{Extended, Heads, KeptRun, Level, Tip};
+use tokio::sync::watch;
 
-use crate::{At, ChangeFeed, LogVersion, Origin, StoreError};
+use crate::{At, ChangeFeed, Health, LogVersion, Origin, StoreError};
 
 /// What became of an append.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,4 +75,7 @@ pub trait LedgerStore: Send + Sync {
 
     /// What is committed from now on.
     fn changes(&self) -> ChangeFeed;
+
+    /// Whether it can commit, and every change of that.
+    fn health(&self) -> watch::Receiver<Health>;
 }

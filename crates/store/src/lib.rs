@@ -12,6 +12,7 @@ pub mod change;
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
 pub mod embedded;
+mod health;
 pub mod identity;
 pub mod ingest;
 pub mod ledger;
@@ -19,7 +20,8 @@ pub mod log_view;
 pub mod redis;
 
 pub use change::{Change, ChangeFeed, Origin};
-pub use embedded::{Embedded, Health, OpenError};
+pub use embedded::{Embedded, OpenError};
+pub use health::Health;
 pub use identity::IdentityStore;
 pub use ledger::LedgerStore;
 pub use log_view::LogView;

@@ -10,6 +10,7 @@
 //! | `el:session:{I}:T` | string | a session by the hash of its token, until a minute after its end |
 //! | `el:link:{S}` | hash | a link session with its messages, until a minute after its end |
 //! | `el:fence:{g}` | string | nothing: a server that syncs once a second is waited for by it |
+//! | `el:probe:{g}` | string | nothing: it tells whether the server takes writes |
 //! | `el:feed:{I}`, `el:feed:{S}` | channel | hints for other processes |
 //!
 //! I, S, N and T stand for 64, D for 32 hex digits. How values are laid out says `layout.rs`. All
@@ -51,6 +52,7 @@ mod endings;
 mod fault;
 mod feed;
 mod fence;
+mod health;
 mod identity_store;
 mod journal;
 mod keys;
@@ -71,14 +73,14 @@ mod survey;
 use std::sync::Arc;
 
 use edge_ledger_core::ledger::Level;
-use tokio::sync::{Notify, broadcast, mpsc, oneshot};
+use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 pub use check::ConnectError;
 pub use config::{AppendFsync, RedisConfig};
 
 use crate::change::CHANGES_BEHIND_MAX;
-use crate::{Change, StoreError};
+use crate::{Change, Health, StoreError};
 use committer::{Answer, Committer, QUEUE_WRITES_MAX, Write};
 use connection::{Connector, Reader};
 use endings::Endings;
@@ -102,6 +104,7 @@ struct Open {
     endings: Endings,
     fences: Arc<Fences>,
     level: Level,
+    health: watch::Receiver<Health>,
     _tasks: JoinSet<()>,
 }
 
@@ -131,6 +134,7 @@ impl RedisStore {
         let fences = Arc::new(Fences::default());
         fences.reset(promise.fenced);
         let (writes, waiting) = mpsc::channel(QUEUE_WRITES_MAX);
+        let (tell_health, health) = watch::channel(Health::Serving);
         let committer = Committer {
             connector: Arc::clone(&connector),
             link: Some(link),
@@ -138,6 +142,7 @@ impl RedisStore {
             fences: Arc::clone(&fences),
             stamps: Arc::clone(&stamps),
             feed: feed.clone(),
+            health: tell_health,
         };
         tasks.spawn(committer.run(waiting));
 
@@ -149,6 +154,7 @@ impl RedisStore {
             endings: Endings::default(),
             fences,
             level: promise.level,
+            health,
             _tasks: tasks,
         };
         Ok(Self {

@@ -8,6 +8,7 @@ mod redis {
     mod cut_off;
     mod ending;
     mod failing;
+    mod health;
     mod hints;
     mod limited;
     mod load;

@@ -17,11 +17,15 @@ use crate::book::Book;
 use crate::error::{AgentError, Refusal};
 use crate::identity_client::{authority, from_status};
 use crate::stream::{self, Stream};
+use crate::tls::Authorities;
+
+/// The reason of a service that ends its streams in order.
+const DRAINING: &str = "DRAINING";
 
 pub(super) type Opening = Pin<Box<dyn Future<Output = Result<Stream, AgentError>> + Send>>;
 
-pub(super) fn start(url: String) -> Opening {
-    Box::pin(async move { stream::open(&url).await })
+pub(super) fn start(url: String, authorities: Authorities) -> Opening {
+    Box::pin(async move { stream::open(&url, &authorities).await })
 }
 
 /// Waits for a connection that is being opened, for ever if there is none.
@@ -73,15 +77,19 @@ pub(super) struct Meaning {
     pub(super) error: AgentError,
     /// Whether only a person can change it.
     pub(super) permanent: bool,
+    /// Whether the service goes away in order, so that another or the next one can be asked.
+    pub(super) draining: bool,
     /// When the service wants to see this device again, if it said so.
     pub(super) retry_after: Option<Duration>,
 }
 
 impl Ended {
     pub(super) fn meaning(self, url: &str) -> Meaning {
-        let mut retry_after = None;
+        let (mut retry_after, mut draining) = (None, false);
         let error = match self {
             Self::Status(status) => {
+                let info = status.get_details_error_info();
+                draining = info.is_some_and(|info| info.reason == DRAINING);
                 retry_after = status
                     .get_details_retry_info()
                     .and_then(|info| info.retry_delay);
@@ -100,6 +108,7 @@ impl Ended {
         Meaning {
             permanent: matches!(error, AgentError::Refused(_)),
             error,
+            draining,
             retry_after,
         }
     }

@@ -56,6 +56,7 @@ impl Engine {
             kept: ingested.kept,
             log_wanted: ingested.log_wanted,
             heads_wanted: ingested.heads_wanted,
+            acks: Vec::new(),
         }])
     }
 

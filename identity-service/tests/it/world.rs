@@ -56,7 +56,7 @@ impl World {
         let place = Place::new().await;
         let store = place.store().await;
         let (clock, hands) = Clock::manual(1_800_000_000_000);
-        let config = config(&genesis, store.clone(), &clock, limits, 4);
+        let config = config(&genesis, store.clone(), &clock, &limits, 4);
         Self {
             server: Server::bind(config).await.unwrap(),
             genesis,
@@ -75,7 +75,7 @@ impl World {
 
     pub(crate) async fn replica_with_seal(&self, seal: u8) -> Server {
         let store = self.place.store().await;
-        let config = config(&self.genesis, store, &self.clock, self.limits, seal);
+        let config = config(&self.genesis, store, &self.clock, &self.limits, seal);
         Server::bind(config).await.unwrap()
     }
 
@@ -88,7 +88,13 @@ impl World {
     }
 }
 
-fn config(genesis: &Genesis, store: Arc<Store>, clock: &Clock, limits: Limits, seal: u8) -> Config {
+fn config(
+    genesis: &Genesis,
+    store: Arc<Store>,
+    clock: &Clock,
+    limits: &Limits,
+    seal: u8,
+) -> Config {
     let secret = key(5);
     let public = secret.public_key();
     let role = ServiceRole::Service;
@@ -102,7 +108,7 @@ fn config(genesis: &Genesis, store: Arc<Store>, clock: &Clock, limits: Limits, s
         signer: Arc::new(ServiceSigner::new(secret, certificate).unwrap()),
         sealing_key: SealingKey::from_bytes([seal; 32]),
         clock: clock.clone(),
-        limits,
+        limits: limits.clone(),
         tls: None,
         reflection: true,
     }

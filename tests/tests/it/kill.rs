@@ -62,6 +62,7 @@ fn new_device(folder: &Path, name: &str, identity_port: u16) -> NewDevice {
         identity_url: format!("http://127.0.0.1:{identity_port}"),
         ledger_url: None,
         name: name.to_owned(),
+        tls_ca: None,
     }
 }
 

@@ -58,5 +58,6 @@ pub(super) fn read(reader: &mut Reader) -> Limits {
         first_request: time("limits.first_request", standard.first_request),
         keepalive_interval: time("limits.keepalive_interval", standard.keepalive_interval),
         keepalive_timeout: time("limits.keepalive_timeout", standard.keepalive_timeout),
+        ..standard
     }
 }

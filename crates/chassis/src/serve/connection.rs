@@ -1,6 +1,7 @@
 //! One connection, from its first byte to its last.
 
 use std::pin::pin;
+use std::sync::Arc;
 
 use http::{Request, Response, header};
 use hyper::body::Incoming;
@@ -14,6 +15,7 @@ use tonic::body::Body;
 use tonic::service::Routes;
 use tower::{ServiceExt as _, service_fn};
 
+use super::leaving::{Leaving, age};
 use super::{Authority, Peer};
 use crate::limits::{
     HEADER_LIST_BYTES_MAX, Limits, METADATA_BYTES_MAX, METADATA_ENTRIES_MAX, PENDING_RESETS_MAX,
@@ -27,7 +29,7 @@ use crate::tls::Tls;
 #[derive(Clone)]
 pub(super) struct Connection {
     pub(super) routes: Routes,
-    pub(super) limits: Limits,
+    pub(super) limits: Arc<Limits>,
     pub(super) tls: Option<Tls>,
     pub(super) tasks: Tasks,
 }
@@ -73,31 +75,46 @@ impl Connection {
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
+        let limits = Arc::clone(&self.limits);
+        let stopping = self.tasks.stopping();
+        let leaving = Leaving(stopping.child_token());
         let routes = self.routes;
         let asked = first_request.clone();
+        let told = leaving.clone();
         let service = service_fn(move |request: Request<Incoming>| {
             asked.cancel();
-            answer(routes.clone(), peer, request)
+            answer(routes.clone(), peer, told.clone(), request)
         });
-        let stopping = self.tasks.stopping();
-        let builder = protocol(&self.limits, self.tasks);
+        let builder = protocol(&limits, self.tasks);
         let connection =
             builder.serve_connection(TokioIo::new(io), TowerToHyperService::new(service));
         let mut connection = pin!(connection);
-        let ended = tokio::select! {
-            ended = connection.as_mut() => ended,
-            () = stopping.cancelled() => {
-                // Nothing is owed to a client that never asked, and it may not answer a farewell.
-                if !first_request.is_cancelled() {
-                    return;
-                }
-                connection.as_mut().graceful_shutdown();
-                connection.await
-            }
+        let old = tokio::time::sleep(age(limits.connection_age, rand::random()));
+        let stops = tokio::select! {
+            ended = connection.as_mut() => return report(ended),
+            () = stopping.cancelled() => true,
+            () = old => false,
         };
-        if let Err(error) = ended {
-            tracing::debug!(%error, "connection broke");
+        // Nothing is owed to a client that never asked, and it may not answer a farewell.
+        if !first_request.is_cancelled() {
+            return;
         }
+        leaving.0.cancel();
+        connection.as_mut().graceful_shutdown();
+        if stops {
+            // The service's own grace bounds it.
+            return report(connection.await);
+        }
+        match tokio::time::timeout(limits.connection_age_grace, connection).await {
+            Ok(ended) => report(ended),
+            Err(_) => tracing::debug!("an old connection was cut off"),
+        }
+    }
+}
+
+fn report<E: std::fmt::Display>(ended: Result<(), E>) {
+    if let Err(error) = ended {
+        tracing::debug!(%error, "connection broke");
     }
 }
 
@@ -121,6 +138,7 @@ fn protocol(limits: &Limits, tasks: Tasks) -> auto::Builder<Tasks> {
 async fn answer(
     routes: Routes,
     peer: Peer,
+    leaving: Leaving,
     mut request: Request<Incoming>,
 ) -> Result<Response<Body>, std::convert::Infallible> {
     if !metadata_fits(&request) {
@@ -128,6 +146,7 @@ async fn answer(
     }
     let authority = authority(&request);
     request.extensions_mut().insert(peer);
+    request.extensions_mut().insert(leaving);
     request.extensions_mut().insert(authority);
     routes.oneshot(request).await.map(rewrite)
 }

@@ -91,9 +91,11 @@ reasons! {
     BadMessage, "BAD_MESSAGE", InvalidArgument, "send messages as edgeledger.*.v1 describes them, uncompressed";
     /// No such method.
     UnknownMethod, "UNKNOWN_METHOD", Unimplemented, "upgrade the service, or call a method that it has";
+    /// A health check names a service that is not here.
+    UnknownService, "UNKNOWN_SERVICE", NotFound, "ask for a service that this process has, or for the empty name";
     /// Another stream of the device took over.
     Superseded, "SUPERSEDED", Aborted, "wait a minute before connecting again, and check for a copy of this device";
-    /// The process stops.
+    /// The process stops, or the connection is old.
     Draining, "DRAINING", Unavailable, "connect again";
     /// The store does not answer.
     StoreUnavailable, "STORE_UNAVAILABLE", Unavailable, "try again";

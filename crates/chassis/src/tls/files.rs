@@ -66,23 +66,32 @@ impl Contents {
             _ => builder.with_no_client_auth(),
         };
         let chain = certificates(&files.certificate, &self.certificate)?;
-        let key = PrivateKeyDer::from_pem_slice(&self.key).map_err(|error| match error {
-            PemError::NoItemsFound => missing(&files.key, "private key"),
-            // What else it says may quote the file.
-            _ => unusable(&files.key)("its PEM is broken"),
+        let key = PrivateKeyDer::from_pem_slice(&self.key).map_err(|error| {
+            if matches!(error, PemError::NoItemsFound) {
+                missing(&files.key, "private key")
+            } else {
+                // What it says may quote the file.
+                unusable(&files.key)("its PEM is broken")
+            }
         })?;
         let mut config = builder
             .with_single_cert(chain, key)
-            .map_err(|error| match error {
-                Error::InconsistentKeys(_) => TlsError::Mismatch {
-                    certificate: files.certificate.clone(),
-                    key: files.key.clone(),
-                },
-                Error::InvalidCertificate(why) => unusable(&files.certificate)(format!("{why:?}")),
-                other => unusable(&files.key)(other),
-            })?;
+            .map_err(|error| refused(files, &error))?;
         config.alpn_protocols = vec![ALPN.to_vec()];
         Ok(config)
+    }
+}
+
+fn refused(files: &TlsFiles, error: &Error) -> TlsError {
+    if let Error::InconsistentKeys(_) = error {
+        TlsError::Mismatch {
+            certificate: files.certificate.clone(),
+            key: files.key.clone(),
+        }
+    } else if let Error::InvalidCertificate(why) = error {
+        unusable(&files.certificate)(format!("{why:?}"))
+    } else {
+        unusable(&files.key)(error)
     }
 }
 

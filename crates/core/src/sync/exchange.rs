@@ -123,8 +123,11 @@ impl Exchange {
                 kept,
                 log_wanted,
                 heads_wanted,
+                acks,
             } => {
-                self.judged(now_ms, frame_id, outcomes, kept, out)?;
+                let judged = self.judged(now_ms, frame_id, outcomes, kept, out);
+                acks::send(&acks, out);
+                judged?;
                 self.wanted(now_ms, log_wanted, heads_wanted, out);
             }
             Input::Committed(runs) => self.committed(now_ms, &runs, out),
@@ -147,6 +150,52 @@ impl Exchange {
         }
         self.pump(out);
         Ok(())
+    }
+
+    /// Answers what was taken from the peer, and does nothing else.
+    pub(super) fn settle(
+        &mut self,
+        now_ms: u64,
+        input: Input,
+        out: &mut Outputs,
+    ) -> Result<(), Close> {
+        match input {
+            Input::Judged {
+                frame_id,
+                outcomes,
+                kept,
+                acks,
+                ..
+            } => {
+                let judged = self.judged(now_ms, frame_id, outcomes, kept, out);
+                acks::send(&acks, out);
+                judged?;
+            }
+            Input::Acks(acks) => acks::send(&acks, out),
+            Input::Flush { ping_id } => {
+                let equal = false;
+                out.push(Output::Flushed { ping_id, equal });
+            }
+            // A device that was ended is told so, whatever else it was to be told.
+            Input::LogChanged(log) => return self.log_changed_while_leaving(log, out),
+            Input::Opened
+            | Input::Frame(_)
+            | Input::Identified(_)
+            | Input::Committed(_)
+            | Input::Missed
+            | Input::Page { .. }
+            | Input::Located(_)
+            | Input::Heads(_)
+            | Input::Receipts(_)
+            | Input::Tick
+            | Input::GoAway(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Whether every frame of entries that was taken from the peer is answered.
+    pub(super) fn has_answered(&self) -> bool {
+        self.incoming.is_answered()
     }
 
     pub(super) fn frame(

@@ -7,7 +7,7 @@ use crate::identity::{DeviceState, IdentityLog, ServiceCertificate};
 use crate::keys::SecretKey;
 use crate::ledger::Heads;
 use crate::sync::exchange::{Exchange, Opening, fitting};
-use crate::sync::frame::{Frame, Welcome};
+use crate::sync::frame::{Frame, GoAwayReason, Welcome};
 use crate::sync::handshake::{Greeting, Hello, HelloBody};
 use crate::sync::identifying::Identifying;
 use crate::sync::shell::{Close, Input, Output, Outputs, Standing, WhoWeAre};
@@ -24,6 +24,11 @@ enum Phase {
     },
     /// Both exchange entries.
     Open(Box<Exchange>),
+    /// Told to end: what was taken from the peer is answered, and nothing else is done.
+    Leaving {
+        exchange: Box<Exchange>,
+        reason: GoAwayReason,
+    },
     Closed,
 }
 
@@ -56,13 +61,18 @@ impl Session {
 
     /// Whether the handshake is done and the session has not ended.
     pub fn is_open(&self) -> bool {
-        matches!(self.phase, Phase::Open(_))
+        matches!(self.phase, Phase::Open(_) | Phase::Leaving { .. })
+    }
+
+    /// Whether it was told to end and takes no more frames.
+    pub fn is_leaving(&self) -> bool {
+        matches!(self.phase, Phase::Leaving { .. })
     }
 
     /// Whether nothing that was sent or received is unanswered.
     pub fn is_idle(&self) -> bool {
         match &self.phase {
-            Phase::Open(exchange) => exchange.is_idle(),
+            Phase::Open(exchange) | Phase::Leaving { exchange, .. } => exchange.is_idle(),
             Phase::First | Phase::Identifying(_) | Phase::Welcoming { .. } => false,
             Phase::Closed => true,
         }
@@ -71,23 +81,21 @@ impl Session {
     /// How many frames of entries were sent and not answered.
     pub fn unanswered(&self) -> usize {
         match &self.phase {
-            Phase::Open(exchange) => exchange.unanswered(),
+            Phase::Open(exchange) | Phase::Leaving { exchange, .. } => exchange.unanswered(),
             Phase::First | Phase::Identifying(_) | Phase::Welcoming { .. } | Phase::Closed => 0,
         }
     }
 
     fn take(&mut self, now_ms: u64, input: Input, out: &mut Outputs) -> Result<(), Close> {
+        if let Phase::Leaving { exchange, reason } = &mut self.phase {
+            exchange.settle(now_ms, input, out)?;
+            return leave_if_answered(exchange, *reason, out);
+        }
         match input {
             Input::Opened => self.opened(out),
             Input::Frame(frame) => return self.frame(now_ms, frame, out),
             Input::Identified(standing) => return self.identified(now_ms, standing, out),
-            Input::GoAway(reason) => {
-                out.push(Output::Send(Frame::GoAway {
-                    reason,
-                    retry_after_ms: 0,
-                }));
-                return Err(Close::GoAway(reason));
-            }
+            Input::GoAway(reason) => return self.leave(reason, out),
             Input::Receipts(parts) => self.receipts(now_ms, parts, out),
             Input::LogChanged(log) => return self.log_changed(log, out),
             input @ (Input::Judged { .. }
@@ -104,6 +112,15 @@ impl Session {
                 }
             }
         }
+        Ok(())
+    }
+
+    fn leave(&mut self, reason: GoAwayReason, out: &mut Outputs) -> Result<(), Close> {
+        let Phase::Open(exchange) = std::mem::replace(&mut self.phase, Phase::Closed) else {
+            return farewell(reason, out);
+        };
+        leave_if_answered(&exchange, reason, out)?;
+        self.phase = Phase::Leaving { exchange, reason };
         Ok(())
     }
 
@@ -130,7 +147,7 @@ impl Session {
         }
         match (&mut self.phase, frame) {
             (Phase::Open(exchange), frame) => exchange.frame(now_ms, frame, out),
-            (Phase::Closed, _) => Ok(()),
+            (Phase::Leaving { .. } | Phase::Closed, _) => Ok(()),
             (Phase::First, Frame::Hello(hello)) => self.hello(&hello, out),
             (Phase::First, Frame::Greeting(greeting)) => self.greeting(&greeting, out),
             (Phase::First, _) => Err(self.expected_first()),
@@ -274,7 +291,7 @@ impl Session {
                     out.push(Output::Send(Frame::Statements(parts)));
                 }
             }
-            Phase::First | Phase::Identifying(_) | Phase::Closed => {}
+            Phase::First | Phase::Identifying(_) | Phase::Leaving { .. } | Phase::Closed => {}
         }
     }
 
@@ -282,7 +299,7 @@ impl Session {
         match &mut self.phase {
             Phase::Open(exchange) => return exchange.log_changed(log, out),
             Phase::Identifying(identifying) => identifying.log_changed(&log),
-            Phase::First | Phase::Welcoming { .. } | Phase::Closed => {}
+            Phase::First | Phase::Welcoming { .. } | Phase::Leaving { .. } | Phase::Closed => {}
         }
         if let WhoWeAre::Device { log: ours, key, .. } = &mut self.who {
             let us = key.public_key().device_id();
@@ -296,6 +313,26 @@ impl Session {
         }
         Ok(())
     }
+}
+
+fn leave_if_answered(
+    exchange: &Exchange,
+    reason: GoAwayReason,
+    out: &mut Outputs,
+) -> Result<(), Close> {
+    if exchange.has_answered() {
+        farewell(reason, out)
+    } else {
+        Ok(())
+    }
+}
+
+fn farewell(reason: GoAwayReason, out: &mut Outputs) -> Result<(), Close> {
+    out.push(Output::Send(Frame::GoAway {
+        reason,
+        retry_after_ms: 0,
+    }));
+    Err(Close::GoAway(reason))
 }
 
 fn hello_body(key: &SecretKey, log: &IdentityLog, heads: &Heads) -> HelloBody {

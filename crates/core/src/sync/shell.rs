@@ -34,6 +34,8 @@ pub enum Input {
         log_wanted: bool,
         /// Whether a run waits for a parent that the peer has to send.
         heads_wanted: bool,
+        /// Receipts for what was kept, to be sent after the answer; on the service's side only.
+        acks: Vec<Ack>,
     },
     /// Entries were committed by somebody else.
     Committed(Arc<[VerifiedRun]>),
@@ -52,7 +54,7 @@ pub enum Input {
     Heads(Heads),
     /// Answers [`Output::ReadReceipts`]: at most 64, nothing if there are none.
     Receipts(Vec<ReceiptParts>),
-    /// Receipts for entries, to be sent; on the service's side only.
+    /// Receipts for entries that were kept before, to be sent; on the service's side only.
     Acks(Vec<Ack>),
     /// Somebody wants to know when both ends have told each other everything; only between
     /// [`Output::Live`] and [`Output::Close`].
@@ -62,7 +64,8 @@ pub enum Input {
     },
     /// Time passed: at least once a second while the session lives.
     Tick,
-    /// The session shall end; the shell closes the stream after sending what is left.
+    /// The session shall end. It takes nothing more from the peer and asks for nothing, answers the
+    /// frames of entries that it has taken, with their acks, says farewell and closes itself.
     GoAway(GoAwayReason),
 }
 

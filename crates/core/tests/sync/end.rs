@@ -264,6 +264,7 @@ fn judged(
         kept: ingested.kept,
         log_wanted: ingested.log_wanted,
         heads_wanted: ingested.heads_wanted,
+        acks: Vec::new(),
     }
 }
 

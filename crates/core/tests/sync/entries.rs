@@ -219,6 +219,7 @@ fn refuse(hand: &mut Hand, frame_id: u64, count: usize) -> Vec<Output> {
         kept: Vec::new(),
         log_wanted: false,
         heads_wanted: false,
+        acks: Vec::new(),
     })
 }
 
@@ -270,6 +271,7 @@ fn what_is_remembered_of_the_peer_does_not_grow_with_time() {
             kept: vec![(tip, got.parent())],
             log_wanted: false,
             heads_wanted: false,
+            acks: Vec::new(),
         });
         at = (sent[0].last(), got.last());
     }
@@ -300,6 +302,7 @@ fn a_run_that_was_cut_short_here_counts_as_shown() {
         kept: vec![(tip, Point::START)],
         log_wanted: false,
         heads_wanted: false,
+        acks: Vec::new(),
     });
     assert_eq!(names(&outputs), ["Taken"], "nothing of it has to be read");
     assert_eq!(verified(member(1), &joined(&runs)).last(), runs[3].last());

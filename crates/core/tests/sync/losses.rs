@@ -29,6 +29,7 @@ fn frames_are_answered_in_order_and_lost_ones_noticed() {
         kept: Vec::new(),
         log_wanted: false,
         heads_wanted: false,
+        acks: Vec::new(),
     };
     assert!(hand.input(judged(2)).is_empty());
     assert_eq!(names(&hand.input(judged(1))), ["Taken", "Taken"]);
@@ -204,6 +205,7 @@ fn a_peer_that_cannot_help_is_not_asked_again_and_again() {
             kept: Vec::new(),
             log_wanted: false,
             heads_wanted: true,
+            acks: Vec::new(),
         });
         if names(&outputs).contains(&"read heads") {
             hand.input(Input::Heads(Heads::default()));

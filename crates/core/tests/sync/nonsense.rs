@@ -173,6 +173,7 @@ impl Nonsense {
                     .collect(),
                 log_wanted: self.rng.percent(30),
                 heads_wanted: self.rng.percent(30),
+                acks: Vec::new(),
             },
             6 | 7 => {
                 let runs = forest().main(self.rng.below(5), 6, false);
@@ -255,6 +256,7 @@ fn feed(hand: &mut Hand, nonsense: &mut Nonsense, honest_shell: bool) {
                 kept: Vec::new(),
                 log_wanted: nonsense.rng.percent(30),
                 heads_wanted: nonsense.rng.percent(30),
+                acks: Vec::new(),
             };
         }
         if honest_shell && !questions.answered(&input) {

@@ -201,6 +201,7 @@ fn a_peer_that_only_claims_a_longer_log_is_asked_a_few_times() {
             kept: Vec::new(),
             log_wanted: true,
             heads_wanted: false,
+            acks: Vec::new(),
         });
         hand.now_ms += 31_000;
     }

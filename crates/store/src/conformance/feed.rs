@@ -13,7 +13,7 @@ use super::fixtures::{
     Device, NOW_MS, admissible, append, fresh_bytes, fresh_identity, statement, tips, version,
 };
 use crate::identity::LinkSide;
-use crate::{Change, ChangeFeed, LogVersion, Origin};
+use crate::{Change, ChangeFeed, Health, LogVersion, Origin};
 
 /// A long time for a store to announce what it committed.
 const ANNOUNCED_WITHIN: Duration = Duration::from_secs(20);
@@ -181,4 +181,14 @@ pub async fn streams_are_announced_in_their_order(stores: &Stores) {
     let told = [1, 2, 7].map(|number| Some(Origin(number)));
     let heard: Vec<_> = heard.into_iter().map(|(_, stream)| stream).collect();
     assert_eq!(heard, told);
+}
+
+/// Whoever asks either seam hears the same.
+pub async fn a_store_that_commits_says_so(stores: &Stores) {
+    let identity = fresh_identity();
+    let run = Device::new(identity).chain(Point::START, 1, 0);
+    append(stores, identity, &[&run]).await;
+    for health in [stores.ledger.health(), stores.identity.health()] {
+        assert_eq!(*health.borrow(), Health::Serving);
+    }
 }

@@ -14,19 +14,7 @@ use super::engine::Engine;
 use super::fault::Fault;
 use super::tables::Tables;
 use super::write::Queued;
-use crate::{Change, StoreError};
-
-/// How a store is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Health {
-    /// It reads and writes.
-    Serving,
-    /// The disk is full: reads go on, and the next write tries again.
-    Full,
-    /// A sync or a commit failed, so that nobody knows what the disk holds. No write is accepted
-    /// until the process starts anew.
-    Failed,
-}
+use crate::{Change, Health, StoreError};
 
 /// Writes that are committed together.
 pub(super) type Group = Vec<Box<dyn Queued>>;

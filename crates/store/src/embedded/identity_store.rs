@@ -3,13 +3,14 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use edge_ledger_core::ids::IdentityId;
+use tokio::sync::watch;
 
 use super::{Embedded, links, log, passes};
 use crate::identity::{
     Adoption, LinkInbox, LinkOutcome, LinkSide, StatementAppend, StatementOutcome, StoredLog,
     StoredSession,
 };
-use crate::{ChangeFeed, IdentityStore, StoreError};
+use crate::{ChangeFeed, Health, IdentityStore, StoreError};
 
 /// Bytes that a write of a session, a nonce or a link is counted with.
 const SMALL_BYTES: usize = 256;
@@ -136,5 +137,9 @@ impl IdentityStore for Embedded {
 
     fn changes(&self) -> ChangeFeed {
         self.open.feed.subscribe()
+    }
+
+    fn health(&self) -> watch::Receiver<Health> {
+        self.open.health.clone()
     }
 }

@@ -10,6 +10,7 @@ use edge_ledger_core::ledger::journal::{Lacking, lacking, locator};
 use edge_ledger_core::ledger::journals::Have;
 use edge_ledger_core::ledger::page::PageBuilder;
 use edge_ledger_core::ledger::{Extended, Heads, JournalView as _, Level, Tip, VerifiedRun};
+use tokio::sync::watch;
 
 use super::Embedded;
 use super::fault::Fault;
@@ -20,7 +21,7 @@ use super::tables::{
 };
 use super::write::Decision;
 use crate::ledger::{AppendOutcome, Page};
-use crate::{At, Change, ChangeFeed, LedgerStore, LogVersion, Origin, StoreError};
+use crate::{At, Change, ChangeFeed, Health, LedgerStore, LogVersion, Origin, StoreError};
 
 #[async_trait]
 impl LedgerStore for Embedded {
@@ -84,6 +85,10 @@ impl LedgerStore for Embedded {
 
     fn changes(&self) -> ChangeFeed {
         self.open.feed.subscribe()
+    }
+
+    fn health(&self) -> watch::Receiver<Health> {
+        self.open.health.clone()
     }
 }
 

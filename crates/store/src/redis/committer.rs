@@ -12,16 +12,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use redis::{Pipeline, RedisResult, Value};
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc, watch};
+use tokio::time::timeout;
 
 use super::answer::Said;
 use super::check::Promise;
 use super::connection::{Connector, Link};
 use super::fault::Fault;
 use super::fence::{self, Fences};
+use super::health::PROBE_AFTER;
 use super::script::{Call, Loaded};
 use super::stamp::Stamps;
-use crate::{Change, StoreError};
+use crate::{Change, Health, StoreError};
 
 /// Most writes that wait; who comes then waits for a place.
 pub(super) const QUEUE_WRITES_MAX: usize = 1_024;
@@ -71,12 +73,21 @@ pub(super) struct Committer {
     pub(super) fences: Arc<Fences>,
     pub(super) stamps: Arc<Stamps>,
     pub(super) feed: broadcast::Sender<Change>,
+    pub(super) health: watch::Sender<Health>,
 }
 
 impl Committer {
     /// Commits group after group until nobody can hand in any more.
     pub(super) async fn run(mut self, mut waiting: mpsc::Receiver<Write>) {
-        while let Some(first) = waiting.recv().await {
+        loop {
+            let first = match timeout(PROBE_AFTER, waiting.recv()).await {
+                Ok(Some(first)) => first,
+                Ok(None) => return,
+                Err(_) => {
+                    self.probe().await;
+                    continue;
+                }
+            };
             let mut bytes = first.call.bytes();
             let mut group = vec![first];
             while group.len() < GROUP_WRITES_MAX && bytes < GROUP_BYTES_MAX {
@@ -97,7 +108,10 @@ impl Committer {
             match self.attempt(&mut group).await {
                 Ok(()) if group.is_empty() => return,
                 Ok(()) => failure = Some(Fault::NoScript.into()),
-                Err(error) => failure = Some(error),
+                Err(error) => {
+                    self.set_health(Health::Unavailable);
+                    failure = Some(error);
+                }
             }
         }
         let error = failure.unwrap_or_else(|| Fault::NoScript.into());
@@ -123,6 +137,7 @@ impl Committer {
             }
         };
         let mut unanswered = None;
+        let mut told = None;
         let sent = std::mem::take(group);
         for (mut write, answer) in sent.into_iter().zip(answers) {
             match answer.map_err(Fault::from) {
@@ -135,11 +150,13 @@ impl Committer {
                 Ok(value) => {
                     let again = write.again;
                     let answer = Said::of(value).map(|said| Answer { said, again });
+                    told.get_or_insert(Health::Serving);
                     (write.settle)(answer, &self.feed);
                 }
                 Err(Fault::NoScript) => group.push(write),
                 Err(Fault::Refused(error)) => {
                     self.doubt(write.again);
+                    told = Health::told_by(&error).or(told);
                     (write.settle)(Err(error), &self.feed);
                 }
                 Err(fault @ Fault::Unanswered(_)) => {
@@ -151,6 +168,9 @@ impl Committer {
         }
         if let Some(error) = unanswered {
             return Err(error);
+        }
+        if let Some(health) = told {
+            self.set_health(health);
         }
         if !group.is_empty() {
             link.loaded = Loaded::into_server(&mut link.connection)
@@ -196,7 +216,7 @@ impl Committer {
     }
 
     /// A server that was started anew may have been given other settings.
-    async fn connect(&mut self) -> Result<Link, StoreError> {
+    pub(super) async fn connect(&mut self) -> Result<Link, StoreError> {
         match self.connector.open_checked().await {
             Ok((link, promise)) if promise.level == self.promise.level => {
                 self.promise = promise;

@@ -3,13 +3,14 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use edge_ledger_core::ids::IdentityId;
+use tokio::sync::watch;
 
 use super::RedisStore;
 use crate::identity::{
     Adoption, LinkInbox, LinkOutcome, LinkSide, StatementAppend, StatementOutcome, StoredLog,
     StoredSession,
 };
-use crate::{ChangeFeed, IdentityStore, StoreError};
+use crate::{ChangeFeed, Health, IdentityStore, StoreError};
 
 #[async_trait]
 impl IdentityStore for RedisStore {
@@ -106,5 +107,9 @@ impl IdentityStore for RedisStore {
 
     fn changes(&self) -> ChangeFeed {
         self.open.feed.subscribe()
+    }
+
+    fn health(&self) -> watch::Receiver<Health> {
+        self.open.health.clone()
     }
 }

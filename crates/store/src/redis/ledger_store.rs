@@ -5,11 +5,12 @@ use edge_ledger_core::ids::{DeviceId, IdentityId};
 use edge_ledger_core::ledger::admission::Admissible;
 use edge_ledger_core::ledger::journals::Have;
 use edge_ledger_core::ledger::{Heads, Level, Tip};
+use tokio::sync::watch;
 
 use super::RedisStore;
 use super::append::Appending;
 use crate::ledger::{AppendOutcome, Page};
-use crate::{At, ChangeFeed, LedgerStore, LogVersion, Origin, StoreError};
+use crate::{At, ChangeFeed, Health, LedgerStore, LogVersion, Origin, StoreError};
 
 #[async_trait]
 impl LedgerStore for RedisStore {
@@ -55,5 +56,9 @@ impl LedgerStore for RedisStore {
 
     fn changes(&self) -> ChangeFeed {
         self.open.feed.subscribe()
+    }
+
+    fn health(&self) -> watch::Receiver<Health> {
+        self.open.health.clone()
     }
 }

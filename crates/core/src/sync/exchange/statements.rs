@@ -184,6 +184,34 @@ impl Exchange {
         }
     }
 
+    /// Takes a longer log of a session that does nothing more but answer.
+    pub(super) fn log_changed_while_leaving(
+        &mut self,
+        log: Arc<IdentityLog>,
+        out: &mut Outputs,
+    ) -> Result<(), Close> {
+        if log.head().position <= self.log.head().position {
+            return Ok(());
+        }
+        self.log = log;
+        self.must_be_active(out)
+    }
+
+    fn must_be_active(&self, out: &mut Outputs) -> Result<(), Close> {
+        let device = self.log.device(&self.device);
+        if device.is_some_and(|d| d.state == DeviceState::Active) {
+            return Ok(());
+        }
+        if self.service.is_none() {
+            let reason = GoAwayReason::DeviceRevoked;
+            out.push(Output::Send(Frame::GoAway {
+                reason,
+                retry_after_ms: 0,
+            }));
+        }
+        Err(Close::DeviceRevoked)
+    }
+
     pub(in crate::sync) fn log_changed(
         &mut self,
         log: Arc<IdentityLog>,
@@ -193,17 +221,7 @@ impl Exchange {
             return Ok(());
         }
         let cut_before = std::mem::replace(&mut self.log, log);
-        let device = self.log.device(&self.device);
-        if device.is_none_or(|d| d.state != DeviceState::Active) {
-            if self.service.is_none() {
-                let reason = GoAwayReason::DeviceRevoked;
-                out.push(Output::Send(Frame::GoAway {
-                    reason,
-                    retry_after_ms: 0,
-                }));
-            }
-            return Err(Close::DeviceRevoked);
-        }
+        self.must_be_active(out)?;
         self.statements.asks = 0;
         if self.statements.peer >= self.log.head().position {
             self.tell_log_end(out);

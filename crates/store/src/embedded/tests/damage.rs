@@ -11,11 +11,12 @@ use redb::{ReadableTable as _, TableDefinition};
 
 use super::disk::{Disk, Plan};
 use super::{append, open_on, tips};
+use crate::Health;
 use crate::conformance::fixtures::{Device, NOW_MS, fresh_bytes, fresh_identity, statement};
+use crate::embedded::Embedded;
 use crate::embedded::fault::Fault;
 use crate::embedded::tables::{ENTRIES, LINKS, LOGS, SESSIONS, STATEMENTS, TIPS};
 use crate::embedded::write::Decision;
-use crate::embedded::{Embedded, Health};
 use crate::identity::{LinkSide, StoredSession};
 use crate::{IdentityStore as _, LedgerStore as _, StoreError};
 

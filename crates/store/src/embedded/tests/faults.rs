@@ -6,8 +6,8 @@ use edge_ledger_core::identity::Point;
 
 use super::disk::{Disk, Plan};
 use super::{append, open_on, tips};
+use crate::Health;
 use crate::conformance::fixtures::{Device, fresh_identity};
-use crate::embedded::Health;
 use crate::{LedgerStore as _, StoreError};
 
 /// Appends in one attempt of a test.

@@ -1,0 +1,147 @@
+//! `grpc.health.v1`: whether this process takes work. It does while its store can commit, until it
+//! is told to stop. Anybody may ask.
+
+use std::pin::Pin;
+
+use edge_ledger_store::Health as StoreHealth;
+use futures::{Stream, stream};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status};
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_server::{Health, HealthServer};
+use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
+
+use crate::serve::Leaving;
+use crate::status::{Reason, refusal};
+
+/// Serves the health of one service under its name, and of the process under the empty one.
+pub fn service(
+    name: &'static str,
+    store: watch::Receiver<StoreHealth>,
+    stopping: CancellationToken,
+) -> HealthServer<impl Health> {
+    HealthServer::new(Probe {
+        name,
+        readiness: Readiness { store, stopping },
+    })
+}
+
+struct Probe {
+    name: &'static str,
+    readiness: Readiness,
+}
+
+#[derive(Clone)]
+struct Readiness {
+    store: watch::Receiver<StoreHealth>,
+    stopping: CancellationToken,
+}
+
+impl Readiness {
+    fn now(&self) -> ServingStatus {
+        let commits = *self.store.borrow() == StoreHealth::Serving;
+        // A store that is gone takes nothing, whatever it said last.
+        let is_there = self.store.has_changed().is_ok();
+        if commits && is_there && !self.stopping.is_cancelled() {
+            ServingStatus::Serving
+        } else {
+            ServingStatus::NotServing
+        }
+    }
+
+    /// Waits until it may be another.
+    async fn changed(&mut self) {
+        tokio::select! {
+            () = self.stopping.cancelled() => {}
+            changed = self.store.changed() => if changed.is_err() {
+                self.stopping.cancelled().await;
+            },
+        }
+    }
+}
+
+impl Probe {
+    fn knows(&self, name: &str) -> bool {
+        name.is_empty() || name == self.name
+    }
+}
+
+type Watched = Pin<Box<dyn Stream<Item = Result<HealthCheckResponse, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl Health for Probe {
+    type WatchStream = Watched;
+
+    async fn check(
+        &self,
+        request: Request<HealthCheckRequest>,
+    ) -> Result<Response<HealthCheckResponse>, Status> {
+        if !self.knows(&request.get_ref().service) {
+            return Err(refusal(
+                Reason::UnknownService,
+                "no service of that name is here",
+            ));
+        }
+        Ok(Response::new(answer(self.readiness.now())))
+    }
+
+    async fn watch(
+        &self,
+        request: Request<HealthCheckRequest>,
+    ) -> Result<Response<Watched>, Status> {
+        let known = self.knows(&request.get_ref().service);
+        let watching = Watching {
+            readiness: known.then(|| self.readiness.clone()),
+            leaving: Leaving::of(request.extensions()),
+            told: None,
+        };
+        let stream = stream::unfold(Some(watching), |watching| async {
+            let mut watching = watching?;
+            match watching.next().await {
+                Ok(status) => Some((Ok(answer(status)), Some(watching))),
+                Err(status) => Some((Err(status), None)),
+            }
+        });
+        Ok(Response::new(Box::pin(stream)))
+    }
+}
+
+struct Watching {
+    /// None of a service that is not here.
+    readiness: Option<Readiness>,
+    leaving: CancellationToken,
+    told: Option<ServingStatus>,
+}
+
+impl Watching {
+    /// The next status that differs from the one before, or the end of the stream.
+    async fn next(&mut self) -> Result<ServingStatus, Status> {
+        loop {
+            let now = self.readiness.as_ref().map(Readiness::now);
+            let now = now.unwrap_or(ServingStatus::ServiceUnknown);
+            if self.told.replace(now) != Some(now) {
+                return Ok(now);
+            }
+            if self.leaving.is_cancelled() {
+                return Err(refusal(Reason::Draining, "the service ends this stream"));
+            }
+            let changed = async {
+                match &mut self.readiness {
+                    Some(readiness) => readiness.changed().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = self.leaving.cancelled() => {}
+                () = changed => {}
+            }
+        }
+    }
+}
+
+fn answer(status: ServingStatus) -> HealthCheckResponse {
+    HealthCheckResponse {
+        status: status.into(),
+    }
+}

@@ -1,0 +1,64 @@
+//! Whether the server takes writes: what it said to the last group, and to a probe when nothing is
+//! written.
+//!
+//! The probe is a write, because a server that is full, read-only or cannot save its file answers
+//! everything else.
+
+use std::time::Duration;
+
+use redis::{RedisResult, Value, cmd};
+use tokio::time::timeout;
+
+use super::committer::Committer;
+use super::fault::Fault;
+use crate::{Health, StoreError};
+
+/// How long nothing is written before a probe is.
+pub(super) const PROBE_AFTER: Duration = Duration::from_secs(2);
+/// How long the server may take over a probe.
+const PROBE_WITHIN: Duration = Duration::from_secs(2);
+/// What is written, and how long it stays.
+const PROBE_KEY: &str = "el:probe:{g}";
+const PROBE_KEPT: Duration = Duration::from_secs(60);
+
+impl Committer {
+    /// Writes something that means nothing.
+    pub(super) async fn probe(&mut self) {
+        let probed = match timeout(PROBE_WITHIN, self.write_probe()).await {
+            Ok(Ok(())) => Health::Serving,
+            Ok(Err(error)) => Health::told_by(&error).unwrap_or(Health::Unavailable),
+            // The connection was taken along: the next attempt makes a new one.
+            Err(_) => Health::Unavailable,
+        };
+        self.set_health(probed);
+    }
+
+    pub(super) fn set_health(&self, health: Health) {
+        let changed = self
+            .health
+            .send_if_modified(|now| std::mem::replace(now, health) != health);
+        if changed {
+            tracing::info!(?health, "redis is in another state");
+        }
+    }
+
+    async fn write_probe(&mut self) -> Result<(), StoreError> {
+        let mut link = match self.link.take() {
+            Some(link) => link,
+            None => self.connect().await?,
+        };
+        let wrote: RedisResult<Value> = cmd("SET")
+            .arg(PROBE_KEY)
+            .arg("")
+            .arg("PX")
+            .arg(PROBE_KEPT.as_millis() as u64)
+            .query_async(&mut link.connection)
+            .await;
+        let wrote = wrote.map_err(Fault::from);
+        if !matches!(wrote, Err(Fault::Unanswered(_))) {
+            self.link = Some(link);
+        }
+        wrote?;
+        Ok(())
+    }
+}
