@@ -84,6 +84,11 @@ pub(crate) enum Command {
     /// away and brings it back. Exits with 0 only if every step held.
     #[command(after_help = "Example:\n  edge-ledger demo --json")]
     Demo,
+    /// Make and look at the keys of services that run apart
+    ///
+    /// `up` makes its own; see docs/two-services.md for who needs which file.
+    #[command(subcommand)]
+    Keys(Keys),
     #[command(flatten)]
     Device(DeviceCommand),
 }
@@ -168,6 +173,50 @@ pub(crate) struct Up {
     /// PEM file of the certificate's private key
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub(crate) tls_key: Option<PathBuf>,
+}
+
+/// What can be done with the keys of a deployment.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Keys {
+    /// Make the root, service and sealing keys of a new ledger; a second call says what is there
+    ///
+    /// What a ledger counts is fixed for ever when its keys are made. Nothing is ever overwritten.
+    #[command(
+        after_help = "Example:\n  edge-ledger keys init --dir /etc/edge-ledger/keys --unit EUR --decimals 2"
+    )]
+    Init(KeysInit),
+}
+
+/// Options of `keys init`.
+#[derive(Debug, Args)]
+pub(crate) struct KeysInit {
+    /// Folder of the keys; it is made if need be
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+    /// Name of one whole unit, 1 to 16 bytes [default: credit]
+    #[arg(long, value_name = "UNIT")]
+    pub(crate) unit: Option<String>,
+    /// Decimal places of a unit, at most 18 [default: 0]
+    #[arg(long, value_name = "N")]
+    pub(crate) decimals: Option<u32>,
+    /// Who may create credits [default: self-reported]
+    #[arg(long, value_enum, value_name = "WHO")]
+    pub(crate) credits: Option<CreditSource>,
+    /// Most minor units of one self-reported credit [default: 2^53 - 1]
+    #[arg(long, value_name = "N")]
+    pub(crate) posting_cap: Option<u64>,
+    /// Most self-reported minor units along one device's journal [default: 2^63 - 1]
+    #[arg(long, value_name = "N")]
+    pub(crate) journal_cap: Option<u64>,
+}
+
+/// Who may create credits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CreditSource {
+    /// Every device credits itself, within the caps
+    SelfReported,
+    /// Every credit carries the proof of an issuer key
+    Issued,
 }
 
 /// Options of `init`.

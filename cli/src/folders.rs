@@ -32,6 +32,11 @@ pub(crate) fn keys(given: Option<&Path>, data: &Path) -> PathBuf {
     data.with_file_name(name)
 }
 
+/// As others on this machine would name it.
+pub(crate) fn absolute(path: &Path) -> PathBuf {
+    std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+}
+
 fn own(option: &str) -> Result<PathBuf, Failure> {
     let strategy = etcetera::choose_base_strategy().map_err(|error| {
         Failure::refused("NO_FOLDER", format!("there is no data folder: {error}"))

@@ -10,6 +10,7 @@ mod demo;
 mod device;
 mod explain;
 mod folders;
+mod keys;
 mod logging;
 mod output;
 mod pair;
@@ -20,7 +21,7 @@ mod up;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use args::{Cli, Command};
+use args::{Cli, Command, Keys};
 use explain::Failure;
 use output::Output;
 
@@ -46,6 +47,7 @@ fn run(cli: Cli, output: Output) -> Result<(), Failure> {
         match cli.command {
             Command::Up(options) => up::run(options, &output).await,
             Command::Demo => demo::run(&output).await,
+            Command::Keys(Keys::Init(options)) => keys::init(&options, &output),
             Command::Device(command) => device::run(command, &cli.global, &output).await,
         }
     });

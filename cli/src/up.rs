@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::args;
 use crate::explain::Failure;
-use crate::folders;
+use crate::folders::{self, absolute};
 use crate::output::{Output, warn};
 use crate::pair::{Pair, Site};
 use crate::signals::Interrupts;
@@ -187,11 +187,6 @@ fn tls(options: &args::Up) -> Result<Option<Tls>, Failure> {
 fn example(mut listen: SocketAddr) -> SocketAddr {
     listen.set_port(7410);
     listen
-}
-
-/// As others on this machine would name it.
-fn absolute(path: &Path) -> PathBuf {
-    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
 
 impl fmt::Display for Serves {

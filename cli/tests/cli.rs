@@ -4,6 +4,8 @@
 mod bad_input;
 #[path = "cli/demo.rs"]
 mod demo;
+#[path = "cli/keys.rs"]
+mod keys;
 #[path = "cli/offline.rs"]
 mod offline;
 #[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]

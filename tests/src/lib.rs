@@ -14,6 +14,7 @@ pub mod pair;
 pub mod process;
 pub mod raw;
 pub mod replicas;
+pub mod service;
 
 pub use balancer::Balancer;
 pub use deployment::Deployment;
@@ -23,6 +24,7 @@ pub use pair::Pair;
 pub use process::Process;
 pub use raw::RawStream;
 pub use replicas::Replicas;
+pub use service::ServiceProcess;
 
 use tonic_types::StatusExt as _;
 

@@ -64,17 +64,25 @@ impl Drop for Process {
 /// The `edge-ledger` binary of this build.
 ///
 /// # Errors
-/// When it was not built: tests of the whole workspace build it.
+/// When it was not built.
 pub fn edge_ledger() -> anyhow::Result<PathBuf> {
+    binary("edge-ledger")
+}
+
+/// A binary of this build.
+///
+/// # Errors
+/// When it was not built: tests of the whole workspace build it.
+pub fn binary(name: &str) -> anyhow::Result<PathBuf> {
     let exe = std::env::current_exe()?;
     let folder = exe
         .parent()
         .and_then(|deps| deps.parent())
         .context("no target folder")?;
-    let path = folder.join("edge-ledger");
+    let path = folder.join(name);
     anyhow::ensure!(
         path.exists(),
-        "there is no edge-ledger binary: cargo build -p edge-ledger"
+        "there is no {name} binary: cargo build -p {name}"
     );
     Ok(path)
 }

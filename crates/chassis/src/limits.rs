@@ -73,7 +73,7 @@ impl Default for Limits {
 
 fn loopback() -> Vec<IpNet> {
     vec![
-        IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::LOCALHOST, 8)),
+        IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8)),
         IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128)),
     ]
 }

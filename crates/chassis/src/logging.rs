@@ -69,7 +69,7 @@ impl<W: Write> Write for Escaped<W> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::sync::{Arc, Mutex, PoisonError};
 
     use super::*;
 
@@ -78,7 +78,8 @@ mod tests {
 
     impl Write for Said {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend(bytes);
+            let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            said.extend(bytes);
             Ok(bytes.len())
         }
 

@@ -117,7 +117,8 @@ pub fn main<S: Service>() -> ExitCode {
 /// # Errors
 /// Everything that is wrong with it.
 pub fn configured<S: Service>(inputs: &Inputs) -> Result<(Common, S::Own), Vec<Problem>> {
-    let mut reader = Reader::new(settings::<S>(), inputs);
+    let reader = Reader::new(settings::<S>(), inputs);
+    let mut reader = reader.map_err(|problem| vec![problem])?;
     let common = Common::read(&mut reader);
     let own = S::read(&mut reader, &common);
     let problems = reader.into_problems();
@@ -155,6 +156,7 @@ fn not_started<S: Service>(lines: Lines, error: &StartError) -> ExitCode {
 
 async fn live<S: Service>(common: Common, own: S::Own) -> Result<Ended, StartError> {
     let mut signals = Signals::listen().map_err(StartError::System)?;
+    tracing::debug!(service = S::NAME, version = VERSION, "starts");
     let grace = common.drain_grace;
     let server = tokio::select! {
         started = start::<S>(common, own) => started?,

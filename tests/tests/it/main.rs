@@ -6,9 +6,11 @@
 )]
 
 mod agents;
+mod configuration_page;
 mod kill;
 mod replicas;
 mod replicas_bad_times;
 mod stream_bad_input;
 mod stream_handshake;
 mod stream_sync;
+mod two_services;

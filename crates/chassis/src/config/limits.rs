@@ -8,8 +8,9 @@ use crate::limits::Limits;
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
-pub(super) const SETTINGS: [Setting; 4] = [
+pub(super) const SETTINGS: [Setting; 8] = [
     Setting {
         key: "limits.connections_max",
         form: Form::Count {
@@ -18,6 +19,41 @@ pub(super) const SETTINGS: [Setting; 4] = [
         },
         default: "16384",
         meaning: "connections that are open at once; further ones are closed",
+    },
+    Setting {
+        key: "limits.connections_per_address_max",
+        form: Form::Count {
+            min: 1,
+            max: 1_000_000,
+        },
+        default: "50",
+        meaning: "connections of one address (of IPv6: of its /64) that are open at once",
+    },
+    Setting {
+        key: "limits.trusted_proxies",
+        form: Form::Networks,
+        default: "127.0.0.0/8, ::1/128",
+        meaning: "networks of balancers and gateways, whose connections are not counted by \
+                  address, since each stands for many clients",
+    },
+    Setting {
+        key: "limits.connection_age",
+        form: Form::Time {
+            min: Duration::from_secs(10),
+            max: DAY,
+        },
+        default: "30m",
+        meaning: "age at which a connection is told to end, give or take a tenth, so that \
+                  clients spread over replicas",
+    },
+    Setting {
+        key: "limits.connection_age_grace",
+        form: Form::Time {
+            min: Duration::ZERO,
+            max: HOUR,
+        },
+        default: "10s",
+        meaning: "time that its calls have to end then",
     },
     Setting {
         key: "limits.first_request",
@@ -50,14 +86,37 @@ pub(super) const SETTINGS: [Setting; 4] = [
 
 pub(super) fn read(reader: &mut Reader) -> Limits {
     let standard = Limits::default();
-    let connections_max = reader.count("limits.connections_max");
-    let connections_max = connections_max.and_then(|count| usize::try_from(count).ok());
-    let mut time = |key, standard| reader.time(key).unwrap_or(standard);
+    let count = |reader: &mut Reader, key, standard| {
+        let count = reader.count(key);
+        count
+            .and_then(|count| usize::try_from(count).ok())
+            .unwrap_or(standard)
+    };
+    let time = |reader: &mut Reader, key, standard| reader.time(key).unwrap_or(standard);
     Limits {
-        connections_max: connections_max.unwrap_or(standard.connections_max),
-        first_request: time("limits.first_request", standard.first_request),
-        keepalive_interval: time("limits.keepalive_interval", standard.keepalive_interval),
-        keepalive_timeout: time("limits.keepalive_timeout", standard.keepalive_timeout),
-        ..standard
+        connections_max: count(reader, "limits.connections_max", standard.connections_max),
+        connections_per_address_max: count(
+            reader,
+            "limits.connections_per_address_max",
+            standard.connections_per_address_max,
+        ),
+        trusted_proxies: reader.networks("limits.trusted_proxies"),
+        connection_age: time(reader, "limits.connection_age", standard.connection_age),
+        connection_age_grace: time(
+            reader,
+            "limits.connection_age_grace",
+            standard.connection_age_grace,
+        ),
+        first_request: time(reader, "limits.first_request", standard.first_request),
+        keepalive_interval: time(
+            reader,
+            "limits.keepalive_interval",
+            standard.keepalive_interval,
+        ),
+        keepalive_timeout: time(
+            reader,
+            "limits.keepalive_timeout",
+            standard.keepalive_timeout,
+        ),
     }
 }

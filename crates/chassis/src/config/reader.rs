@@ -1,6 +1,6 @@
 //! Reads settings one by one, and keeps what is wrong with any of them.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use figment::Figment;
 use figment::value::{Dict, Value};
 use http::Uri;
 use http::uri::Authority;
+use ipnet::IpNet;
 use tracing_subscriber::EnvFilter;
 
 use super::effective::Effective;
@@ -28,17 +29,17 @@ pub struct Reader {
 
 impl Reader {
     /// Puts the layers above each other. Names that no setting has are problems.
-    pub fn new(settings: Vec<Setting>, inputs: &Inputs) -> Self {
+    ///
+    /// # Errors
+    /// A file that is no TOML: nobody knows then what else is wrong.
+    pub fn new(settings: Vec<Setting>, inputs: &Inputs) -> Result<Self, Problem> {
         let mut this = Self {
             settings,
             figment: Figment::new(),
             problems: Vec::new(),
         };
         if let Some(file) = &inputs.file {
-            match file.layer() {
-                Ok(layer) => this.add_file(layer),
-                Err(problem) => this.problems.push(problem),
-            }
+            this.add_file(file.layer()?);
         }
         let (layers, problems) = variables(&inputs.environment);
         this.problems.extend(problems);
@@ -50,7 +51,7 @@ impl Reader {
                 this.unknown(&name, "environment", &key);
             }
         }
-        this
+        Ok(this)
     }
 
     fn add(&mut self, layer: Layer) {
@@ -269,6 +270,19 @@ impl Reader {
                 Err(format!("{text:?} is more or less than an address"))
             }
         })
+    }
+
+    /// A setting of [`Form::Networks`]: a list, or a text with commas.
+    pub(super) fn networks(&mut self, key: &str) -> Vec<IpNet> {
+        let read = self.read(key, |_, value| {
+            let network = |text: String| {
+                let address = text.parse::<IpAddr>().map(IpNet::from);
+                let network = address.or_else(|_| text.parse::<IpNet>());
+                network.map_err(|_| format!("{text:?} is no IP network"))
+            };
+            items(value)?.into_iter().map(network).collect()
+        });
+        read.unwrap_or_default()
     }
 
     /// A setting of [`Form::Authorities`]: a list, or a text with commas.

@@ -26,6 +26,8 @@ pub enum Form {
     Address,
     /// Names with their ports, as devices dial them.
     Authorities,
+    /// IP networks, such as `10.0.0.0/8`, or addresses.
+    Networks,
     /// `http://` or `https://`, a host, and a port.
     Url,
     /// `true` or `false`.
@@ -72,6 +74,7 @@ impl Setting {
             _ if self.default.is_empty() => format!("write {}", self.form),
             Form::SecretUrl | Form::Authorities | Form::Path => format!("write {}", self.form),
             Form::Address
+            | Form::Networks
             | Form::Url
             | Form::Flag
             | Form::Count { .. }
@@ -93,6 +96,7 @@ impl fmt::Display for Form {
         match self {
             Self::Address => f.write_str("an IP address and a port"),
             Self::Authorities => f.write_str("a list of `host:port`"),
+            Self::Networks => f.write_str("a list of IP networks"),
             Self::Url => f.write_str("`http://HOST:PORT` or `https://HOST:PORT`"),
             Self::Flag => f.write_str("`true` or `false`"),
             Self::Count { min, max } => write!(f, "a whole number from {min} to {max}"),
@@ -105,8 +109,9 @@ impl fmt::Display for Form {
             }
             Self::Path => f.write_str("a path"),
             Self::Word(words) => {
+                f.write_str("one of ")?;
                 let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
-                f.write_str(&words.join(" or "))
+                f.write_str(&words.join(", "))
             }
             Self::SecretUrl => f.write_str("`redis://USER:PASSWORD@HOST:PORT`"),
             Self::Filter => f.write_str("a level, or `target=level` directives with commas"),

@@ -47,7 +47,10 @@ pub(super) fn print<S: Service>(inputs: &Inputs, json: bool) -> ExitCode {
     if let Err(problems) = configured::<S>(inputs) {
         return refused::<S>(&Act::Print { json }, &problems);
     }
-    let effective = Reader::new(settings::<S>(), inputs).effective();
+    let effective = match Reader::new(settings::<S>(), inputs) {
+        Ok(reader) => reader.effective(),
+        Err(problem) => return refused::<S>(&Act::Print { json }, &[problem]),
+    };
     if json {
         let settings: Vec<Value> = effective.iter().map(setting).collect();
         output::line(&json!({ "settings": settings }).to_string());

@@ -1,0 +1,104 @@
+//! `keys init`: made once, never overwritten.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::process::{Ran, edge_ledger};
+
+fn init(folder: &Path, options: &[&str]) -> Ran {
+    let mut command = edge_ledger(folder);
+    command.args(["keys", "init", "--json", "--dir"]);
+    Ran::of(command.arg(folder.join("keys")).args(options))
+}
+
+fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entries = fs::read_dir(folder.join("keys")).unwrap();
+    entries
+        .map(|entry| {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            (name, fs::read(&path).unwrap())
+        })
+        .collect()
+}
+
+fn present(said: &Value) -> Vec<&str> {
+    let files = said["files"].as_array().unwrap().iter();
+    let files = files.filter(|file| file["present"] == true);
+    files.map(|file| file["name"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn keys_are_made_once_and_then_only_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = init(folder.path(), &["--unit", "EUR", "--decimals", "2"]).done();
+    assert_eq!(
+        (&made["made"], &made["unit"]),
+        (&true.into(), &"EUR".into())
+    );
+    assert_eq!(present(&made).len(), 6);
+    let before = contents(folder.path());
+    let again = init(folder.path(), &[]).done();
+    assert_eq!(again["made"], false);
+    assert_eq!(again["ledger_id"], made["ledger_id"]);
+    assert_eq!(again["decimals"], 2);
+    assert_eq!(contents(folder.path()), before);
+}
+
+#[test]
+fn roots_may_be_taken_off() {
+    let folder = tempfile::tempdir().unwrap();
+    init(folder.path(), &[]).done();
+    for root in ["root.key", "next-root.key"] {
+        fs::remove_file(folder.path().join("keys").join(root)).unwrap();
+    }
+    let again = init(folder.path(), &[]).done();
+    let expected = ["genesis", "service.key", "service.cert", "sealing.key"];
+    assert_eq!(present(&again), expected);
+    for file in again["files"].as_array().unwrap() {
+        let is_root = file["name"].as_str().unwrap().ends_with("root.key");
+        assert_eq!(
+            file["needed_by"].as_array().unwrap().is_empty(),
+            is_root,
+            "{file}"
+        );
+    }
+}
+
+#[test]
+fn another_ledger_is_not_made_in_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = init(folder.path(), &["--credits", "issued"]).done();
+    let before = contents(folder.path());
+    for options in [
+        &["--unit", "EUR"][..],
+        &["--decimals", "2"],
+        &["--credits", "self-reported"],
+        &["--posting-cap", "5"],
+        &["--journal-cap", "5"],
+    ] {
+        let error = init(folder.path(), options).failed(1, "KEYS_EXIST");
+        assert_eq!(error["ledger_id"], made["ledger_id"], "{error}");
+        assert!(error["next"].as_str().unwrap().contains("--dir"), "{error}");
+    }
+    init(folder.path(), &["--credits", "issued"]).done();
+    assert_eq!(contents(folder.path()), before);
+}
+
+#[test]
+fn what_no_ledger_can_count_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    init(folder.path(), &["--decimals", "19"]).failed(1, "KEYS_CHOICES");
+    init(folder.path(), &["--unit", "a unit that is too long"]).failed(1, "KEYS_CHOICES");
+    init(
+        folder.path(),
+        &["--credits", "issued", "--posting-cap", "5"],
+    )
+    .failed(2, "USAGE");
+    let mut bare = edge_ledger(folder.path());
+    Ran::of(bare.args(["keys", "init", "--json"])).failed(2, "USAGE");
+    assert_eq!(init(folder.path(), &[]).done()["made"], true);
+}

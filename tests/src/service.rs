@@ -1,0 +1,158 @@
+//! The services as processes of their own, with the log that they write.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+
+use anyhow::Context as _;
+use serde_json::Value;
+
+use crate::process::binary;
+
+/// A service that serves. Killed by its id when dropped.
+#[derive(Debug)]
+pub struct ServiceProcess {
+    child: Child,
+    log: Receiver<String>,
+    /// What it said when it began to serve.
+    pub serves: Value,
+    said: Vec<String>,
+}
+
+/// How a process ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// Its exit code; none if a signal ended it.
+    pub code: Option<i32>,
+    /// The lines of its standard output.
+    pub output: Vec<String>,
+    /// The lines of its log.
+    pub log: Vec<String>,
+}
+
+impl ServiceProcess {
+    /// Starts a service (`identity-service`, `ledger-service`) with settings in its environment,
+    /// as `("store.url", "redis://…")`, and waits until it serves.
+    ///
+    /// # Errors
+    /// When it cannot be started, or ends instead.
+    pub fn start(name: &str, settings: &[(&str, &str)]) -> anyhow::Result<Self> {
+        let mut this = Self::launch(name, settings)?;
+        this.serves = this.wait_for("serves")?;
+        Ok(this)
+    }
+
+    /// Starts a service, and waits for nothing.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn launch(name: &str, settings: &[(&str, &str)]) -> anyhow::Result<Self> {
+        let mut command = command(name, settings)?;
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn()?;
+        let lines = BufReader::new(child.stderr.take().context("no log")?);
+        let (sender, log) = channel();
+        // A pipe that nobody reads would stop the service.
+        thread::spawn(move || {
+            for line in lines.lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        Ok(Self {
+            child,
+            log,
+            serves: Value::Null,
+            said: Vec::new(),
+        })
+    }
+
+    /// The next line of its log with this message.
+    ///
+    /// # Errors
+    /// When it ends instead.
+    pub fn wait_for(&mut self, message: &str) -> anyhow::Result<Value> {
+        while let Ok(line) = self.log.recv() {
+            let event: Value = serde_json::from_str(&line).with_context(|| line.clone())?;
+            self.said.push(line);
+            if event["message"] == message {
+                return Ok(event);
+            }
+        }
+        anyhow::bail!("it ended and never said {message:?}: {:?}", self.said)
+    }
+
+    /// Address and port.
+    pub fn address(&self) -> &str {
+        self.serves["address"].as_str().unwrap_or_default()
+    }
+
+    /// The address as devices dial it.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address())
+    }
+
+    /// Sends a signal by its name, such as `TERM`.
+    ///
+    /// # Errors
+    /// When it cannot be sent.
+    pub fn signal(&self, name: &str) -> anyhow::Result<()> {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &id]).status()?;
+        anyhow::ensure!(sent.success(), "kill says {sent}");
+        Ok(())
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// When it cannot be waited for.
+    pub fn end(mut self) -> anyhow::Result<Ended> {
+        let code = self.child.wait()?.code();
+        let mut log = std::mem::take(&mut self.said);
+        log.extend(self.log.iter());
+        Ok(Ended {
+            code,
+            output: Vec::new(),
+            log,
+        })
+    }
+}
+
+impl Drop for ServiceProcess {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs a service with arguments to its end.
+///
+/// # Errors
+/// When it cannot be started.
+pub fn run(name: &str, args: &[&str], settings: &[(&str, &str)]) -> anyhow::Result<Ended> {
+    let output = command(name, settings)?.args(args).output()?;
+    let lines = |bytes: &[u8]| {
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        text.lines().map(ToOwned::to_owned).collect()
+    };
+    Ok(Ended {
+        code: output.status.code(),
+        output: lines(&output.stdout),
+        log: lines(&output.stderr),
+    })
+}
+
+/// A service with these settings and nothing else in its environment.
+fn command(name: &str, settings: &[(&str, &str)]) -> anyhow::Result<Command> {
+    let mut command = Command::new(binary(name)?);
+    command.env_clear().stdin(Stdio::null());
+    for (key, value) in settings {
+        let key = key.to_ascii_uppercase().replace('.', "__");
+        command.env(format!("EDGE_LEDGER__{key}"), value);
+    }
+    Ok(command)
+}

@@ -1,0 +1,380 @@
+//! The services as processes of their own on one Redis: from the keys to a balance, and what they
+//! refuse.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::Context as _;
+use edge_ledger_store::redis::server::Server;
+use edge_ledger_tests::process::edge_ledger;
+use edge_ledger_tests::service::{Ended, run};
+use edge_ledger_tests::{Process, ServiceProcess};
+use serde_json::Value;
+
+/// Stands for a password: it may appear nowhere.
+const CANARY: &str = "hunter2";
+
+/// The command, with nothing of the environment.
+fn cli(args: &[&str]) -> anyhow::Result<Command> {
+    let mut command = Command::new(edge_ledger()?);
+    command.env_clear().args(args).arg("--json");
+    Ok(command)
+}
+
+/// Runs a command to its end, and returns the one object that it prints.
+fn done(args: &[&str]) -> anyhow::Result<Value> {
+    let output = cli(args)?.output()?;
+    anyhow::ensure!(output.status.success(), "{args:?}: {output:?}");
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
+/// The keys of a new deployment, spread as operators should: each service with what it needs, the
+/// roots with none of them. Returns the ledger id.
+fn spread_keys(folder: &Path) -> anyhow::Result<String> {
+    let whole = folder.join("keys");
+    let made = done(&["keys", "init", "--dir", path(&whole)?])?;
+    for (service, files) in [
+        (
+            "identity-service",
+            &["genesis", "service.key", "service.cert", "sealing.key"][..],
+        ),
+        (
+            "ledger-service",
+            &["genesis", "service.key", "service.cert"],
+        ),
+    ] {
+        fs::create_dir(folder.join(service))?;
+        for file in files {
+            fs::copy(whole.join(file), folder.join(service).join(file))?;
+        }
+    }
+    fs::remove_dir_all(whole)?;
+    Ok(made["ledger_id"].as_str().context("no id")?.to_owned())
+}
+
+fn path(path: &Path) -> anyhow::Result<&str> {
+    path.to_str().context("no text")
+}
+
+/// Both services, and what they stand on.
+struct Two {
+    folder: tempfile::TempDir,
+    ledger_id: String,
+    identity: ServiceProcess,
+    ledger: ServiceProcess,
+    redis: Server,
+}
+
+impl Two {
+    fn start() -> anyhow::Result<Self> {
+        let redis = Server::start();
+        let folder = tempfile::tempdir()?;
+        let ledger_id = spread_keys(folder.path())?;
+        // A user without a password takes any.
+        let url = format!("redis://default:{CANARY}@127.0.0.1:{}", redis.port());
+        let url_file = folder.path().join("redis-url");
+        fs::write(&url_file, url)?;
+        let start = |name: &str, more: &[(&str, &str)]| {
+            let keys = folder.path().join(name);
+            let mut settings = vec![
+                ("server.listen", "127.0.0.1:0"),
+                ("keys.dir", path(&keys)?),
+                ("store.kind", "redis"),
+                ("store.url_file", path(&url_file)?),
+                ("log.level", "debug"),
+            ];
+            settings.extend(more);
+            ServiceProcess::start(name, &settings)
+        };
+        let ledger = start("ledger-service", &[])?;
+        let ledger_url = ledger.url();
+        let identity = start("identity-service", &[("identity.ledger_url", &ledger_url)])?;
+        Ok(Self {
+            folder,
+            ledger_id,
+            identity,
+            ledger,
+            redis,
+        })
+    }
+
+    /// A command of a device.
+    fn device(&self, name: &str, args: &[&str]) -> anyhow::Result<Value> {
+        let home = self.folder.path().join(name);
+        done(&[&["--home", path(&home)?], args].concat())
+    }
+}
+
+#[test]
+fn two_processes_on_one_redis_are_one_ledger() -> anyhow::Result<()> {
+    let two = Two::start()?;
+    for (service, name) in [
+        (&two.identity, "identity-service"),
+        (&two.ledger, "ledger-service"),
+    ] {
+        let serves = &service.serves;
+        assert_eq!(serves["service"], name, "{serves}");
+        assert_eq!(serves["ack"], "durable", "{serves}");
+        assert_eq!(serves["ledger_id"], *two.ledger_id, "{serves}");
+        assert_eq!(serves["version"], env!("CARGO_PKG_VERSION"), "{serves}");
+    }
+    let url = two.identity.url();
+    two.device(
+        "phone",
+        &[
+            "init",
+            "--identity-url",
+            &url,
+            "--ledger-id",
+            &two.ledger_id,
+        ],
+    )?;
+    link(&two)?;
+    let earned = two.device("phone", &["earn", "30"])?;
+    assert_eq!(earned["ack"], "durable", "{earned}");
+    two.device("laptop", &["earn", "12"])?;
+    for device in ["phone", "laptop"] {
+        let balance = two.device(device, &["balance"])?;
+        assert_eq!(balance["balance"], "42", "{balance}");
+        assert_eq!(balance["synced"], true, "{balance}");
+    }
+
+    // A device that stays connected does not hold them up.
+    let home = two.folder.path().join("laptop");
+    let mut watching = Process::start(&mut cli(&["--home", path(&home)?, "watch"])?)?;
+    event(&mut watching, "connected")?;
+    for service in [two.ledger, two.identity] {
+        service.signal("TERM")?;
+        let ended = service.end()?;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        check_log(&ended)?;
+        let last = ended.log.last().context("no log")?;
+        assert!(last.contains("\"drained\""), "{last}");
+    }
+    event(&mut watching, "sync_failed")?;
+    assert!(two.redis.command("DBSIZE").trim() != ":0");
+    Ok(())
+}
+
+/// Links `laptop` by `phone`.
+fn link(two: &Two) -> anyhow::Result<()> {
+    let home = two.folder.path().join("phone");
+    let mut linking = Process::start(&mut cli(&["--home", path(&home)?, "link"])?)?;
+    let code = event(&mut linking, "code")?;
+    let link = code["link"].as_str().context("no link")?;
+    two.device("laptop", &["join", link, "--name", "laptop"])?;
+    event(&mut linking, "linked")?;
+    Ok(())
+}
+
+fn event(process: &mut Process, event: &str) -> anyhow::Result<Value> {
+    while let Some(line) = process.line()? {
+        let line: Value = serde_json::from_str(&line)?;
+        if line["event"] == event {
+            return Ok(line);
+        }
+    }
+    anyhow::bail!("it ended without {event}")
+}
+
+/// Every line is an object, and none tells a secret.
+fn check_log(ended: &Ended) -> anyhow::Result<()> {
+    for line in &ended.log {
+        let event: Value = serde_json::from_str(line).with_context(|| line.clone())?;
+        assert!(
+            event["level"].is_string() && event["message"].is_string(),
+            "{line}"
+        );
+        assert!(!line.contains(CANARY), "{line}");
+    }
+    Ok(())
+}
+
+/// Runs a service that must not start; returns what its log says of it.
+fn refused(name: &str, settings: &[(&str, &str)]) -> anyhow::Result<Vec<Value>> {
+    let ended = run(name, &[], settings)?;
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.output.is_empty(), "{ended:?}");
+    check_log(&ended)?;
+    let events = ended.log.iter().map(|line| serde_json::from_str(line));
+    let events: Vec<Value> = events.collect::<Result<_, _>>()?;
+    let errors: Vec<Value> = events
+        .into_iter()
+        .filter(|event| event["level"] == "ERROR")
+        .collect();
+    for error in &errors {
+        let next = error["next"].as_str().unwrap_or_default();
+        assert!(!next.is_empty(), "{error}");
+    }
+    Ok(errors)
+}
+
+#[track_caller]
+fn assert_says(errors: &[Value], reason: &str, words: &[&str]) {
+    let [error] = errors else {
+        panic!("one error was expected: {errors:?}");
+    };
+    assert_eq!(error["reason"], reason, "{error}");
+    let text = error.to_string();
+    for word in words {
+        assert!(text.contains(word), "{word:?} is not in {text}");
+    }
+}
+
+#[test]
+fn the_embedded_store_is_refused_also_when_nothing_is_said() -> anyhow::Result<()> {
+    for name in ["identity-service", "ledger-service"] {
+        let errors = refused(name, &[])?;
+        let keys: Vec<&Value> = errors.iter().map(|error| &error["key"]).collect();
+        assert_eq!(keys, ["keys.dir", "store.kind"], "{errors:?}");
+        let errors = refused(name, &[("keys.dir", "/keys"), ("store.kind", "embedded")])?;
+        let words = ["one process owns that file", "edge-ledger up", "redis"];
+        assert_says(&errors, "CONFIGURATION", &words);
+    }
+    Ok(())
+}
+
+#[test]
+fn what_prevents_a_start_is_said_with_what_to_set() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    spread_keys(folder.path())?;
+    let honest = Server::start();
+    let forgetful = Server::start_with(&["--appendonly", "no"]);
+    let lazy = Server::start_with(&["--appendonly", "yes", "--appendfsync", "everysec"]);
+    let (honest_url, forgetful_url, lazy_url) = (honest.url(), forgetful.url(), lazy.url());
+    let keys = folder.path().join("identity-service");
+    let keys = path(&keys)?;
+    let with = |more: &[(&'static str, &str)]| -> anyhow::Result<Vec<Value>> {
+        let mut settings = vec![
+            ("server.listen", "127.0.0.1:0"),
+            ("keys.dir", keys),
+            ("store.kind", "redis"),
+            ("store.url", honest_url.as_str()),
+        ];
+        // A later setting of the same name holds.
+        settings.extend(more);
+        refused("identity-service", &settings)
+    };
+    let errors = with(&[("store.url", &forgetful_url)])?;
+    assert_says(
+        &errors,
+        "STORE_UNFIT",
+        &["appendonly no", "appendfsync always"],
+    );
+    let errors = with(&[("store.url", &lazy_url)])?;
+    assert_says(&errors, "STORE_UNFIT", &["everysec", "accept_loss_window"]);
+    let secret = format!("redis://default:{CANARY}@127.0.0.1:1");
+    let errors = with(&[("store.url", &secret)])?;
+    assert_says(&errors, "STORE_UNREACHABLE", &["127.0.0.1:1", "store.url"]);
+
+    // The ledger service needs no sealing key; the identity service does.
+    let of_ledger = folder.path().join("ledger-service");
+    let errors = with(&[("keys.dir", path(&of_ledger)?)])?;
+    assert_says(
+        &errors,
+        "KEYS_MISSING",
+        &["sealing.key", "edge-ledger keys init"],
+    );
+    let errors = with(&[("keys.dir", "/nowhere")])?;
+    assert_says(&errors, "KEYS_MISSING", &["/nowhere/genesis"]);
+    let held = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let taken = held.local_addr()?.to_string();
+    let errors = with(&[("server.listen", &taken)])?;
+    assert_says(&errors, "PORT_IN_USE", &[&taken, "server.listen"]);
+    let errors = with(&[
+        ("tls.certificate_file", "/nowhere/tls.crt"),
+        ("tls.key_file", "/nowhere/tls.key"),
+    ])?;
+    assert_says(&errors, "TLS", &["/nowhere/tls.crt"]);
+    Ok(())
+}
+
+#[test]
+fn a_check_says_everything_at_once_and_a_print_hides_secrets() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("identity.toml");
+    fs::write(
+        &file,
+        "[server]\nlisten = \"0.0.0.0:7410\"\nport = 1\n[identity]\nlink_life = \"1h\"\n",
+    )?;
+    let config = ["--config", path(&file)?, "config"];
+    let ended = run(
+        "identity-service",
+        &[&config[..], &["check", "--json"]].concat(),
+        &[],
+    )?;
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    let said: Value = serde_json::from_str(&ended.output.concat())?;
+    assert_eq!(said["ok"], false);
+    let problems = said["problems"].as_array().context("no problems")?;
+    let keys: Vec<&Value> = problems.iter().map(|problem| &problem["key"]).collect();
+    assert_eq!(
+        keys,
+        [
+            "server.port",
+            "server.audiences",
+            "keys.dir",
+            "store.kind",
+            "identity.ledger_url",
+            "identity.link_life",
+        ]
+    );
+    let ended = run("identity-service", &[&config[..], &["check"]].concat(), &[])?;
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert_eq!(ended.log.len(), 1 + 2 * problems.len(), "{ended:?}");
+
+    // What is no setting of this service is none.
+    let ended = run("ledger-service", &[&config[..], &["check"]].concat(), &[])?;
+    let said = ended.log.join("\n");
+    assert!(said.contains("identity.link_life"), "{said}");
+
+    let url = format!("redis://default:{CANARY}@127.0.0.1");
+    let sound = [
+        ("keys.dir", "/keys"),
+        ("store.kind", "redis"),
+        ("store.url", &url),
+    ];
+    for service in ["identity-service", "ledger-service"] {
+        let ended = run(service, &["config", "check"], &sound)?;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        for args in [&["config", "print"][..], &["config", "print", "--json"]] {
+            let ended = run(service, args, &sound)?;
+            assert_eq!(ended.code, Some(0), "{ended:?}");
+            let said = ended.output.join("\n");
+            assert!(said.contains("redis://***@127.0.0.1"), "{said}");
+            assert!(said.contains("EDGE_LEDGER__KEYS__DIR"), "{said}");
+            assert!(!said.contains(CANARY), "{said}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn arguments_and_signals_before_it_serves() -> anyhow::Result<()> {
+    for service in ["identity-service", "ledger-service"] {
+        let ended = run(service, &["--version"], &[])?;
+        let version = format!("{service} {}", env!("CARGO_PKG_VERSION"));
+        assert_eq!((ended.code, ended.output), (Some(0), vec![version]));
+        let ended = run(service, &["sevre"], &[])?;
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+    }
+    let folder = tempfile::tempdir()?;
+    spread_keys(folder.path())?;
+    let redis = Server::start();
+    redis.signal("STOP");
+    let keys = folder.path().join("ledger-service");
+    let url = redis.url();
+    let settings = [
+        ("keys.dir", path(&keys)?),
+        ("store.kind", "redis"),
+        ("store.url", url.as_str()),
+        ("store.response_timeout", "60s"),
+        ("log.level", "debug"),
+    ];
+    let mut service = ServiceProcess::launch("ledger-service", &settings)?;
+    service.wait_for("starts")?;
+    service.signal("TERM")?;
+    assert_eq!(service.end()?.code, Some(130));
+    Ok(())
+}
