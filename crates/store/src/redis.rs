@@ -45,6 +45,8 @@ mod answer;
 mod append;
 mod change_set;
 mod check;
+#[cfg(any(test, feature = "testing"))]
+pub mod commands;
 mod committer;
 mod config;
 mod connection;

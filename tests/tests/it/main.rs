@@ -10,6 +10,7 @@ mod configuration_page;
 mod kill;
 mod replicas;
 mod replicas_bad_times;
+mod replicas_killed;
 mod stream_bad_input;
 mod stream_handshake;
 mod stream_sync;

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
+use edge_ledger_store::redis::server::{Server, free_port};
 use edge_ledger_store::redis::{RedisConfig, RedisStore};
 use edge_ledger_store::{Health, LedgerStore as _};
 use tokio::sync::watch;
 use tokio::time::timeout;
-
-use super::server::{Server, free_port};
 
 /// Long enough for a slow machine; a probe is written every two seconds.
 const PATIENCE: Duration = Duration::from_secs(60);
