@@ -47,7 +47,9 @@ impl Announcements {
                 match change {
                     Ok(Change::Log { identity }) => reader.wake(Topic::Log(identity)),
                     Ok(Change::Link { session }) => reader.wake(Topic::Link(session)),
-                    Ok(Change::Entries { .. } | Change::Elsewhere { .. }) => {}
+                    Ok(
+                        Change::Entries { .. } | Change::Elsewhere { .. } | Change::Opened { .. },
+                    ) => {}
                     Ok(Change::Lost) | Err(RecvError::Lagged(_)) => reader.wake_all(),
                     Err(RecvError::Closed) => break,
                 }

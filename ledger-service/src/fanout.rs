@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use edge_ledger_core::ids::DeviceId;
 use edge_ledger_core::ledger::VerifiedRun;
 use edge_ledger_store::{Change, ChangeFeed, Origin};
 use tokio::sync::broadcast::error::RecvError;
@@ -23,6 +24,15 @@ pub(crate) enum Notice {
     },
     /// Some announcements were lost.
     Missed,
+    /// A device opened a stream.
+    Opened {
+        /// Which.
+        device: DeviceId,
+        /// The new session, if it is in this process.
+        stream: Option<Origin>,
+        /// Later streams have higher ones.
+        order: u64,
+    },
 }
 
 /// Carries announcements until it is stopped.
@@ -52,6 +62,20 @@ pub(crate) async fn run(mut feed: ChangeFeed, ledgers: Arc<Ledgers>, stop: Cance
             Ok(Change::Elsewhere { identity }) => {
                 if let Some(ledger) = ledgers.get(identity) {
                     let _ = ledger.notices.send(Notice::Missed);
+                }
+            }
+            Ok(Change::Opened {
+                identity,
+                device,
+                stream,
+                order,
+            }) => {
+                if let Some(ledger) = ledgers.get(identity) {
+                    let _ = ledger.notices.send(Notice::Opened {
+                        device,
+                        stream,
+                        order,
+                    });
                 }
             }
             Ok(Change::Link { .. }) => {}

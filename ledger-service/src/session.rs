@@ -12,7 +12,7 @@ use edge_ledger_core::sync::{
     Close, Frame, GoAwayReason, Input, Output, Outputs, Session, Standing,
 };
 use edge_ledger_store::log_view::read_log;
-use edge_ledger_store::{LogView, Origin, StoreError};
+use edge_ledger_store::{LogVersion, LogView, Origin, StoreError};
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::FuturesOrdered;
@@ -40,6 +40,7 @@ pub(crate) struct Shell {
     session: Session,
     ledgers: Arc<Ledgers>,
     ledger: Option<Joined>,
+    turns: Turns,
     /// Frames to be sent, oldest first.
     pub(crate) held: VecDeque<Frame>,
     reads: FuturesOrdered<BoxFuture<'static, Answer>>,
@@ -56,6 +57,21 @@ struct Joined {
     seated: Option<Seated>,
 }
 
+/// Which of the streams of a device at several processes is the latest.
+#[derive(Default)]
+struct Turns {
+    /// This one's, once it is known.
+    own: Option<u64>,
+    /// The highest of those at other processes.
+    others: Option<u64>,
+}
+
+impl Turns {
+    fn are_over(&self) -> bool {
+        self.own.is_some() && self.others > self.own
+    }
+}
+
 impl Shell {
     pub(crate) fn new(origin: Origin, session: Session, ledgers: Arc<Ledgers>) -> Self {
         Self {
@@ -63,6 +79,7 @@ impl Shell {
             session,
             ledgers,
             ledger: None,
+            turns: Turns::default(),
             held: VecDeque::new(),
             reads: FuturesOrdered::new(),
             ingests: FuturesOrdered::new(),
@@ -113,14 +130,37 @@ impl Shell {
         }
     }
 
-    fn notice(&self, notice: Result<Notice, broadcast::error::RecvError>) -> Vec<Input> {
+    fn notice(&mut self, notice: Result<Notice, broadcast::error::RecvError>) -> Vec<Input> {
         match notice {
             Ok(Notice::Entries { origin, runs }) if origin != self.origin => {
                 vec![Input::Committed(runs)]
             }
+            Ok(Notice::Opened {
+                device,
+                stream,
+                order,
+            }) => {
+                match stream {
+                    Some(stream) if stream == self.origin => self.turns.own = Some(order),
+                    None if self.serves(device) => {
+                        self.turns.others = self.turns.others.max(Some(order));
+                    }
+                    Some(_) | None => {}
+                }
+                if !self.turns.are_over() {
+                    return Vec::new();
+                }
+                vec![Input::GoAway(GoAwayReason::Superseded)]
+            }
             Ok(Notice::Entries { .. }) => Vec::new(),
             Ok(Notice::Missed) | Err(_) => vec![Input::Missed],
         }
+    }
+
+    fn serves(&self, device: DeviceId) -> bool {
+        self.ledger
+            .as_ref()
+            .is_some_and(|joined| joined.device == device)
     }
 
     /// Feeds one input to the session and starts what it asks for.
@@ -153,6 +193,12 @@ impl Shell {
                 if let Some(joined) = &mut self.ledger {
                     let streams = &joined.handle.streams;
                     joined.seated = Some(streams.seat(joined.device, self.origin));
+                    let (identity, device, stream) = (joined.identity, joined.device, self.origin);
+                    let shared = self.ledgers.shared().clone();
+                    self.reads.push_back(Box::pin(async move {
+                        shared.ledgers.tell_opened(identity, device, stream).await;
+                        Ok(Vec::new())
+                    }));
                 }
             }
             // A service has nothing of its own to keep track of.
@@ -227,21 +273,7 @@ impl Shell {
         let known = joined.handle.log.borrow().clone();
         self.reads.push_back(Box::pin(async move {
             let page = shared.ledgers.missing(identity, &have).await?;
-            let mut inputs = Vec::new();
-            // Nothing is delivered under an older log than it was read under.
-            if known
-                .as_ref()
-                .is_none_or(|view| view.version < page.version)
-            {
-                let view = read_log(
-                    &*shared.identities,
-                    &shared.genesis,
-                    identity,
-                    known.as_ref(),
-                )
-                .await?;
-                inputs.extend(view.map(|view| Input::LogChanged(view.log)));
-            }
+            let mut inputs = newer_log(&shared, identity, known, page.version).await?;
             inputs.push(Input::Page {
                 runs: page.value.runs,
                 more: page.value.more,
@@ -252,19 +284,25 @@ impl Shell {
 
     fn locate(&mut self, heads: Heads) {
         let Some(joined) = &self.ledger else { return };
-        let (store, identity) = (self.ledgers.shared().ledgers.clone(), joined.identity);
+        let (shared, identity) = (self.ledgers.shared().clone(), joined.identity);
+        let known = joined.handle.log.borrow().clone();
         self.reads.push_back(Box::pin(async move {
-            Ok(vec![Input::Located(
-                store.locate(identity, &heads).await?.value,
-            )])
+            let located = shared.ledgers.locate(identity, &heads).await?;
+            let mut inputs = newer_log(&shared, identity, known, located.version).await?;
+            inputs.push(Input::Located(located.value));
+            Ok(inputs)
         }));
     }
 
     fn read_heads(&mut self) {
         let Some(joined) = &self.ledger else { return };
-        let (store, identity) = (self.ledgers.shared().ledgers.clone(), joined.identity);
+        let (shared, identity) = (self.ledgers.shared().clone(), joined.identity);
+        let known = joined.handle.log.borrow().clone();
         self.reads.push_back(Box::pin(async move {
-            Ok(vec![Input::Heads(store.heads(identity).await?.value)])
+            let heads = shared.ledgers.heads(identity).await?;
+            let mut inputs = newer_log(&shared, identity, known, heads.version).await?;
+            inputs.push(Input::Heads(heads.value));
+            Ok(inputs)
         }));
     }
 
@@ -284,6 +322,25 @@ impl Shell {
     }
 }
 
+/// The log, if what was read stood under a newer one than is known here: nothing is delivered
+/// under an older log than it was read under.
+async fn newer_log(
+    shared: &ledgers::Shared,
+    identity: IdentityId,
+    known: Option<LogView>,
+    version: LogVersion,
+) -> Answer {
+    if known.as_ref().is_some_and(|view| view.version >= version) {
+        return Ok(Vec::new());
+    }
+    let (store, genesis) = (&*shared.identities, &shared.genesis);
+    let view = read_log(store, genesis, identity, known.as_ref()).await?;
+    Ok(view
+        .map(|view| Input::LogChanged(view.log))
+        .into_iter()
+        .collect())
+}
+
 /// Waits until a stream that was opened later has taken over, which is told once.
 async fn superseded(seated: &mut Option<Seated>) {
     match seated {
@@ -301,10 +358,16 @@ async fn standing(
     device: DeviceId,
     view: Option<LogView>,
 ) -> Answer {
-    let Some(view) = view else {
+    let Some(mut view) = view else {
         return Ok(vec![Input::Identified(None)]);
     };
     let heads = shared.ledgers.heads(identity).await?;
+    if heads.version > view.version {
+        // Judged under an older log, a device that was just ended would be told of tips.
+        let (store, genesis) = (&*shared.identities, &shared.genesis);
+        let newer = read_log(store, genesis, identity, Some(&view)).await?;
+        view = newer.unwrap_or(view);
+    }
     let own = heads.value.of(&device).to_vec();
     let standing = Standing {
         log: view.log.clone(),

@@ -1,4 +1,5 @@
-//! A deployment of its own for each test: keys, an in-memory store, and a ledger service.
+//! A deployment of its own for each test: keys, a store (in memory, if nothing else is asked for),
+//! and its services.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,18 +13,23 @@ use edge_ledger_core::keys::SecretKey;
 use edge_ledger_store::Embedded;
 use ledger_service::{Config, Server};
 
+use crate::identity::Store;
+
 /// Keys and store of one deployment.
 #[expect(missing_debug_implementations, reason = "holds keys")]
-pub struct Deployment {
+pub struct Deployment<S = Embedded> {
     /// The genesis.
     pub genesis: Genesis,
     /// The service key.
     pub signer: Arc<ServiceSigner>,
     /// Where everything is.
-    pub store: Embedded,
+    pub store: S,
+    /// Names that the services answer to beside their own addresses.
+    pub audiences: Vec<String>,
+    seal: [u8; 32],
 }
 
-impl Deployment {
+impl Deployment<Embedded> {
     /// A fresh deployment with an in-memory store.
     ///
     /// # Errors
@@ -31,12 +37,14 @@ impl Deployment {
     pub fn new() -> anyhow::Result<Self> {
         Self::with_store(Embedded::in_memory())
     }
+}
 
+impl<S: Store> Deployment<S> {
     /// A fresh deployment over a store.
     ///
     /// # Errors
     /// When its genesis cannot be made.
-    pub fn with_store(store: Embedded) -> anyhow::Result<Self> {
+    pub fn with_store(store: S) -> anyhow::Result<Self> {
         let root = SecretKey::from_seed(rand::random());
         let next = SecretKey::from_seed(rand::random());
         let genesis = Genesis::create(GenesisSpec {
@@ -63,7 +71,20 @@ impl Deployment {
             genesis,
             signer,
             store,
+            audiences: Vec::new(),
+            seal: rand::random(),
         })
+    }
+
+    /// The same deployment seen through another store: that of a replica.
+    pub fn replica(&self, store: S) -> Self {
+        Self {
+            genesis: self.genesis.clone(),
+            signer: self.signer.clone(),
+            store,
+            audiences: self.audiences.clone(),
+            seal: self.seal,
+        }
     }
 
     /// The deployment's id.
@@ -98,7 +119,7 @@ impl Deployment {
     ) -> anyhow::Result<Server> {
         let config = Config {
             listen,
-            audiences: Vec::new(),
+            audiences: self.audiences.clone(),
             genesis: self.genesis.clone(),
             signer: self.signer.clone(),
             identities: Arc::new(self.store.clone()),
@@ -111,7 +132,20 @@ impl Deployment {
         Ok(Server::bind(config).await?)
     }
 
-    /// Starts an identity service on a port, which tells devices where the ledger service is.
+    /// Starts an identity service on a free port, which names a ledger service to devices.
+    ///
+    /// # Errors
+    /// When it cannot bind.
+    pub async fn identity_service(
+        &self,
+        ledger_url: &str,
+    ) -> anyhow::Result<identity_service::Server> {
+        let listen = ([127, 0, 0, 1], 0).into();
+        self.identity_service_on(listen, ledger_url.to_owned())
+            .await
+    }
+
+    /// Starts an identity service on a port.
     ///
     /// # Errors
     /// When it cannot bind.
@@ -122,12 +156,12 @@ impl Deployment {
     ) -> anyhow::Result<identity_service::Server> {
         let config = identity_service::Config {
             listen,
-            audiences: Vec::new(),
+            audiences: self.audiences.clone(),
             ledger_url,
             store: Arc::new(self.store.clone()),
             genesis: self.genesis.clone(),
             signer: self.signer.clone(),
-            sealing_key: identity_service::SealingKey::from_bytes(rand::random()),
+            sealing_key: identity_service::SealingKey::from_bytes(self.seal),
             clock: Clock::system(),
             limits: identity_service::Limits::default(),
             tls: None,

@@ -13,10 +13,15 @@ use edge_ledger_core::ids::{DeviceId, StoreEpoch};
 use edge_ledger_core::keys::SecretKey;
 use edge_ledger_core::ledger::posting::EventKey;
 use edge_ledger_core::ledger::{Draft, Kind, Posting, Run};
-use edge_ledger_store::IdentityStore as _;
 use edge_ledger_store::identity::{LogEnd, StatementAppend, StatementOutcome};
+use edge_ledger_store::{IdentityStore, LedgerStore};
 
 use crate::Deployment;
+
+/// A store of both services.
+pub trait Store: IdentityStore + LedgerStore + Clone + 'static {}
+
+impl<S: IdentityStore + LedgerStore + Clone + 'static> Store for S {}
 
 /// A device with its key and the end of its journal.
 #[expect(missing_debug_implementations, reason = "holds a key")]
@@ -58,7 +63,10 @@ impl Identity {
     ///
     /// # Errors
     /// When a statement is refused.
-    pub async fn create(deployment: &Deployment, devices: usize) -> anyhow::Result<Self> {
+    pub async fn create<S: Store>(
+        deployment: &Deployment<S>,
+        devices: usize,
+    ) -> anyhow::Result<Self> {
         let root = SecretKey::from_seed(rand::random());
         let identity = root.public_key().identity_id();
         let log = IdentityLog::empty(deployment.genesis.clone(), identity);
@@ -86,7 +94,10 @@ impl Identity {
     ///
     /// # Errors
     /// When the statement is refused.
-    pub async fn add_device(&mut self, deployment: &Deployment) -> anyhow::Result<usize> {
+    pub async fn add_device<S: Store>(
+        &mut self,
+        deployment: &Deployment<S>,
+    ) -> anyhow::Result<usize> {
         let device = TestDevice::fresh();
         let certificate = Box::new(self.certificate(&device.key)?);
         self.devices.push(device);
@@ -106,7 +117,11 @@ impl Identity {
     ///
     /// # Errors
     /// When the statement is refused.
-    pub async fn revoke(&mut self, deployment: &Deployment, device: usize) -> anyhow::Result<()> {
+    pub async fn revoke<S: Store>(
+        &mut self,
+        deployment: &Deployment<S>,
+        device: usize,
+    ) -> anyhow::Result<()> {
         let device = self.devices[device].id();
         self.append(
             deployment,
@@ -130,9 +145,9 @@ impl Identity {
         Ok(Certificate::sign(self.log.ledger_id(), key, &description)?)
     }
 
-    async fn append(
+    async fn append<S: Store>(
         &mut self,
-        deployment: &Deployment,
+        deployment: &Deployment<S>,
         act: Act,
         as_root: bool,
     ) -> anyhow::Result<()> {

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use edge_ledger_core::ids::IdentityId;
+use edge_ledger_core::ids::{DeviceId, IdentityId};
 use edge_ledger_core::ledger::VerifiedRun;
 use tokio::sync::broadcast;
 
@@ -43,6 +43,17 @@ pub enum Change {
     Elsewhere {
         /// Whose.
         identity: IdentityId,
+    },
+    /// A device opened a stream. Nothing was committed.
+    Opened {
+        /// Whose device.
+        identity: IdentityId,
+        /// Which.
+        device: DeviceId,
+        /// Which stream of this process; `None` for one at another process.
+        stream: Option<Origin>,
+        /// Of two streams of a device, the one with the higher number was opened later.
+        order: u64,
     },
     /// What other processes committed may have gone unheard: as if the receiver were behind.
     Lost,

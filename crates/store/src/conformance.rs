@@ -102,6 +102,7 @@ macro_rules! conformance {
             what_changes_nothing_is_not_announced
             a_store_that_commits_says_so
             logs_and_links_are_announced
+            streams_are_announced_in_their_order
         ]);
     };
     (@rules $make:path, $room:ident: [$($rule:ident)+]) => {$(

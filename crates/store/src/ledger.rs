@@ -1,7 +1,7 @@
 //! The seam that the ledger service writes through.
 
 use async_trait::async_trait;
-use edge_ledger_core::ids::IdentityId;
+use edge_ledger_core::ids::{DeviceId, IdentityId};
 use edge_ledger_core::ledger::admission::Admissible;
 use edge_ledger_core::ledger::journals::Have;
 use edge_ledger_core::ledger::{Extended, Heads, KeptRun, Level, Tip};
@@ -64,6 +64,11 @@ pub trait LedgerStore: Send + Sync {
     /// [`StoreError`].
     async fn locate(&self, identity: IdentityId, heads: &Heads)
     -> Result<At<Vec<Tip>>, StoreError>;
+
+    /// Announces that a device opened a stream here, to all processes and to this one, with a
+    /// number that tells which of several was opened later. A hint: it may get lost. It is not
+    /// sent any more by a call that was given up before it had its number.
+    async fn tell_opened(&self, identity: IdentityId, device: DeviceId, stream: Origin);
 
     /// What a committed entry survives.
     fn level(&self) -> Level;

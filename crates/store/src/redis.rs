@@ -9,6 +9,7 @@
 //! | `el:nonce:{I}:N` | string | a redeemed nonce, until a minute after its end |
 //! | `el:session:{I}:T` | string | a session by the hash of its token, until a minute after its end |
 //! | `el:link:{S}` | hash | a link session with its messages, until a minute after its end |
+//! | `el:fence:{g}` | string | nothing: a server that syncs once a second is waited for by it |
 //! | `el:probe:{g}` | string | nothing: it tells whether the server takes writes |
 //! | `el:feed:{I}`, `el:feed:{S}` | channel | hints for other processes |
 //!
@@ -24,18 +25,19 @@
 //! journals end), and carries it out and publishes a hint in the same step; otherwise it says what
 //! is different, and the decision is made anew.
 //!
-//! An ack needs `appendonly yes` with `appendfsync always`; `maxmemory-policy noeviction` is
-//! needed in any case. Both are looked at whenever the committer connects. The user needs no more
-//! than
+//! An ack needs `appendonly yes` with `appendfsync always`, or `everysec` on a server that can be
+//! waited for (`WAITAOF`, from 7.2 on; it then takes up to a second). `maxmemory-policy noeviction`
+//! is needed in any case. All are looked at whenever the committer connects. The user needs no
+//! more than
 //!
 //! ```text
 //! ACL SETUSER edge-ledger on >PASSWORD resetkeys ~el:* resetchannels &el:feed:{*} -@all
-//!   +evalsha +script|load +info +config|get +ping +psubscribe +publish +select
+//!   +evalsha +script|load +info +config|get +time +ping +psubscribe +publish +select
 //!   +get +set +del +unlink +pexpire +hget +hset +hsetnx +hmget +hgetall +hdel +hincrby
 //!   +lindex +lrange +rpush
 //! ```
 //!
-//! Without `+config|get` the operator declares what `appendfsync` is
+//! and `+waitaof` where it is waited for. Without `+config|get` the operator declares what `appendfsync` is
 //! ([`declared_appendfsync`](RedisConfig::declared_appendfsync)).
 
 mod adopt;
@@ -43,12 +45,15 @@ mod answer;
 mod append;
 mod change_set;
 mod check;
+#[cfg(any(test, feature = "testing"))]
+pub mod commands;
 mod committer;
 mod config;
 mod connection;
 mod endings;
 mod fault;
 mod feed;
+mod fence;
 mod health;
 mod identity_store;
 mod journal;
@@ -59,6 +64,8 @@ mod links;
 mod log;
 mod pages;
 mod passes;
+#[cfg(any(test, feature = "testing"))]
+pub mod proxy;
 mod script;
 #[cfg(any(test, feature = "testing"))]
 pub mod server;
@@ -80,6 +87,7 @@ use committer::{Answer, Committer, QUEUE_WRITES_MAX, Write};
 use connection::{Connector, Reader};
 use endings::Endings;
 use feed::Listener;
+use fence::Fences;
 use script::Call;
 use stamp::Stamps;
 
@@ -96,6 +104,7 @@ struct Open {
     feed: broadcast::Sender<Change>,
     stamps: Arc<Stamps>,
     endings: Endings,
+    fences: Arc<Fences>,
     level: Level,
     health: watch::Receiver<Health>,
     _tasks: JoinSet<()>,
@@ -109,7 +118,7 @@ impl RedisStore {
     /// [`ConnectError`] saying what to change.
     pub async fn connect(config: RedisConfig) -> Result<Self, ConnectError> {
         let connector = Arc::new(Connector::new(config)?);
-        let (link, level) = connector.open_checked().await?;
+        let (link, promise) = connector.open_checked().await?;
         let (feed, _) = broadcast::channel(CHANGES_BEHIND_MAX);
         let stamps = Arc::new(Stamps::new());
         let mut tasks = JoinSet::new();
@@ -124,12 +133,15 @@ impl RedisStore {
         let listening = listening.map_err(|fault| connector.unreachable(fault))?;
         tasks.spawn(listener.run(listening, broken));
 
+        let fences = Arc::new(Fences::default());
+        fences.reset(promise.fenced);
         let (writes, waiting) = mpsc::channel(QUEUE_WRITES_MAX);
         let (tell_health, health) = watch::channel(Health::Serving);
         let committer = Committer {
             connector: Arc::clone(&connector),
             link: Some(link),
-            level,
+            promise,
+            fences: Arc::clone(&fences),
             stamps: Arc::clone(&stamps),
             feed: feed.clone(),
             health: tell_health,
@@ -142,7 +154,8 @@ impl RedisStore {
             feed,
             stamps,
             endings: Endings::default(),
-            level,
+            fences,
+            level: promise.level,
             health,
             _tasks: tasks,
         };

@@ -12,5 +12,6 @@ mod redis {
     mod hints;
     mod limited;
     mod load;
-    mod proxy;
+    mod seven_two;
+    mod syncing;
 }

@@ -161,24 +161,25 @@ async fn s04_of_another_purpose() {
 #[tokio::test]
 async fn s05_one_answer_sent_often_and_to_several_replicas_passes_once() {
     let world = World::start().await;
-    let replica = world.replica().await;
+    let replicas = [world.replica().await, world.replica().await];
     let mut client = world.client().await;
     let person = Person::registered(&world, &mut client, 10).await;
     let given = challenge(&mut client, person.identity(), &person.laptop)
         .await
         .unwrap();
     let good = answer(&person.log, &person.laptop, &given);
+    let clients = [
+        client.clone(),
+        dial(&replicas[0], NAME).await,
+        dial(&replicas[1], NAME).await,
+    ];
     let mut calls = tokio::task::JoinSet::new();
-    for number in 0..64 {
-        let server = if number % 2 == 0 {
-            &world.server
-        } else {
-            &replica
-        };
-        let (mut client, request) = (dial(server, NAME).await, good.clone());
+    for number in 0..1_000 {
+        let (mut client, request) = (clients[number % 3].clone(), good.clone());
         calls.spawn(async move { client.authenticate(request).await });
     }
     let results = calls.join_all().await;
+    assert_eq!(results.len(), 1_000);
     assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1);
     for status in results.into_iter().filter_map(Result::err) {
         assert_refused(&status, Code::Unauthenticated, Reason::ChallengeInvalid);

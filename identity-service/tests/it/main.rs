@@ -12,6 +12,7 @@ mod link_ends;
 mod log;
 mod log_rules;
 mod person;
+mod place;
 mod root_session;
 mod session;
 mod watch;

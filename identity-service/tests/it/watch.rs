@@ -10,7 +10,7 @@ use crate::world::{Client, NAME, PATIENCE, World, assert_refused, dial, key};
 
 type Stream = Streaming<wire::WatchLogResponse>;
 
-async fn watch(client: &mut Client, person: &Person, token: &str, after: u64) -> Stream {
+pub(crate) async fn watch(client: &mut Client, person: &Person, token: &str, after: u64) -> Stream {
     let request = wire::WatchLogRequest {
         identity: person.id_bytes(),
         after_position: after,
@@ -19,7 +19,7 @@ async fn watch(client: &mut Client, person: &Person, token: &str, after: u64) ->
     response.unwrap().into_inner()
 }
 
-async fn next(stream: &mut Stream) -> Result<Option<wire::ReceiptedStatement>, Status> {
+pub(crate) async fn next(stream: &mut Stream) -> Result<Option<wire::ReceiptedStatement>, Status> {
     let message = timeout(PATIENCE, stream.message()).await.unwrap();
     Ok(message?.and_then(|message| message.statement))
 }

@@ -11,10 +11,11 @@ use edge_ledger_core::identity::{CreditPolicy, Genesis, ServiceCertificate, Serv
 use edge_ledger_core::ids::LedgerId;
 use edge_ledger_core::keys::SecretKey;
 use edge_ledger_proto::identity::identity_service_client::IdentityServiceClient;
-use edge_ledger_store::Embedded;
 use identity_service::{Config, Limits, SealingKey, Server};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
+
+use crate::place::{Place, Store};
 
 pub(crate) type Client = IdentityServiceClient<Channel>;
 
@@ -25,7 +26,8 @@ pub(crate) const NAME: &str = "id.example:443";
 
 pub(crate) struct World {
     pub(crate) genesis: Genesis,
-    pub(crate) store: Arc<Embedded>,
+    pub(crate) place: Place,
+    pub(crate) store: Arc<Store>,
     pub(crate) hands: Hands,
     pub(crate) server: Server,
     clock: Clock,
@@ -51,12 +53,14 @@ impl World {
             random: [3; 16],
         });
         let genesis = genesis.unwrap();
-        let store = Arc::new(Embedded::in_memory());
+        let place = Place::new().await;
+        let store = place.store().await;
         let (clock, hands) = Clock::manual(1_800_000_000_000);
-        let config = config(&genesis, &store, &clock, &limits, 4);
+        let config = config(&genesis, store.clone(), &clock, &limits, 4);
         Self {
             server: Server::bind(config).await.unwrap(),
             genesis,
+            place,
             store,
             hands,
             clock,
@@ -64,13 +68,14 @@ impl World {
         }
     }
 
-    /// One more replica on the same store.
+    /// One more replica in the same place.
     pub(crate) async fn replica(&self) -> Server {
         self.replica_with_seal(4).await
     }
 
     pub(crate) async fn replica_with_seal(&self, seal: u8) -> Server {
-        let config = config(&self.genesis, &self.store, &self.clock, &self.limits, seal);
+        let store = self.place.store().await;
+        let config = config(&self.genesis, store, &self.clock, &self.limits, seal);
         Server::bind(config).await.unwrap()
     }
 
@@ -85,7 +90,7 @@ impl World {
 
 fn config(
     genesis: &Genesis,
-    store: &Arc<Embedded>,
+    store: Arc<Store>,
     clock: &Clock,
     limits: &Limits,
     seal: u8,
@@ -98,7 +103,7 @@ fn config(
         listen: "127.0.0.1:0".parse().unwrap(),
         audiences: vec![NAME.to_owned()],
         ledger_url: "http://127.0.0.1:7420".to_owned(),
-        store: store.clone(),
+        store,
         genesis: genesis.clone(),
         signer: Arc::new(ServiceSigner::new(secret, certificate).unwrap()),
         sealing_key: SealingKey::from_bytes([seal; 32]),

@@ -81,11 +81,7 @@ async fn a_service_that_lost_the_log_takes_it_back_from_a_device() -> anyhow::Re
     let deployment = Deployment::new()?;
     let mut identity = Identity::create(&deployment, 2).await?;
     // The same deployment over an empty store.
-    let wiped = Deployment {
-        genesis: deployment.genesis.clone(),
-        signer: deployment.signer.clone(),
-        store: edge_ledger_store::Embedded::in_memory(),
-    };
+    let wiped = deployment.replica(edge_ledger_store::Embedded::in_memory());
     let server = wiped.ledger_service().await?;
     let url = format!("http://{}", server.local_addr());
     let mut stream = RawStream::open(&url).await?;

@@ -154,6 +154,35 @@ pub async fn logs_and_links_are_announced(stores: &Stores) {
     }
 }
 
+/// Streams that a device opens, to whoever told of them too.
+pub async fn streams_are_announced_in_their_order(stores: &Stores) {
+    let identity = fresh_identity();
+    let device = Device::new(identity).id;
+    let mut feed = stores.ledger.changes();
+    for number in [1, 2, 7] {
+        let stream = Origin(number);
+        stores.ledger.tell_opened(identity, device, stream).await;
+    }
+    let mut heard = Vec::new();
+    while heard.len() < 3 {
+        if let Change::Opened {
+            identity: of,
+            device: who,
+            stream,
+            order,
+        } = next(&mut feed).await
+            && of == identity
+        {
+            assert_eq!(who, device);
+            heard.push((order, stream));
+        }
+    }
+    heard.sort_by_key(|(order, _)| *order);
+    let told = [1, 2, 7].map(|number| Some(Origin(number)));
+    let heard: Vec<_> = heard.into_iter().map(|(_, stream)| stream).collect();
+    assert_eq!(heard, told);
+}
+
 /// Whoever asks either seam hears the same.
 pub async fn a_store_that_commits_says_so(stores: &Stores) {
     let identity = fresh_identity();

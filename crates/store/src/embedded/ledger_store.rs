@@ -73,6 +73,16 @@ impl LedgerStore for Embedded {
         self.open.level
     }
 
+    async fn tell_opened(&self, identity: IdentityId, device: DeviceId, stream: Origin) {
+        // Nobody listening is nobody's loss.
+        let _ = self.open.feed.send(Change::Opened {
+            identity,
+            device,
+            stream: Some(stream),
+            order: stream.0,
+        });
+    }
+
     fn changes(&self) -> ChangeFeed {
         self.open.feed.subscribe()
     }

@@ -83,6 +83,8 @@ impl RedisStore {
                 if guessed {
                     continue;
                 }
+                // What is kept is acked again.
+                self.fence().await?;
                 return Ok(self.kept_before(&appending, outcomes, unsure));
             }
             let outcomes = with_unsure(outcomes, unsure.as_deref());

@@ -8,6 +8,7 @@ use redis::{RedisError, cmd};
 
 use super::config::{AppendFsync, RedisConfig};
 use super::fault::Fault;
+use super::fence;
 
 /// The oldest version whose scripts can say what they do.
 const MAJOR_VERSION_MIN: u32 = 7;
@@ -46,7 +47,8 @@ pub enum ConnectError {
     /// It may lose what it answered.
     #[error(
         "redis may lose what it answered ({found}): set `appendonly yes` and `appendfsync always` \
-         (for the running server `CONFIG SET appendonly yes` and `CONFIG SET appendfsync always`), \
+         (for the running server `CONFIG SET appendonly yes` and `CONFIG SET appendfsync always`); \
+         or `appendfsync everysec` on redis 7.2 or later, and allow `WAITAOF` to this user; \
          or accept the loss window by name, and then nothing is acked"
     )]
     LossWindow {
@@ -61,12 +63,35 @@ pub enum ConnectError {
     Untold(&'static str),
 }
 
+/// What a server's answers are worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Promise {
+    pub(super) level: Level,
+    /// Whether that holds only of what the server was waited for to sync.
+    pub(super) fenced: bool,
+}
+
+impl Promise {
+    const AT_ONCE: Self = Self {
+        level: Level::Durable,
+        fenced: false,
+    };
+    const WHEN_SYNCED: Self = Self {
+        level: Level::Durable,
+        fenced: true,
+    };
+    const NONE: Self = Self {
+        level: Level::Volatile,
+        fenced: false,
+    };
+}
+
 /// Checks the server; says what its answers are worth.
 pub(super) async fn check(
     connection: &mut MultiplexedConnection,
     config: &RedisConfig,
     address: &str,
-) -> Result<Level, ConnectError> {
+) -> Result<Promise, ConnectError> {
     let info = info(connection)
         .await
         .map_err(|error| unreachable(address, error))?;
@@ -88,21 +113,21 @@ pub(super) async fn check(
     if policy != POLICY {
         return Err(ConnectError::Evicts(policy.clone()));
     }
-    let level = level(connection, config, told("aof_enabled")? == "1").await;
-    if let Err(ConnectError::LossWindow { found }) = &level
+    let promise = promise(connection, config, told("aof_enabled")? == "1").await;
+    if let Err(ConnectError::LossWindow { found }) = &promise
         && config.accept_loss_window
     {
         tracing::warn!(%found, "redis may lose what it answered: nothing is acked");
-        return Ok(Level::Volatile);
+        return Ok(Promise::NONE);
     }
-    level
+    promise
 }
 
-async fn level(
+async fn promise(
     connection: &mut MultiplexedConnection,
     config: &RedisConfig,
     append_only: bool,
-) -> Result<Level, ConnectError> {
+) -> Result<Promise, ConnectError> {
     if !append_only {
         let found = "appendonly no".to_owned();
         return Err(ConnectError::LossWindow { found });
@@ -117,13 +142,23 @@ async fn level(
         AppendFsync::from_setting(setting)
     });
     match asked.or(config.declared_appendfsync) {
-        Some(AppendFsync::Always) => Ok(Level::Durable),
+        Some(AppendFsync::Always) => Ok(Promise::AT_ONCE),
+        Some(AppendFsync::EverySecond) if can_wait(connection).await => Ok(Promise::WHEN_SYNCED),
         Some(weaker) => {
             let found = format!("appendfsync {weaker}");
             Err(ConnectError::LossWindow { found })
         }
         None => Err(ConnectError::Untold("appendfsync")),
     }
+}
+
+/// Whether the server knows `WAITAOF`, and this user may call it: nothing but a call tells.
+async fn can_wait(connection: &mut MultiplexedConnection) -> bool {
+    // This connection wrote nothing, so that there is nothing to wait for.
+    let answer = fence::wait(fence::SYNC_WITHIN)
+        .query_async(connection)
+        .await;
+    fence::is_synced(answer)
 }
 
 async fn info(

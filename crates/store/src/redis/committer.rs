@@ -5,19 +5,21 @@
 //! write is sent again over a new connection with a mark: each script then looks for the stamp
 //! (or the statement) that the first sending would have left, and says what became of it, in the
 //! same step in which it would carry it out. So a write happens once, even when the first sending
-//! arrives last.
+//! arrives last. What was answered, but not synced where that has to be waited for, is sent again
+//! likewise.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use edge_ledger_core::ledger::Level;
 use redis::{Pipeline, RedisResult, Value};
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::timeout;
 
 use super::answer::Said;
+use super::check::Promise;
 use super::connection::{Connector, Link};
 use super::fault::Fault;
+use super::fence::{self, Fences};
 use super::health::PROBE_AFTER;
 use super::script::{Call, Loaded};
 use super::stamp::Stamps;
@@ -67,7 +69,8 @@ impl Write {
 pub(super) struct Committer {
     pub(super) connector: Arc<Connector>,
     pub(super) link: Option<Link>,
-    pub(super) level: Level,
+    pub(super) promise: Promise,
+    pub(super) fences: Arc<Fences>,
     pub(super) stamps: Arc<Stamps>,
     pub(super) feed: broadcast::Sender<Change>,
     pub(super) health: watch::Sender<Health>,
@@ -125,16 +128,9 @@ impl Committer {
             Some(link) => link,
             None => self.connect().await?,
         };
-        let mut pipeline = Pipeline::with_capacity(group.len());
-        for write in &*group {
-            pipeline.add_command(write.call.sent(&link.loaded, write.again));
-        }
-        let answers: RedisResult<Vec<RedisResult<Value>>> = pipeline
-            .ignore_errors()
-            .query_async(&mut link.connection)
-            .await;
-        let answers = match answers {
-            Ok(answers) => answers,
+        let pipeline = self.pipeline(&link, group);
+        let (answers, synced) = match self.send(&mut link, pipeline, group.len()).await {
+            Ok(answered) => answered,
             Err(error) => {
                 group.iter_mut().for_each(|write| write.again = true);
                 return Err(Fault::from(error).into());
@@ -145,6 +141,12 @@ impl Committer {
         let sent = std::mem::take(group);
         for (mut write, answer) in sent.into_iter().zip(answers) {
             match answer.map_err(Fault::from) {
+                Ok(_) if !synced => {
+                    write.again = true;
+                    group.push(write);
+                    let why = "redis did not sync its file in time";
+                    unanswered = Some(StoreError::Unavailable(why.to_owned()));
+                }
                 Ok(value) => {
                     let again = write.again;
                     let answer = Said::of(value).map(|said| Answer { said, again });
@@ -179,13 +181,51 @@ impl Committer {
         Ok(())
     }
 
+    /// A group as one pipeline, with what waits for the server to sync it.
+    fn pipeline(&self, link: &Link, group: &[Write]) -> Pipeline {
+        let mut pipeline = Pipeline::with_capacity(group.len() + 2);
+        for write in group {
+            pipeline.add_command(write.call.sent(&link.loaded, write.again));
+        }
+        if self.promise.fenced {
+            let call = fence::call(self.stamps.write());
+            pipeline.add_command(call.sent(&link.loaded, false));
+            pipeline.add_command(fence::wait(fence::SYNC_WITHIN));
+        }
+        pipeline.ignore_errors();
+        pipeline
+    }
+
+    /// Sends a group. Says what was answered to each write, and whether that is worth what this
+    /// store promises.
+    async fn send(
+        &self,
+        link: &mut Link,
+        pipeline: Pipeline,
+        writes: usize,
+    ) -> RedisResult<(Vec<RedisResult<Value>>, bool)> {
+        let mut answers: Vec<RedisResult<Value>> =
+            pipeline.query_async(&mut link.connection).await?;
+        if !self.promise.fenced {
+            return Ok((answers, true));
+        }
+        let mut last = answers.split_off(writes.min(answers.len())).into_iter();
+        let written = last.next().is_some_and(|answer| answer.is_ok());
+        let synced = written && last.next().is_some_and(fence::is_synced);
+        Ok((answers, synced))
+    }
+
     /// A server that was started anew may have been given other settings.
-    pub(super) async fn connect(&self) -> Result<Link, StoreError> {
+    pub(super) async fn connect(&mut self) -> Result<Link, StoreError> {
         match self.connector.open_checked().await {
-            Ok((link, level)) if level == self.level => Ok(link),
-            Ok((_, level)) => Err(StoreError::Unavailable(format!(
-                "redis came back with another level: {level:?} instead of {:?}",
-                self.level
+            Ok((link, promise)) if promise.level == self.promise.level => {
+                self.promise = promise;
+                self.fences.reset(promise.fenced);
+                Ok(link)
+            }
+            Ok((_, promise)) => Err(StoreError::Unavailable(format!(
+                "redis came back with another level: {:?} instead of {:?}",
+                promise.level, self.promise.level
             ))),
             Err(error) => Err(StoreError::Unavailable(error.to_string())),
         }

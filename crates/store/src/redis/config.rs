@@ -49,7 +49,8 @@ pub struct RedisConfig {
     /// What the operator says that `appendfsync` is. Used only where the server does not let us
     /// ask (`CONFIG GET`), since nothing else tells.
     pub declared_appendfsync: Option<AppendFsync>,
-    /// How long the server may take to answer.
+    /// How long the server may take to answer, beyond the time that it takes to sync where it is
+    /// waited for.
     pub response_timeout: Duration,
 }
 

@@ -5,17 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use edge_ledger_core::ledger::Level;
 use redis::aio::MultiplexedConnection;
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionInfo, IntoConnectionInfo as _, Pipeline,
-    ProtocolVersion, PushInfo, RedisResult, Value,
+    AsyncConnectionConfig, Client, Cmd, ConnectionInfo, FromRedisValue, IntoConnectionInfo as _,
+    Pipeline, ProtocolVersion, PushInfo, RedisResult, Value, cmd,
 };
 use tokio::sync::Mutex;
 
-use super::check::{self, ConnectError};
+use super::check::{self, ConnectError, Promise};
 use super::config::RedisConfig;
 use super::fault::Fault;
+use super::fence::SYNC_WITHIN;
 use super::script::Loaded;
 use crate::StoreError;
 
@@ -74,17 +74,20 @@ impl Connector {
     }
 
     /// Connects for writing: checks first what the server's answers are worth.
-    pub(super) async fn open_checked(&self) -> Result<(Link, Level), ConnectError> {
+    pub(super) async fn open_checked(&self) -> Result<(Link, Promise), ConnectError> {
         let unreachable = |error: redis::RedisError| check::unreachable(&self.address, error);
         let mut connection = self
             .connect(self.info.clone(), self.settings())
             .await
             .map_err(unreachable)?;
-        let level = check::check(&mut connection, &self.config, &self.address).await?;
+        let promise = check::check(&mut connection, &self.config, &self.address).await?;
+        if promise.fenced {
+            connection.set_response_timeout(self.config.response_timeout + SYNC_WITHIN);
+        }
         let loaded = Loaded::into_server(&mut connection)
             .await
             .map_err(unreachable)?;
-        Ok((Link { connection, loaded }, level))
+        Ok((Link { connection, loaded }, promise))
     }
 
     /// Connects for listening: what the server pushes goes to `heard`, which must not block.
@@ -168,6 +171,18 @@ impl Reader {
             }
         }
         Err(fault.into())
+    }
+
+    /// Sends a command once: for what need not succeed.
+    pub(super) async fn once<T: FromRedisValue>(&self, command: Cmd) -> Option<T> {
+        let (mut link, _) = self.link().await.ok()?;
+        command.query_async(&mut link.connection).await.ok()
+    }
+
+    /// The server's time, in microseconds since 1970.
+    pub(super) async fn time_us(&self) -> Option<u64> {
+        let (seconds, micros): (u64, u64) = self.once(cmd("TIME")).await?;
+        seconds.checked_mul(1_000_000)?.checked_add(micros)
     }
 
     async fn link(&self) -> Result<(Link, u64), Fault> {

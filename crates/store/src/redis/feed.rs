@@ -1,21 +1,23 @@
 //! Hints of other processes: what they commit is published by the scripts that commit it.
 //!
 //! A hint names its process and its kind; what it is about stands in the channel. This process
-//! announces its own commits itself, with the verified runs, and passes over its own hints.
+//! announces its own commits itself, with the verified runs, and passes over its own hints. Only
+//! that a device opened a stream is heard here too.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use edge_ledger_core::ids::IdentityId;
+use edge_ledger_core::ids::{DeviceId, IdentityId};
 use redis::aio::MultiplexedConnection;
 use redis::{PushInfo, PushKind, Value, cmd};
 use tokio::sync::{Notify, broadcast};
 
+use super::RedisStore;
 use super::connection::Connector;
 use super::fault::Fault;
-use super::keys::{CHANNELS, of_channel};
+use super::keys::{CHANNELS, Keys, of_channel};
 use super::stamp::{Stamp, Stamps};
-use crate::Change;
+use crate::{Change, Origin};
 
 /// How often the connection is tried: one that is dead without a sign is found out so.
 const PING_EVERY: Duration = Duration::from_secs(5);
@@ -42,6 +44,36 @@ impl Hint {
     /// The message that says it of this process.
     pub(super) fn message(self, origin: Stamp) -> Vec<u8> {
         [&origin[..], &[self.code()]].concat()
+    }
+}
+
+/// The kind of a hint that a device opened a stream.
+const OPENED: u8 = b'o';
+
+impl RedisStore {
+    /// Publishes that a device opened a stream. The order is the server's time, asked for before:
+    /// a request that waited somewhere for long does not look like a later stream.
+    pub(super) async fn publish_opened(
+        &self,
+        identity: IdentityId,
+        device: DeviceId,
+        stream: Origin,
+    ) {
+        let Some(order) = self.open.reader.time_us().await else {
+            return;
+        };
+        let message = [
+            &self.open.stamps.origin()[..],
+            device.as_bytes(),
+            &stream.0.to_be_bytes(),
+            &order.to_be_bytes(),
+            &[OPENED],
+        ];
+        let mut command = cmd("PUBLISH");
+        command
+            .arg(Keys::of(identity).channel())
+            .arg(message.concat());
+        let _: Option<i64> = self.open.reader.once(command).await;
     }
 }
 
@@ -103,10 +135,14 @@ impl Listener {
         else {
             return;
         };
+        let identity = IdentityId::from_bytes(about);
+        if code == OPENED {
+            self.hear_opened(identity, origin);
+            return;
+        }
         if origin == self.stamps.origin() {
             return;
         }
-        let identity = IdentityId::from_bytes(about);
         let kinds = [Hint::Entries, Hint::Log, Hint::Link];
         let change = match kinds.into_iter().find(|hint| hint.code() == code) {
             Some(Hint::Entries) => Change::Elsewhere { identity },
@@ -117,6 +153,26 @@ impl Listener {
         };
         // Nobody listening is nobody's loss.
         let _ = self.feed.send(change);
+    }
+
+    fn hear_opened(&self, identity: IdentityId, message: &[u8]) {
+        let Some((origin, rest)) = message.split_first_chunk::<{ size_of::<Stamp>() }>() else {
+            return;
+        };
+        let Some((device, rest)) = rest.split_first_chunk::<16>() else {
+            return;
+        };
+        let Some((stream, order)) = rest.split_first_chunk::<8>() else {
+            return;
+        };
+        let Ok(order) = order.try_into() else { return };
+        let own = self.stamps.is_own(origin);
+        let _ = self.feed.send(Change::Opened {
+            identity,
+            device: DeviceId::from_bytes(*device),
+            stream: own.then_some(Origin(u64::from_be_bytes(*stream))),
+            order: u64::from_be_bytes(order),
+        });
     }
 }
 

@@ -7,6 +7,8 @@ use edge_ledger_core::ids::{DeviceId, IdentityId};
 
 /// The pattern of all channels.
 pub(super) const CHANNELS: &str = "el:feed:{*}";
+/// What a server that syncs once a second is waited for by: one key for all.
+pub(super) const FENCE: &str = "el:fence:{g}";
 const CHANNEL: &str = "el:feed:{";
 
 /// Makes the keys of one identity or link session.

@@ -1,7 +1,7 @@
 //! The ledger service's seam, carried out by the rooms that know the keys.
 
 use async_trait::async_trait;
-use edge_ledger_core::ids::IdentityId;
+use edge_ledger_core::ids::{DeviceId, IdentityId};
 use edge_ledger_core::ledger::admission::Admissible;
 use edge_ledger_core::ledger::journals::Have;
 use edge_ledger_core::ledger::{Heads, Level, Tip};
@@ -44,6 +44,10 @@ impl LedgerStore for RedisStore {
         heads: &Heads,
     ) -> Result<At<Vec<Tip>>, StoreError> {
         self.read_locators(identity, heads).await
+    }
+
+    async fn tell_opened(&self, identity: IdentityId, device: DeviceId, stream: Origin) {
+        self.publish_opened(identity, device, stream).await;
     }
 
     fn level(&self) -> Level {

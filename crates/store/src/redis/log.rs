@@ -39,8 +39,10 @@ impl RedisStore {
         if records.len() as u64 != position.saturating_sub(after_position) {
             return Err(damaged(LOG));
         }
+        let version = LogVersion(number(&version)?);
+        self.fence_log(identity, version).await?;
         Ok(Some(StoredLog {
-            version: LogVersion(number(&version)?),
+            version,
             epoch: epoch.map_err(|_| damaged(LOG))?,
             position,
             records,

@@ -37,6 +37,8 @@ impl RedisStore {
     /// All tips of an identity.
     pub(super) async fn read_heads(&self, identity: IdentityId) -> Result<At<Heads>, StoreError> {
         let (version, endings) = self.all_endings(identity).await?;
+        // They are acked to whoever says hello.
+        self.fence().await?;
         let mut tips = Vec::new();
         for (device, ending) in endings {
             let points = layout::tips(&ending)?.into_iter();

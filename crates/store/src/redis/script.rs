@@ -4,7 +4,7 @@ use redis::{Cmd, Pipeline};
 
 /// What a script says before everything else: it is refused as a whole when memory is full.
 const WRITES: &str = "#!lua\n";
-/// It frees memory.
+/// It frees memory, or takes no more of it.
 const FREES: &str = "#!lua flags=allow-oom\n";
 /// It is carried out also when memory is full, which a transaction (`MULTI`) is not.
 const READS: &str = "#!lua flags=no-writes\n";
@@ -25,10 +25,11 @@ pub(super) enum Script {
     JoinLink,
     PostLink,
     CloseLink,
+    Fence,
 }
 
 impl Script {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Read,
         Self::Endings,
         Self::Log,
@@ -41,6 +42,7 @@ impl Script {
         Self::JoinLink,
         Self::PostLink,
         Self::CloseLink,
+        Self::Fence,
     ];
 
     fn source(self) -> String {
@@ -57,6 +59,7 @@ impl Script {
             Self::JoinLink => [WRITES, "", include_str!("join_link.lua")],
             Self::PostLink => [WRITES, "", include_str!("post_link.lua")],
             Self::CloseLink => [FREES, "", include_str!("close_link.lua")],
+            Self::Fence => [FREES, "", include_str!("fence.lua")],
         };
         parts.concat()
     }

@@ -35,6 +35,11 @@ impl Stamps {
         self.of(self.era.load(Ordering::Relaxed))
     }
 
+    /// Whether a hint is from this process, in whichever era.
+    pub(super) fn is_own(&self, origin: &[u8]) -> bool {
+        origin.starts_with(&self.process.to_be_bytes())
+    }
+
     /// Begins an era: hints from before it are another process' from now on. So what a write that
     /// nobody waits for any more may still do is heard here too.
     pub(super) fn disown(&self) {

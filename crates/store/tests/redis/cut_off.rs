@@ -14,12 +14,12 @@ use edge_ledger_store::conformance::fixtures::{
 use edge_ledger_store::identity::{LinkOutcome, LinkSide, LogEnd, StatementOutcome, StoredSession};
 use edge_ledger_store::ledger::AppendOutcome;
 use edge_ledger_store::redis::RedisConfig;
+use edge_ledger_store::redis::proxy::{Proxy, Spoil};
 use edge_ledger_store::redis::server::Server;
 use edge_ledger_store::{Change, LogVersion, Origin};
 
 use super::conforming::stores;
 use super::load::Load;
-use super::proxy::{Proxy, Spoil};
 
 const EXPIRES_MS: i64 = NOW_MS + 60_000;
 const LATE: Duration = Duration::from_millis(400);

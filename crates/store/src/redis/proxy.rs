@@ -1,4 +1,8 @@
-//! A proxy that spoils one exchange: what of it gets through is what the mode says.
+//! A proxy for tests that spoils one exchange: what of it gets through is what the mode says.
+//!
+//! Like the server behind it, it panics where it cannot do its work: that is the end of a test.
+
+#![expect(clippy::unwrap_used, reason = "a test ends where its proxy fails")]
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -10,7 +14,7 @@ use tokio::task::JoinSet;
 
 /// What happens to the next write that passes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Spoil {
+pub enum Spoil {
     /// The connection is cut before the request gets to the server.
     Request,
     /// The connection is cut after the request got to the server.
@@ -23,22 +27,24 @@ pub(super) enum Spoil {
     ReplyAndShut,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct State {
     armed: Mutex<Option<Spoil>>,
     shut: Mutex<bool>,
     spoiled: Notify,
 }
 
-/// A running proxy in front of a server.
-pub(super) struct Proxy {
+/// A running proxy in front of a server; it ends when this is dropped.
+#[derive(Debug)]
+pub struct Proxy {
     port: u16,
     state: Arc<State>,
     _tasks: JoinSet<()>,
 }
 
 impl Proxy {
-    pub(super) async fn before(server_port: u16) -> Self {
+    /// Starts one in front of the server at a port of loopback.
+    pub async fn before(server_port: u16) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let state = Arc::new(State::default());
@@ -51,25 +57,33 @@ impl Proxy {
         }
     }
 
-    pub(super) fn url(&self) -> String {
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Its address, as [`RedisConfig`](super::RedisConfig) takes it.
+    pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
     /// Spoils the next write.
-    pub(super) fn arm(&self, spoil: Spoil) {
+    pub fn arm(&self, spoil: Spoil) {
         *self.state.armed.lock().unwrap() = Some(spoil);
     }
 
     /// Waits until a write was spoiled.
-    pub(super) async fn spoiled(&self) {
+    pub async fn spoiled(&self) {
         self.state.spoiled.notified().await;
     }
 
-    pub(super) fn is_armed(&self) -> bool {
+    /// Whether what it was armed for has not come yet.
+    pub fn is_armed(&self) -> bool {
         self.state.armed.lock().unwrap().is_some()
     }
 
-    pub(super) fn let_in(&self) {
+    /// Lets connections in again.
+    pub fn let_in(&self) {
         *self.state.shut.lock().unwrap() = false;
     }
 }
