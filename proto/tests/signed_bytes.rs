@@ -97,10 +97,11 @@ impl World {
 
     fn tip(&self) -> SignedTip {
         let hash = EntryHash::from_bytes([11; 32]);
+        let point = Point { seq: 12, hash };
         SignedTip {
             device: self.device.public_key().device_id(),
-            point: Point { seq: 12, hash },
-            signature: self.device.sign(hash.as_bytes()),
+            point,
+            signature: point.sign(self.ledger_id(), &self.device),
         }
     }
 

@@ -29,8 +29,10 @@ pub enum Tag {
     StatementReceipt,
     /// An identity challenge, by a device.
     Challenge,
-    /// An entry, by its device.
+    /// The hash of an entry.
     Entry,
+    /// Place and hash of an entry, by its device.
+    Tip,
     /// An issuer's proof of a credit or refund.
     IssuerProof,
     /// An ack, by a service key.
@@ -47,7 +49,7 @@ pub enum Tag {
 
 impl Tag {
     /// All tags, for tables and for tests over every pair.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Genesis,
         Self::DeviceId,
         Self::Nameplate,
@@ -59,6 +61,7 @@ impl Tag {
         Self::StatementReceipt,
         Self::Challenge,
         Self::Entry,
+        Self::Tip,
         Self::IssuerProof,
         Self::Ack,
         Self::Digest,
@@ -81,6 +84,7 @@ impl Tag {
             Self::StatementReceipt => b"edge-ledger/statement-receipt/v1\0",
             Self::Challenge => b"edge-ledger/challenge/v1\0",
             Self::Entry => b"edge-ledger/entry/v1\0",
+            Self::Tip => b"edge-ledger/tip/v1\0",
             Self::IssuerProof => b"edge-ledger/issuer-proof/v1\0",
             Self::Ack => b"edge-ledger/ack/v1\0",
             Self::Digest => b"edge-ledger/digest/v1\0",

@@ -203,10 +203,12 @@ async fn tips_that_their_device_did_not_sign() {
     let phone = key(30);
     scene.add(&phone, false).await;
     let hash = EntryHash::from_bytes([7; 32]);
+    let point = Point { seq: 1, hash };
+    let ledger_id = scene.person.log.ledger_id();
     let tip = SignedTip {
         device: phone.public_key().device_id(),
-        point: Point { seq: 1, hash },
-        signature: scene.person.laptop.sign(hash.as_bytes()),
+        point,
+        signature: point.sign(ledger_id, &scene.person.laptop),
     };
     let revoke = Act::Revoke {
         device: phone.public_key().device_id(),

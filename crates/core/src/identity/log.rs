@@ -333,7 +333,8 @@ impl IdentityLog {
             if let Some(device) = self.devices.get_mut(id) {
                 let by = successor.map_or(*id, |c| c.key().device_id());
                 device.state = state(by);
-                device.cut = Some(Cut::of_device(*id, named.iter().chain(&record.tips)));
+                let before = device.cut.as_ref();
+                device.cut = Some(Cut::after(before, *id, named, &record.tips));
             }
         }
     }

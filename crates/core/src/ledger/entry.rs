@@ -147,14 +147,15 @@ impl Draft {
             identity,
             key: &public_key,
         };
-        let hash = entry_hash(author, ENTRY_FORMAT, parent.seq + 1, parent.hash, &payload);
+        let seq = parent.seq + 1;
+        let hash = entry_hash(author, ENTRY_FORMAT, seq, parent.hash, &payload);
         Ok(Run {
             device: public_key.device_id(),
             format: ENTRY_FORMAT,
-            first_seq: parent.seq + 1,
+            first_seq: seq,
             first_prev: parent.hash,
             payloads: vec![payload],
-            signature: key.sign(hash.as_bytes()),
+            signature: Point { seq, hash }.sign(ledger_id, key),
         })
     }
 
@@ -194,6 +195,6 @@ pub fn sign_raw(
         first_seq: parent.seq.wrapping_add(1),
         first_prev: parent.hash,
         payloads,
-        signature: key.sign(at.hash.as_bytes()),
+        signature: at.sign(ledger_id, key),
     }
 }

@@ -29,7 +29,7 @@ pub enum Reject {
     /// A payload of format 1 that does not equal its own re-encoding.
     #[error("a payload is not canonical")]
     NotCanonical,
-    /// The signature does not fit hashes, key, identity and deployment.
+    /// The signature does not fit place, hashes, key, identity and deployment.
     #[error("the signature does not fit")]
     BadSignature,
     /// The run is of another device than the author.
@@ -74,9 +74,7 @@ pub fn verify(author: Author<'_>, run: &Run) -> Result<VerifiedRun, Reject> {
         });
         at = Point { seq, hash };
     }
-    author
-        .key
-        .verify(at.hash.as_bytes(), &run.signature)
+    at.verify(author.ledger_id, author.key, &run.signature)
         .map_err(|_| Reject::BadSignature)?;
     Ok(VerifiedRun {
         entries,

@@ -24,7 +24,7 @@ pub struct Run {
     pub first_prev: EntryHash,
     /// Encoded payloads in order.
     pub payloads: Vec<Bytes>,
-    /// The device's signature of the last entry's hash.
+    /// The device's signature of the last entry.
     pub signature: Signature,
 }
 
@@ -81,7 +81,7 @@ impl VerifiedRun {
         self.entries[self.entries.len() - 1].point
     }
 
-    /// The device's signature of the last entry's hash.
+    /// The device's signature of the last entry.
     pub fn signature(&self) -> Signature {
         self.signature
     }

@@ -7,6 +7,8 @@ pub(crate) mod protobuf;
 pub(crate) mod replica;
 pub(crate) mod tally;
 
+use std::sync::LazyLock;
+
 use edge_ledger_core::identity::certificate::Description;
 use edge_ledger_core::identity::genesis::{GenesisSpec, next_key_hash};
 use edge_ledger_core::identity::service_key::ServiceSigner;
@@ -252,12 +254,13 @@ pub(crate) fn rename(device: &str, name: &str) -> Act {
     }
 }
 
-/// The signed tip of a device at a point.
+/// The signed tip of a device at a point, in the deployment of [`World::uncapped`].
 pub(crate) fn tip(name: &str, point: Point) -> SignedTip {
+    static LEDGER_ID: LazyLock<LedgerId> = LazyLock::new(|| World::uncapped().ledger_id());
     let key = key(name);
     SignedTip {
         device: key.public_key().device_id(),
         point,
-        signature: key.sign(point.hash.as_bytes()),
+        signature: point.sign(*LEDGER_ID, &key),
     }
 }

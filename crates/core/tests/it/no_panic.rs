@@ -288,7 +288,7 @@ fn any_header_key_and_text_is_refused_or_taken() {
             prop_assert!(public.verify_root(Tag::Statement, ledger_id, text.as_bytes(), &signature).is_err());
             let point = Point { seq: first_seq, hash: EntryHash::from_bytes(hash) };
             let tip = SignedTip { device: run.device, point, signature };
-            prop_assert!(tip.verify(&public).is_err());
+            prop_assert!(tip.verify(ledger_id, &public).is_err());
         }
         let _ = (text.parse::<IdentityId>(), text.parse::<DeviceId>());
         if let Ok(key) = text.parse::<EventKey>() {

@@ -324,6 +324,15 @@ fn a_tip_is_the_signature_of_its_entry() {
         point,
         signature: run.signature,
     };
-    assert_eq!(tip.verify(&pen.public), Ok(()));
-    assert!(tip.verify(&key("tablet").public_key()).is_err());
+    let ledger_id = world.ledger_id();
+    assert_eq!(tip.verify(ledger_id, &pen.public), Ok(()));
+    let stranger = key("tablet").public_key();
+    assert!(tip.verify(ledger_id, &stranger).is_err());
+    let bare = SignedTip {
+        signature: pen.key.sign(point.hash.as_bytes()),
+        ..tip
+    };
+    assert!(bare.verify(ledger_id, &pen.public).is_err());
+    let elsewhere = World::new(CreditPolicy::Issued).ledger_id();
+    assert!(tip.verify(elsewhere, &pen.public).is_err());
 }

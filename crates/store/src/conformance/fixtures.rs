@@ -21,7 +21,8 @@ pub const NOW_MS: i64 = 1_790_000_000_000;
 /// A format that no version reads: a store keeps payloads without looking at them.
 pub const FORMAT: u16 = 7;
 
-const LEDGER: LedgerId = LedgerId::from_bytes([9; 16]);
+/// The deployment of all devices here.
+pub const LEDGER: LedgerId = LedgerId::from_bytes([9; 16]);
 
 /// 32 bytes that no other call returns.
 pub fn fresh_bytes() -> [u8; 32] {

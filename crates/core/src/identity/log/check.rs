@@ -166,7 +166,7 @@ impl IdentityLog {
                     FormatError::Key("a tip of another device", KeyError::BadSignature).into(),
                 );
             }
-            tip.verify(&record.key)?;
+            tip.verify(self.ledger_id(), &record.key)?;
         }
         Ok(())
     }

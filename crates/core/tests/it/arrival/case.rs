@@ -57,6 +57,8 @@ fn setting() -> &'static Setting {
 struct Truth {
     added: BTreeSet<usize>,
     cuts: BTreeMap<usize, BTreeSet<usize>>,
+    /// What the service ever kept when it ended a journal.
+    recorded: BTreeMap<usize, BTreeSet<usize>>,
 }
 
 /// One statement to be made.
@@ -87,6 +89,7 @@ impl Case {
         let truth = |others| Truth {
             added: (0..=others).collect(),
             cuts: BTreeMap::new(),
+            recorded: BTreeMap::new(),
         };
         let service = Replica::new(setting.opened[2].clone());
         // The others know only who opened the log.
@@ -265,9 +268,12 @@ impl Case {
         log.apply(record(statement, recorded))
             .expect("it was checked");
         for author in &saying.ends {
-            let nodes = saying.named.iter().chain(&tips);
-            let own = nodes.filter(|node| self.forest.nodes[**node].author == *author);
-            truth.cuts.insert(*author, own.copied().collect());
+            let own = |node: &usize| self.forest.nodes[*node].author == *author;
+            let recorded = truth.recorded.entry(*author).or_default();
+            recorded.extend(tips.iter().copied().filter(own));
+            let named = saying.named.iter().copied().filter(own);
+            let cut = named.chain(recorded.iter().copied()).collect();
+            truth.cuts.insert(*author, cut);
         }
         truth.added.extend(saying.adds);
 

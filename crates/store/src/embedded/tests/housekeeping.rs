@@ -6,7 +6,7 @@ use edge_ledger_core::ledger::VerifiedRun;
 use redb::ReadableTableMetadata as _;
 
 use crate::conformance::fixtures::{
-    Device, NOW_MS, admissible, after, fresh_bytes, fresh_identity, statement,
+    Device, LEDGER, NOW_MS, admissible, after, fresh_bytes, fresh_identity, statement,
 };
 use crate::embedded::tables::{EXPIRIES, LINKS, NONCES, SESSIONS, Snapshot};
 use crate::embedded::{Embedded, Fault};
@@ -94,7 +94,7 @@ async fn every_tip_has_a_signature_however_its_journal_grew() {
             panic!()
         };
         for tip in &records[0].tips {
-            tip.verify(device.key()).unwrap();
+            tip.verify(LEDGER, device.key()).unwrap();
         }
         assert!(!records[0].tips.is_empty());
         end = after(&end, &records);
