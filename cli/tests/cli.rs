@@ -4,6 +4,7 @@
 mod bad_input;
 #[path = "cli/demo.rs"]
 mod demo;
+#[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
 #[path = "cli/keys.rs"]
 mod keys;
 #[path = "cli/offline.rs"]

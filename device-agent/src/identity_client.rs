@@ -109,6 +109,24 @@ pub(crate) fn from_status(service: &'static str, url: &str, status: &Status) -> 
     }
 }
 
+/// What a status means that ended the first call of a connection: its cause may be that the service
+/// speaks TLS, and was dialled without.
+pub(crate) async fn from_first_status(
+    service: &'static str,
+    url: &str,
+    status: &Status,
+) -> AgentError {
+    let has_reason = status.get_details_error_info().is_some();
+    if !has_reason && tls::is_spoken_at(url).await {
+        return AgentError::Tls {
+            service,
+            url: url.to_owned(),
+            problem: tls::TlsProblem::TlsService,
+        };
+    }
+    from_status(service, url, status)
+}
+
 /// A deployment as its identity service describes it; the genesis proves its id.
 #[derive(Debug, Clone)]
 pub(crate) struct Deployment {
@@ -153,12 +171,19 @@ impl IdentityClient {
         from_status("identity", &self.url, status)
     }
 
+    async fn refused_first(&self, status: &Status) -> AgentError {
+        from_first_status("identity", &self.url, status).await
+    }
+
     pub(crate) async fn deployment(&mut self) -> Result<Deployment, AgentError> {
         let response = self
             .rpc
             .get_deployment(timed(pb::GetDeploymentRequest {}))
             .await;
-        let response = response.map_err(|s| self.refused(&s))?.into_inner();
+        let response = match response {
+            Ok(response) => response.into_inner(),
+            Err(status) => return Err(self.refused_first(&status).await),
+        };
         Ok(Deployment {
             genesis: Genesis::decode(response.genesis)?,
             ledger_url: response.ledger_url,
@@ -189,12 +214,10 @@ impl IdentityClient {
             public_key: public_key.clone(),
             purpose: pb::ChallengePurpose::Identity.into(),
         };
-        let given = self
-            .rpc
-            .get_challenge(timed(request))
-            .await
-            .map_err(|s| self.refused(&s))?
-            .into_inner();
+        let given = match self.rpc.get_challenge(timed(request)).await {
+            Ok(given) => given.into_inner(),
+            Err(status) => return Err(self.refused_first(&status).await),
+        };
         let challenge = Challenge::decode(&given.challenge)?;
         let meant = challenge.purpose == Purpose::Identity
             && challenge.identity == caller.identity

@@ -8,7 +8,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
 use crate::error::AgentError;
-use crate::identity_client::{connect, from_status};
+use crate::identity_client::{connect, from_first_status};
 use crate::limits::{CONNECT_WITHIN, OUTBOUND_FRAMES_MAX};
 use crate::tls::Authorities;
 use edge_ledger_core::limits::FRAME_BYTES_MAX;
@@ -33,10 +33,13 @@ pub(crate) async fn open(url: &str, authorities: &Authorities) -> Result<Stream,
         url: url.to_owned(),
         why: "it does not answer".to_owned(),
     })?;
-    let inbound = response
-        .map_err(|status| from_status("ledger", url, &status))?
-        .into_inner();
-    Ok(Stream { inbound, outbound })
+    match response {
+        Ok(response) => Ok(Stream {
+            inbound: response.into_inner(),
+            outbound,
+        }),
+        Err(status) => Err(from_first_status("ledger", url, &status).await),
+    }
 }
 
 /// Reads the next frame; `None` at the end of the stream.

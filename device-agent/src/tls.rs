@@ -10,9 +10,13 @@ use std::sync::Arc;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{AlertDescription, CertificateError, InvalidMessage};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
 
 use crate::error::HomeError;
+use crate::limits::PROBE_WITHIN;
 
 /// Why no TLS connection came about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,16 +110,36 @@ impl Authorities {
     }
 }
 
-/// What h2 says of the alert that a TLS service sends to who speaks no TLS: its first bytes, read
-/// as a frame, are one of more than a megabyte.
-const ALERT_AS_FRAME: &str = "frame with invalid size";
+/// What a TLS service answers to who speaks something else: a record that holds an alert.
+const ALERT: u8 = 21;
+/// What no protocol begins with.
+const NONSENSE: [u8; 5] = [0; 5];
 
-/// What a failure has to do with TLS, if it has.
+/// Whether a service that was dialled without TLS speaks it. The failed call does not tell: which
+/// of its errors comes first is chance.
+pub(crate) async fn is_spoken_at(url: &str) -> bool {
+    let uri: Option<http::Uri> = url.parse().ok();
+    let Some((host, port)) = uri.as_ref().and_then(plain_address) else {
+        return false;
+    };
+    let ask = async {
+        let mut tcp = TcpStream::connect((host, port)).await?;
+        tcp.write_all(&NONSENSE).await?;
+        tcp.read_u8().await
+    };
+    matches!(timeout(PROBE_WITHIN, ask).await, Ok(Ok(ALERT)))
+}
+
+fn plain_address(uri: &http::Uri) -> Option<(&str, u16)> {
+    let host = uri.host()?.trim_matches(['[', ']']);
+    let is_plain = uri.scheme() == Some(&http::uri::Scheme::HTTP);
+    is_plain.then(|| (host, uri.port_u16().unwrap_or(80)))
+}
+
+/// What a failure of a connection over TLS has to do with that, if it has.
 pub(crate) fn problem(url: &str, error: &(dyn Error + 'static)) -> Option<TlsProblem> {
-    let is_tls = url.starts_with("https:");
-    if !is_tls {
-        let is_alert = root_cause(error).contains(ALERT_AS_FRAME);
-        return is_alert.then_some(TlsProblem::TlsService);
+    if !url.starts_with("https:") {
+        return None;
     }
     let mut cause = Some(error);
     while let Some(error) = cause {
@@ -151,7 +175,11 @@ fn of_rustls(error: &rustls::Error) -> TlsProblem {
 
 fn of_certificate(error: &CertificateError) -> TlsProblem {
     use CertificateError as Certificate;
-    if matches!(error, Certificate::UnknownIssuer) {
+    // Another authority may have the name of a known one, and its own key.
+    if matches!(
+        error,
+        Certificate::UnknownIssuer | Certificate::BadSignature
+    ) {
         TlsProblem::UnknownAuthority
     } else if matches!(
         error,

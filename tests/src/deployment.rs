@@ -105,6 +105,18 @@ impl<S: Store> Deployment<S> {
     /// # Errors
     /// When it cannot bind.
     pub async fn ledger_service_on(&self, listen: SocketAddr) -> anyhow::Result<Server> {
+        self.ledger_service_with(listen, Limits::default()).await
+    }
+
+    /// Starts a ledger service on a port, with its own bounds of connections.
+    ///
+    /// # Errors
+    /// When it cannot bind.
+    pub async fn ledger_service_with(
+        &self,
+        listen: SocketAddr,
+        limits: Limits,
+    ) -> anyhow::Result<Server> {
         let config = Config {
             listen,
             audiences: self.audiences.clone(),
@@ -113,7 +125,7 @@ impl<S: Store> Deployment<S> {
             identities: Arc::new(self.store.clone()),
             ledgers: Arc::new(self.store.clone()),
             clock: Clock::system(),
-            limits: Limits::default(),
+            limits,
             tls: None,
             reflection: true,
         };

@@ -38,6 +38,17 @@ impl Process {
         Ok(line.strip_suffix('\n').map(ToOwned::to_owned))
     }
 
+    /// Asks it to end, as a supervisor does, and waits until it has; the code that it ends with.
+    ///
+    /// # Errors
+    /// When it cannot be asked.
+    pub fn terminate(mut self) -> anyhow::Result<Option<i32>> {
+        let id = self.child.id().to_string();
+        let asked = Command::new("kill").args(["-s", "TERM", &id]).status()?;
+        anyhow::ensure!(asked.success(), "it cannot be asked to end");
+        Ok(self.child.wait()?.code())
+    }
+
     /// Ends it at once, as a power cut would end it, and reads what it had still said.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
+use tonic::transport::{Channel, Endpoint};
 
 use crate::Identity;
 
@@ -36,7 +37,16 @@ impl RawStream {
     /// # Errors
     /// When the service cannot be reached, or says something else first.
     pub async fn open(url: &str) -> anyhow::Result<Self> {
-        let mut client = LedgerServiceClient::connect(url.to_owned()).await?;
+        let channel = Endpoint::from_shared(url.to_owned())?.connect().await?;
+        Self::open_on(channel).await
+    }
+
+    /// Opens a stream on a connection that may have others.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn open_on(channel: Channel) -> anyhow::Result<Self> {
+        let mut client = LedgerServiceClient::new(channel).max_decoding_message_size(2 << 20);
         let (outbound, requests) = mpsc::channel(64);
         let inbound = client
             .sync(ReceiverStream::new(requests))
@@ -74,11 +84,25 @@ impl RawStream {
         heads: &Heads,
     ) -> anyhow::Result<Self> {
         let mut stream = Self::open(url).await?;
-        let key = &identity.devices[device].key;
-        let hello = stream.sign_hello(identity, key, heads);
-        stream.send(Frame::Hello(hello)).await?;
-        stream.welcome().await?;
+        stream.say_hello(identity, device, heads).await?;
         Ok(stream)
+    }
+
+    /// Says hello as a device of an identity that holds these heads.
+    ///
+    /// # Errors
+    /// When the device is not welcomed.
+    pub async fn say_hello(
+        &mut self,
+        identity: &Identity,
+        device: usize,
+        heads: &Heads,
+    ) -> anyhow::Result<()> {
+        let key = &identity.devices[device].key;
+        let hello = self.sign_hello(identity, key, heads);
+        self.send(Frame::Hello(hello)).await?;
+        self.welcome().await?;
+        Ok(())
     }
 
     /// A hello for this stream's greeting.

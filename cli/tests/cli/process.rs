@@ -15,6 +15,7 @@ pub(crate) fn edge_ledger(folder: &Path) -> Command {
         "EDGE_LEDGER_HOME",
         "EDGE_LEDGER_IDENTITY_URL",
         "EDGE_LEDGER_LEDGER_URL",
+        "EDGE_LEDGER_TLS_CA",
         "RUST_LOG",
         "XDG_DATA_HOME",
     ] {

@@ -22,11 +22,14 @@ impl Audiences {
         Self(authorities)
     }
 
-    /// The authority as it was dialled, if it is this service. Host names know no case.
+    /// The authority as it was dialled, if it is this service. Host names know no case, and who
+    /// dials a scheme's own port does not name it.
     pub fn check<'a>(&self, authority: &'a str) -> Option<&'a str> {
+        let is = |name: &str| name.eq_ignore_ascii_case(authority);
+        let unnamed = |name: &str, port: &str| name.strip_suffix(port).is_some_and(is);
         let mut known = self.0.iter();
         known
-            .any(|name| name.eq_ignore_ascii_case(authority))
+            .any(|name| is(name) || unnamed(name, ":443") || unnamed(name, ":80"))
             .then_some(authority)
     }
 }
@@ -49,8 +52,15 @@ mod tests {
         for unknown in ["", "localhost", "localhost:7421", "id.example:7420"] {
             assert_eq!(local.check(unknown), None, "{unknown}");
         }
-        let open = Audiences::new(["id.example".to_owned()], "0.0.0.0:443".parse().unwrap());
-        assert_eq!(open.check("ID.example"), Some("ID.example"));
+        let open = Audiences::new(
+            ["id.example:443".to_owned()],
+            "0.0.0.0:443".parse().unwrap(),
+        );
+        assert_eq!(open.check("ID.example:443"), Some("ID.example:443"));
         assert_eq!(open.check("localhost:443"), None);
+        // https://id.example
+        assert_eq!(open.check("id.example"), Some("id.example"));
+        assert_eq!(open.check("id.example:443"), Some("id.example:443"));
+        assert_eq!(open.check("id.example:80"), None);
     }
 }

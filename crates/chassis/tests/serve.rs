@@ -2,10 +2,18 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "serve/certificates.rs"]
+mod certificates;
+#[path = "serve/ends.rs"]
+mod ends;
+#[path = "serve/health.rs"]
+mod health;
 #[path = "serve/raw.rs"]
 mod raw;
 #[path = "serve/stub.rs"]
 mod stub;
+#[path = "serve/tls.rs"]
+mod tls;
 
 use std::time::Duration;
 
@@ -40,9 +48,17 @@ async fn a_client_without_a_request_is_closed_in_time() {
         ..Limits::default()
     };
     let serving = stub::serve(limits).await;
-    for said in ["", "PRI * HT", "GET / HTTP/1.1\r\nhost: x\r\nx-slow"] {
+    // Headers that never end, over HTTP/2: preface, settings, and the beginning of a frame.
+    let dripping = [
+        &b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..],
+        &[0, 0, 0, 4, 0, 0, 0, 0, 0],
+        &[0, 0, 100, 1, 4, 0, 0, 0, 1, 0x82],
+    ]
+    .concat();
+    let http1 = b"GET / HTTP/1.1\r\nhost: x\r\nx-slow";
+    for said in [&b""[..], b"PRI * HT", http1, &dripping] {
         let mut tcp = TcpStream::connect(serving.local_addr()).await.unwrap();
-        tcp.write_all(said.as_bytes()).await.unwrap();
+        tcp.write_all(said).await.unwrap();
         let mut rest = Vec::new();
         let closed = timeout(PATIENCE, tcp.read_to_end(&mut rest)).await;
         assert!(closed.is_ok(), "still open after {said:?}");

@@ -122,27 +122,25 @@ pub(super) async fn step(connection: &mut Option<Connection>) -> Step {
     let has_held = !connection.held.is_empty();
     tokio::select! {
         biased;
-        permit = connection.outbound.reserve(), if has_held => match (permit, connection.held.pop_front()) {
-            (Ok(permit), Some(frame)) => {
-                permit.send(stream::request(frame));
+        permit = connection.outbound.reserve(), if has_held => match permit {
+            Ok(permit) => {
+                if let Some(frame) = connection.held.pop_front() {
+                    permit.send(stream::request(frame));
+                }
                 Step::Sent
             }
-            // The service ended the stream: its status says why.
-            (Err(_), _) => ended(connection.inbound.message().await),
-            (Ok(_), None) => Step::Sent,
+            // The service takes no more: what it still says comes first, then why.
+            Err(_) => received(stream::next_frame(&mut connection.inbound).await),
         },
-        frame = stream::next_frame(&mut connection.inbound) => match frame {
-            Ok(Some(frame)) => Step::Frame(frame),
-            Ok(None) => Step::Ended(Ended::Closed),
-            Err(status) => Step::Ended(Ended::Status(status)),
-        },
+        frame = stream::next_frame(&mut connection.inbound) => received(frame),
     }
 }
 
-fn ended(message: Result<Option<pb::SyncResponse>, tonic::Status>) -> Step {
-    match message {
+fn received(frame: Result<Option<Frame>, tonic::Status>) -> Step {
+    match frame {
+        Ok(Some(frame)) => Step::Frame(frame),
+        Ok(None) => Step::Ended(Ended::Closed),
         Err(status) => Step::Ended(Ended::Status(status)),
-        Ok(_) => Step::Ended(Ended::Closed),
     }
 }
 

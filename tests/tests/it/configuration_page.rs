@@ -60,10 +60,8 @@ fn row(settings: &[(&str, Setting)]) -> String {
 
 #[test]
 fn the_page_has_every_setting_and_no_other() {
-    let written: Vec<&str> = PAGE
-        .lines()
-        .filter(|line| line.starts_with("| `"))
-        .collect();
+    let sections = PAGE.lines().skip_while(|line| !line.starts_with("## "));
+    let written: Vec<&str> = sections.filter(|line| line.starts_with("| `")).collect();
     let expected = rows();
     assert_eq!(
         written,

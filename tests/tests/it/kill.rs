@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const KILLS: u64 = 12;
 
 /// Ports that were free a moment ago, so that a pair can come back on the same ones.
-fn ports() -> anyhow::Result<(u16, u16)> {
+pub(crate) fn ports() -> anyhow::Result<(u16, u16)> {
     let (a, b) = (
         TcpListener::bind("127.0.0.1:0")?,
         TcpListener::bind("127.0.0.1:0")?,
@@ -24,7 +24,7 @@ fn ports() -> anyhow::Result<(u16, u16)> {
     Ok((a.local_addr()?.port(), b.local_addr()?.port()))
 }
 
-fn up(folder: &Path, (identity, ledger): (u16, u16)) -> anyhow::Result<Process> {
+pub(crate) fn up(folder: &Path, (identity, ledger): (u16, u16)) -> anyhow::Result<Process> {
     let mut command = Command::new(edge_ledger()?);
     command
         .args(["up", "--json", "--data"])
@@ -46,7 +46,7 @@ fn up(folder: &Path, (identity, ledger): (u16, u16)) -> anyhow::Result<Process> 
     Ok(process)
 }
 
-fn recorder(home: &Path, first: u64) -> anyhow::Result<Process> {
+pub(crate) fn recorder(home: &Path, first: u64) -> anyhow::Result<Process> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_recorder"));
     let mut process = Process::start(command.arg(home).arg(first.to_string()))?;
     anyhow::ensure!(
@@ -56,7 +56,7 @@ fn recorder(home: &Path, first: u64) -> anyhow::Result<Process> {
     Ok(process)
 }
 
-fn new_device(folder: &Path, name: &str, identity_port: u16) -> NewDevice {
+pub(crate) fn new_device(folder: &Path, name: &str, identity_port: u16) -> NewDevice {
     NewDevice {
         home: folder.join(name),
         identity_url: format!("http://127.0.0.1:{identity_port}"),
@@ -67,7 +67,7 @@ fn new_device(folder: &Path, name: &str, identity_port: u16) -> NewDevice {
 }
 
 /// Makes an identity with two devices: one to be killed, one that watches.
-async fn two_devices(folder: &Path, identity_port: u16) -> anyhow::Result<Agent> {
+pub(crate) async fn two_devices(folder: &Path, identity_port: u16) -> anyhow::Result<Agent> {
     let (victim, witness) = (
         new_device(folder, "victim", identity_port),
         new_device(folder, "witness", identity_port),
@@ -87,7 +87,11 @@ async fn two_devices(folder: &Path, identity_port: u16) -> anyhow::Result<Agent>
 }
 
 /// Reads so many confirmed keys.
-fn confirmed(process: &mut Process, count: u64, keys: &mut BTreeSet<String>) -> anyhow::Result<()> {
+pub(crate) fn confirmed(
+    process: &mut Process,
+    count: u64,
+    keys: &mut BTreeSet<String>,
+) -> anyhow::Result<()> {
     for _ in 0..count {
         let line = process.line()?;
         keys.insert(line.ok_or_else(|| anyhow::anyhow!("the recorder ended by itself"))?);
@@ -96,7 +100,11 @@ fn confirmed(process: &mut Process, count: u64, keys: &mut BTreeSet<String>) -> 
 }
 
 /// Everything that was confirmed is at the witness once, and the victim's journal is one chain.
-async fn check(folder: &Path, witness: &Agent, keys: &BTreeSet<String>) -> anyhow::Result<()> {
+pub(crate) async fn check(
+    folder: &Path,
+    witness: &Agent,
+    keys: &BTreeSet<String>,
+) -> anyhow::Result<()> {
     let victim = Agent::open(&folder.join("victim"), Options::default()).await?;
     within(PATIENCE, victim.sync()).await?;
     within(PATIENCE, victim.wait_acked(Level::Durable)).await?;

@@ -7,6 +7,8 @@
 
 mod agents;
 mod configuration_page;
+mod drain;
+mod health;
 mod kill;
 mod replicas;
 mod replicas_bad_times;
@@ -14,4 +16,6 @@ mod replicas_killed;
 mod stream_bad_input;
 mod stream_handshake;
 mod stream_sync;
+mod supersede;
+mod tls;
 mod two_services;

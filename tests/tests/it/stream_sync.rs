@@ -35,21 +35,6 @@ async fn an_entry_is_acked_and_reaches_the_other_device() -> anyhow::Result<()> 
 }
 
 #[tokio::test]
-async fn a_second_stream_of_a_device_takes_over() -> anyhow::Result<()> {
-    let deployment = Deployment::new()?;
-    let server = deployment.ledger_service().await?;
-    let url = format!("http://{}", server.local_addr());
-    let identity = Identity::create(&deployment, 1).await?;
-    let mut first = RawStream::hello(&url, &identity, 0, &Heads::default()).await?;
-    let _second = RawStream::hello(&url, &identity, 0, &Heads::default()).await?;
-    assert_eq!(
-        refusal(&first.end().await?),
-        (Code::Aborted, "SUPERSEDED".to_owned())
-    );
-    Ok(())
-}
-
-#[tokio::test]
 async fn a_revoked_device_is_cut_off_and_its_entries_stay_outside() -> anyhow::Result<()> {
     let deployment = Deployment::new()?;
     let server = deployment.ledger_service().await?;

@@ -15,11 +15,18 @@ use tonic::{Request, Response, Status, Streaming};
 pub(super) const MESSAGE_BYTES_MAX: usize = 64 * 1024;
 
 pub(super) async fn serve(limits: Limits) -> Serving {
-    let listener = Listener::bind("127.0.0.1:0".parse().unwrap())
+    bind().await.serve(routes(), limits, None)
+}
+
+pub(super) async fn bind() -> Listener {
+    Listener::bind("127.0.0.1:0".parse().unwrap())
         .await
-        .unwrap();
+        .unwrap()
+}
+
+pub(super) fn routes() -> Routes {
     let service = IdentityServiceServer::new(Stub).max_decoding_message_size(MESSAGE_BYTES_MAX);
-    listener.serve(Routes::new(service), limits, None)
+    Routes::new(service)
 }
 
 struct Stub;

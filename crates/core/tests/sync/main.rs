@@ -10,6 +10,7 @@ mod end;
 mod entries;
 mod flush;
 mod hand;
+mod leaving;
 mod losses;
 mod network;
 mod nonsense;

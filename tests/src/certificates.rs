@@ -1,0 +1,66 @@
+//! An authority that signs certificates for services, as files.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+
+/// An authority of its own for each test.
+#[expect(missing_debug_implementations, reason = "holds a key")]
+pub struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    pem: String,
+}
+
+/// A certificate and its key, as files.
+#[derive(Debug, Clone)]
+pub struct Certified {
+    /// The certificate.
+    pub certificate: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
+}
+
+impl Authority {
+    /// A fresh one.
+    ///
+    /// # Errors
+    /// When its key cannot be made.
+    pub fn new() -> anyhow::Result<Self> {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate()?;
+        let pem = params.self_signed(&key)?.pem();
+        Ok(Self {
+            issuer: Issuer::new(params, key),
+            pem,
+        })
+    }
+
+    /// Its certificate as a file.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn file(&self, folder: &Path) -> anyhow::Result<PathBuf> {
+        let path = folder.join("authority.pem");
+        fs::write(&path, &self.pem)?;
+        Ok(path)
+    }
+
+    /// A certificate for a host, valid or long over.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn certify(&self, folder: &Path, host: &str, is_valid: bool) -> anyhow::Result<Certified> {
+        let mut params = CertificateParams::new([host.to_owned()])?;
+        if !is_valid {
+            params.not_after = rcgen::date_time_ymd(2001, 1, 1);
+        }
+        let pair = KeyPair::generate()?;
+        let certificate = folder.join("service.pem");
+        let key = folder.join("service-key.pem");
+        fs::write(&certificate, params.signed_by(&pair, &self.issuer)?.pem())?;
+        fs::write(&key, pair.serialize_pem())?;
+        Ok(Certified { certificate, key })
+    }
+}
