@@ -7,7 +7,6 @@
 )]
 
 pub mod balancer;
-pub mod certificates;
 pub mod deployment;
 pub mod identity;
 pub mod load;
@@ -18,7 +17,6 @@ pub mod replicas;
 pub mod service;
 
 pub use balancer::Balancer;
-pub use certificates::Authority;
 pub use deployment::Deployment;
 pub use identity::{Identity, TestDevice};
 pub use load::Load;
