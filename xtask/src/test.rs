@@ -12,6 +12,7 @@ use crate::root;
 use crate::{tidy, tools};
 
 mod examples;
+mod foreign;
 mod lockfile;
 
 /// One check. The order here is the order in which they run.
@@ -26,6 +27,7 @@ pub(crate) enum Step {
     Doctests,
     Docs,
     Examples,
+    Foreign,
     Lockfile,
 }
 
@@ -41,6 +43,7 @@ impl Step {
             Self::Doctests => "doctests",
             Self::Docs => "docs",
             Self::Examples => "examples",
+            Self::Foreign => "foreign",
             Self::Lockfile => "lockfile",
         }
     }
@@ -56,6 +59,7 @@ impl Step {
             Self::Doctests => "the examples in the documentation",
             Self::Docs => "the documentation builds without a warning",
             Self::Examples => "the examples of the device agent run",
+            Self::Foreign => "a client in Python asks the services for health and calls",
             Self::Lockfile => "Cargo.lock is the one of the last commit",
         }
     }
@@ -75,7 +79,8 @@ impl Step {
             | Self::Buf
             | Self::Doctests
             | Self::Docs
-            | Self::Examples => None,
+            | Self::Examples
+            | Self::Foreign => None,
         }
     }
 
@@ -105,6 +110,8 @@ impl Step {
             Self::Tests => {
                 tools::nextest(root)?;
                 tools::redis(root)?;
+                // The tests start programs of other packages, too.
+                cargo(&["build", "--workspace", "--bins", "--locked"]).run()?;
                 cargo(&["nextest", "run", "--workspace", "--locked"]).run()
             }
             Self::Doctests => cargo(&["test", "--doc", "--workspace", "--locked"]).run(),
@@ -112,6 +119,7 @@ impl Step {
                 .env("RUSTDOCFLAGS", "-D warnings")
                 .run(),
             Self::Examples => examples::run(root),
+            Self::Foreign => foreign::run(root),
             Self::Lockfile => lockfile::check(root),
         }
     }

@@ -14,6 +14,15 @@ const BUF: &str = "1.75.0";
 
 const VENV: &str = "target/tools/buf-venv";
 
+/// What the client in Python is made of.
+const GRPC: [&str; 4] = [
+    "grpcio==1.85.3",
+    "grpcio-health-checking==1.85.1",
+    "grpcio-reflection==1.85.1",
+    "protobuf==7.36.2",
+];
+const GRPC_VENV: &str = "target/tools/grpc-venv";
+
 /// Tools are built to be there soon, not to be fast: they run for seconds.
 const QUICK_BUILD: [(&str, &str); 3] = [
     ("CARGO_PROFILE_RELEASE_LTO", "off"),
@@ -69,25 +78,46 @@ pub(crate) fn buf(root: &Path) -> anyhow::Result<()> {
         return Ok(());
     }
     output::line(&format!("installing buf {BUF} into {VENV}"));
+    install_python(root, VENV, &[&format!("buf-bin=={BUF}")])?;
+    if !present() {
+        bail!("buf {BUF} does not start though installed; remove {VENV} and try again");
+    }
+    Ok(())
+}
+
+/// A Python that has gRPC's own library; returns the program.
+pub(crate) fn grpc_python(root: &Path) -> anyhow::Result<String> {
+    let python = format!("{GRPC_VENV}/bin/python");
+    // The versions too: others may check something else.
+    let wanted = GRPC.map(|package| format!("'{package}'")).join(",");
+    let check = format!(
+        "from importlib.metadata import version as v; \
+         assert all(v(n) == w for n, w in (p.split('==') for p in [{wanted}]))"
+    );
+    let present = || Run::new(root, &python).args(["-c", &check]).succeeds();
+    if !present() {
+        output::line(&format!("installing {} into {GRPC_VENV}", GRPC.join(" ")));
+        install_python(root, GRPC_VENV, &GRPC)?;
+        if !present() {
+            bail!("{python} does not find what was installed; remove {GRPC_VENV} and try again");
+        }
+    }
+    Ok(python)
+}
+
+/// Makes an environment of Python with these packages.
+fn install_python(root: &Path, venv: &str, packages: &[&str]) -> anyhow::Result<()> {
     ensure_venv(root)?;
     Run::new(root, "python3")
-        .args(["-m", "venv", "--clear", VENV])
+        .args(["-m", "venv", "--clear", venv])
         .run()?;
-    let package = format!("buf-bin=={BUF}");
-    let install = Run::new(root, &format!("{VENV}/bin/python")).args([
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        &package,
-    ]);
+    let install = Run::new(root, &format!("{venv}/bin/python"))
+        .args(["-m", "pip", "install", "--quiet"])
+        .args(["--disable-pip-version-check"])
+        .args(packages.iter().copied());
     let typed = String::from(install.typed());
     if let Err(error) = install.run() {
         bail!("{error}; install it by hand: {typed}");
-    }
-    if !present() {
-        bail!("buf {BUF} does not start though installed; remove {VENV} and try again");
     }
     Ok(())
 }
@@ -102,7 +132,7 @@ fn ensure_venv(root: &Path) -> anyhow::Result<()> {
     ensure_package(
         root,
         "python3-venv",
-        "buf needs Python's venv module",
+        "the checks need Python's venv module",
         present,
     )
 }

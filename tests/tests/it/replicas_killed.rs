@@ -274,7 +274,6 @@ async fn count(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[expect(clippy::print_stdout, reason = "the counts are what is shown")]
 async fn replicas_and_redis_killed_at_any_moment_lose_and_repeat_nothing() -> anyhow::Result<()> {
     let mut cluster = Cluster::start().await?;
     let promised = Arc::new(Promised::default());

@@ -50,3 +50,45 @@ impl From<Fault> for StoreError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use redis::{RedisResult, parse_redis_value};
+
+    use super::*;
+
+    fn told(answer: &str) -> Fault {
+        let value = parse_redis_value(format!("-{answer}\r\n").as_bytes());
+        let value: RedisResult<redis::Value> = value.and_then(redis::Value::extract_error);
+        value.expect_err("an error").into()
+    }
+
+    #[test]
+    fn what_was_not_carried_out_is_refused_for_now_or_until_there_is_room() {
+        for passing in [
+            "LOADING Redis is loading the dataset in memory",
+            "READONLY You can't write against a read only replica.",
+            "MASTERDOWN Link with MASTER is down",
+            "BUSY Redis is busy running a script.",
+            "MOVED 3999 127.0.0.1:6381",
+            "NOPERM User has no permissions",
+        ] {
+            let fault = told(passing);
+            assert!(
+                matches!(fault, Fault::Refused(StoreError::Unavailable(_))),
+                "{passing}: {fault:?}"
+            );
+        }
+        for full in [
+            "OOM command not allowed when used memory > 'maxmemory'.",
+            "MISCONF Errors writing to the AOF file: No space left on device",
+        ] {
+            let fault = told(full);
+            assert!(matches!(fault, Fault::Refused(StoreError::Full)), "{full}");
+        }
+        assert!(matches!(
+            told("NOSCRIPT No matching script."),
+            Fault::NoScript
+        ));
+    }
+}
