@@ -6,7 +6,6 @@
     reason = "a test waits for one frame among many"
 )]
 
-pub mod certificates;
 pub mod deployment;
 pub mod identity;
 pub mod pair;
@@ -14,7 +13,6 @@ pub mod process;
 pub mod raw;
 pub mod service;
 
-pub use certificates::Authority;
 pub use deployment::Deployment;
 pub use identity::{Identity, TestDevice};
 pub use pair::Pair;

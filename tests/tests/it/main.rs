@@ -6,6 +6,7 @@
 )]
 
 mod agents;
+mod certificates;
 mod configuration_page;
 mod drain;
 mod health;

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use device_agent::{Agent, AgentError, Details, Level, NewDevice, Options, TlsProblem, Trust};
 use device_agent::{init, join, within};
+use edge_ledger_tests::Process;
 use edge_ledger_tests::process::edge_ledger;
-use edge_ledger_tests::{Authority, Process};
 use serde_json::Value;
+
+use crate::certificates::Authority;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 

@@ -6,27 +6,23 @@ use std::path::{Path, PathBuf};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 
 /// An authority of its own for each test.
-#[expect(missing_debug_implementations, reason = "holds a key")]
-pub struct Authority {
+pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
     pem: String,
 }
 
 /// A certificate and its key, as files.
 #[derive(Debug, Clone)]
-pub struct Certified {
+pub(crate) struct Certified {
     /// The certificate.
-    pub certificate: PathBuf,
+    pub(crate) certificate: PathBuf,
     /// Its key.
-    pub key: PathBuf,
+    pub(crate) key: PathBuf,
 }
 
 impl Authority {
     /// A fresh one.
-    ///
-    /// # Errors
-    /// When its key cannot be made.
-    pub fn new() -> anyhow::Result<Self> {
+    pub(crate) fn new() -> anyhow::Result<Self> {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate()?;
@@ -38,20 +34,19 @@ impl Authority {
     }
 
     /// Its certificate as a file.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn file(&self, folder: &Path) -> anyhow::Result<PathBuf> {
+    pub(crate) fn file(&self, folder: &Path) -> anyhow::Result<PathBuf> {
         let path = folder.join("authority.pem");
         fs::write(&path, &self.pem)?;
         Ok(path)
     }
 
     /// A certificate for a host, valid or long over.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn certify(&self, folder: &Path, host: &str, is_valid: bool) -> anyhow::Result<Certified> {
+    pub(crate) fn certify(
+        &self,
+        folder: &Path,
+        host: &str,
+        is_valid: bool,
+    ) -> anyhow::Result<Certified> {
         let mut params = CertificateParams::new([host.to_owned()])?;
         if !is_valid {
             params.not_after = rcgen::date_time_ymd(2001, 1, 1);
