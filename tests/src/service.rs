@@ -91,7 +91,12 @@ impl ServiceProcess {
 
     /// The address as devices dial it.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address())
+        let scheme = if self.serves["tls"] == true {
+            "https"
+        } else {
+            "http"
+        };
+        format!("{scheme}://{}", self.address())
     }
 
     /// Sends a signal by its name, such as `TERM`.

@@ -12,6 +12,8 @@ use edge_ledger_tests::service::{Ended, run};
 use edge_ledger_tests::{Process, ServiceProcess};
 use serde_json::Value;
 
+use crate::certificates::Authority;
+
 /// Stands for a password: it may appear nowhere.
 const CANARY: &str = "hunter2";
 
@@ -68,8 +70,12 @@ struct Two {
 
 impl Two {
     fn start() -> anyhow::Result<Self> {
+        Self::start_in(tempfile::tempdir()?, &[])
+    }
+
+    /// Starts them with further settings.
+    fn start_in(folder: tempfile::TempDir, both: &[(&str, &str)]) -> anyhow::Result<Self> {
         let redis = Server::start();
-        let folder = tempfile::tempdir()?;
         let ledger_id = spread_keys(folder.path())?;
         // A user without a password takes any.
         let url = format!("redis://default:{CANARY}@127.0.0.1:{}", redis.port());
@@ -84,6 +90,7 @@ impl Two {
                 ("store.url_file", path(&url_file)?),
                 ("log.level", "debug"),
             ];
+            settings.extend(both);
             settings.extend(more);
             ServiceProcess::start(name, &settings)
         };
@@ -154,6 +161,32 @@ fn two_processes_on_one_redis_are_one_ledger() -> anyhow::Result<()> {
     }
     event(&mut watching, "sync_failed")?;
     assert!(two.redis.command("DBSIZE").trim() != ":0");
+    Ok(())
+}
+
+#[test]
+fn with_a_certificate_devices_dial_both_over_tls() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let authority = Authority::new()?;
+    let certified = authority.certify(folder.path(), "127.0.0.1", true)?;
+    let authority = authority.file(folder.path())?;
+    let tls = [
+        ("tls.certificate_file", path(&certified.certificate)?),
+        ("tls.key_file", path(&certified.key)?),
+    ];
+    let two = Two::start_in(folder, &tls)?;
+    let url = two.identity.url();
+    assert!(url.starts_with("https://"), "{url}");
+    let init = [
+        "init",
+        "--identity-url",
+        &url,
+        "--tls-ca",
+        path(&authority)?,
+    ];
+    two.device("phone", &init)?;
+    let earned = two.device("phone", &["earn", "7"])?;
+    assert_eq!(earned["ack"], "durable", "{earned}");
     Ok(())
 }
 
