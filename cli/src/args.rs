@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use serde::{Deserialize, Serialize};
 
 /// Exit codes, as `--help` tells them.
 const EXIT_CODES: &str = "\
@@ -21,7 +23,8 @@ First steps:
   edge-ledger demo                 see it work, and leave nothing behind
   edge-ledger up                   run both services on this machine
   edge-ledger init                 make an identity, with this device as its first
-  edge-ledger earn 100             and then: balance, spend, history, link";
+  edge-ledger earn 100             and then: balance, spend, history, link
+  edge-ledger doctor               say what is wrong, and how to mend it";
 
 /// One identity, many devices, one balance.
 #[derive(Debug, Parser)]
@@ -83,6 +86,21 @@ pub(crate) enum Command {
     Demo,
     #[command(flatten)]
     Device(DeviceCommand),
+    /// Print what a shell needs to complete commands and options
+    #[command(
+        after_help = "Example:\n  edge-ledger completions bash > ~/.local/share/bash-completion/completions/edge-ledger"
+    )]
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+    /// Write the manual pages, one per command, into a folder
+    #[command(after_help = "Example:\n  edge-ledger man --dir ~/.local/share/man/man1")]
+    Man {
+        /// The folder; it is made if need be
+        #[arg(long, value_name = "DIR")]
+        dir: PathBuf,
+    },
 }
 
 /// The commands of a device.
@@ -96,14 +114,33 @@ pub(crate) enum DeviceCommand {
         after_help = "Example:\n  edge-ledger init --name kitchen --ledger-id 0123456789abcdef0123456789abcdef"
     )]
     Init(Init),
-    /// Show a code with which a new device joins this identity
-    #[command(after_help = "Example:\n  edge-ledger link\n  edge-ledger link --admin --json")]
-    Link(Link),
     /// Join an identity with the code or link that a linked device shows
     #[command(
         after_help = "Example:\n  edge-ledger join 0123-4567-89AB-CDEF-GHJK-MNPQ-RSTV-WXYZ-91C0 --name kiosk"
     )]
     Join(Join),
+    /// Keep the device running and synced, until Ctrl-C
+    ///
+    /// Meanwhile the other commands of this device go through it. Prints one line once it is up,
+    /// and then what a person should know.
+    #[command(after_help = "Example:\n  edge-ledger agent --json")]
+    Agent,
+    /// Say what is wrong with device and services, and how to mend it
+    ///
+    /// Exits with 1 if something fails; what is only a warning does not count.
+    #[command(after_help = "Example:\n  edge-ledger doctor")]
+    Doctor,
+    #[command(flatten)]
+    Use(UseCommand),
+}
+
+/// The commands that use a device: by themselves, or through its running agent.
+#[derive(Debug, Clone, Subcommand, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum UseCommand {
+    /// Show a code with which a new device joins this identity
+    #[command(after_help = "Example:\n  edge-ledger link\n  edge-ledger link --admin --json")]
+    Link(Link),
     /// List, rename or revoke devices; lists without a further word
     #[command(
         after_help = "Example:\n  edge-ledger devices\n  edge-ledger devices revoke kiosk --reason lost"
@@ -173,7 +210,7 @@ pub(crate) struct Init {
 }
 
 /// Options of `link`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
 pub(crate) struct Link {
     /// Let the new device link, rename and revoke devices too
     #[arg(long)]
@@ -192,7 +229,8 @@ pub(crate) struct Join {
 }
 
 /// What can be done with devices.
-#[derive(Debug, Subcommand)]
+#[derive(Debug, Clone, Subcommand, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Devices {
     /// List all devices that ever were linked
     List,
@@ -216,7 +254,8 @@ pub(crate) enum Devices {
 }
 
 /// Why a device is revoked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Reason {
     /// It cannot be found
     Lost,
@@ -227,7 +266,7 @@ pub(crate) enum Reason {
 }
 
 /// Options of `earn` and `spend`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
 pub(crate) struct Posted {
     /// How much, such as 100, or 12.50 if the unit has decimals
     pub(crate) amount: String,
@@ -240,7 +279,7 @@ pub(crate) struct Posted {
 }
 
 /// Options of `refund`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
 pub(crate) struct Refund {
     /// The debit's key, as `spend` and `history` print it
     pub(crate) key: String,
@@ -252,7 +291,7 @@ pub(crate) struct Refund {
 }
 
 /// Options of `history`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
 pub(crate) struct History {
     /// Show at most so many, the latest
     #[arg(long, value_name = "N", default_value_t = 20)]

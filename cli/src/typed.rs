@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use clap::error::ErrorKind;
 
-use crate::args::Cli;
+use crate::args::{Cli, Global};
 use crate::explain::Failure;
 use crate::output::Output;
 
@@ -31,6 +31,40 @@ pub(crate) fn read(args: Vec<OsString>) -> Result<Cli, ExitCode> {
         let _ = error.print();
         ExitCode::from(if is_wrong { 2 } else { 0 })
     })
+}
+
+/// Refuses addresses that nobody could dial, before anybody waits for an answer.
+pub(crate) fn check_addresses(global: &Global) -> Result<(), Failure> {
+    for (option, url, example) in [
+        (
+            "--identity-url",
+            &global.identity_url,
+            "http://127.0.0.1:7410",
+        ),
+        ("--ledger-url", &global.ledger_url, "http://127.0.0.1:7420"),
+    ] {
+        if let Some(url) = url.as_deref().filter(|url| !is_address(url)) {
+            let message = format!("{option} {url:?} is no address of a service");
+            return Err(Failure::usage("URL_FORMAT", message).next(format!(
+                "it looks like {example}: a scheme, a host, and a port"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn is_address(url: &str) -> bool {
+    let Ok(uri) = url.parse::<http::Uri>() else {
+        return false;
+    };
+    let has_host = uri.host().is_some_and(|host| !host.is_empty());
+    matches!(uri.scheme_str(), Some("http" | "https"))
+        && has_host
+        && !uri
+            .authority()
+            .is_some_and(|authority| authority.as_str().ends_with(':'))
+        && matches!(uri.path(), "" | "/")
+        && uri.query().is_none()
 }
 
 fn explain(error: &clap::Error) -> Failure {

@@ -81,6 +81,7 @@ impl Agent {
         );
         let (engine, snapshot) = Engine::new(Start {
             acked: book.load_ack().await?,
+            revoked: book.load_revoked().await?,
             book,
             key: key.clone(),
             ledger_url: membership.ledger_url.clone(),
@@ -194,6 +195,20 @@ impl Agent {
     /// [`AgentError::Store`].
     pub async fn history(&self) -> Result<Vec<HistoryItem>, AgentError> {
         self.ask(|reply| Command::History { reply }).await
+    }
+
+    /// Addresses of the identity service and of the ledger service.
+    pub fn addresses(&self) -> (&str, &str) {
+        let membership = &self.shared.membership;
+        (&membership.identity_url, &membership.ledger_url)
+    }
+
+    /// Waits until the agent has looked up from what it does: one that hangs never does.
+    ///
+    /// # Errors
+    /// [`AgentError::Stopped`].
+    pub async fn answers(&self) -> Result<(), AgentError> {
+        self.ask(|reply| Command::Beat { reply }).await
     }
 
     /// Everything that the agent knows of itself.

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::book::Book;
 use crate::clock::Clock;
-use crate::error::AgentError;
+use crate::error::{AgentError, DEVICE_REVOKED, Refusal};
 use crate::event::{Event, EventLog};
 use crate::limits::{
     BACKOFF_FIRST, BACKOFF_MAX, BACKOFF_REFUSED, COMMANDS_MAX, LIVE_WITHIN, TICK_EVERY,
@@ -43,6 +43,7 @@ pub(crate) struct Start {
     pub(crate) events: EventLog,
     pub(crate) stop: CancellationToken,
     pub(crate) acked: Option<(Point, Level)>,
+    pub(crate) revoked: Option<Refusal>,
     /// Held until the engine has ended.
     pub(crate) vault: Vault,
 }
@@ -87,6 +88,8 @@ pub(crate) struct Engine {
     ack_waiters: Vec<AckWaiter>,
     synced_at_ms: Option<u64>,
     heard_at_ms: Option<u64>,
+    /// Why the service refused this device for good, as it last said.
+    revoked: Option<Refusal>,
     last_error: Option<String>,
     _vault: Vault,
 }
@@ -130,7 +133,10 @@ impl Engine {
             clock: start.clock,
             events: start.events,
             stop: start.stop,
-            state: State::Starting,
+            state: match start.revoked {
+                Some(_) => State::Degraded,
+                None => State::Starting,
+            },
             connection: None,
             opening: None,
             backoff: new_backoff(),
@@ -144,7 +150,8 @@ impl Engine {
             ack_waiters: Vec::new(),
             synced_at_ms: None,
             heard_at_ms: None,
-            last_error: None,
+            last_error: start.revoked.as_ref().map(ToString::to_string),
+            revoked: start.revoked,
             _vault: start.vault,
         };
         engine.publish();
@@ -249,6 +256,7 @@ impl Engine {
             permanent,
             retry_after,
         } = ended.meaning(&self.ledger_url);
+        let (error, permanent) = self.remembered(error, permanent).await;
         let wait = match retry_after {
             Some(wait) => wait,
             None if permanent => BACKOFF_REFUSED,
@@ -279,6 +287,31 @@ impl Engine {
             }
         }
         self.close_entries(true).await;
+    }
+
+    /// A device that was refused for good is refused when nobody answers, too: it is told the
+    /// same, and its people may be offline.
+    async fn remembered(&mut self, error: AgentError, permanent: bool) -> (AgentError, bool) {
+        if let AgentError::Refused(refusal) = &error {
+            if refusal.reason == DEVICE_REVOKED && self.revoked.as_ref() != Some(refusal) {
+                self.revoked = Some(refusal.clone());
+                self.save_revoked().await;
+            }
+            return (error, permanent);
+        }
+        match (&error, &self.revoked) {
+            (AgentError::Unreachable { .. }, Some(refusal)) => {
+                (AgentError::Refused(refusal.clone()), true)
+            }
+            _ => (error, permanent),
+        }
+    }
+
+    /// What is not remembered is heard again.
+    async fn save_revoked(&mut self) {
+        if let Err(error) = self.book.save_revoked(self.revoked.as_ref()).await {
+            tracing::warn!(%error, "a refusal cannot be remembered");
+        }
     }
 
     fn enter(&mut self, state: State) {

@@ -76,8 +76,7 @@ pub async fn discover(identity_url: &str) -> Result<LedgerId, AgentError> {
 /// [`HomeError::Occupied`] when a device lives in the folder, [`AgentError::Untrusted`] when the
 /// service is of another deployment, and whatever the service refuses.
 pub async fn init(new: &NewDevice, trust: Trust) -> Result<Enrolled, AgentError> {
-    let vault = Vault::lock(&new.home)?;
-    vault.must_be_free()?;
+    let vault = Vault::lock_free(&new.home)?;
     let mut client = IdentityClient::connect(&new.identity_url).await?;
     let Deployment {
         genesis,
@@ -129,8 +128,7 @@ pub async fn join(
     invitation: &Invitation,
     trust: Trust,
 ) -> Result<Enrolled, AgentError> {
-    let vault = Vault::lock(&new.home)?;
-    vault.must_be_free()?;
+    let vault = Vault::lock_free(&new.home)?;
     let identity_url = invitation
         .identity_url
         .clone()

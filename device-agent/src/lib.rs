@@ -91,7 +91,8 @@
 //! A lost device is cut off by [`Agent::revoke`] on another one. What it had acked stays; nothing
 //! that it signs afterwards counts, anywhere.
 //!
-//! `examples/two_devices` is the whole walk as a program that runs by itself.
+//! `examples/two_devices` is the whole walk as a program that runs by itself. Tests of an
+//! application get both services in their own process from the feature `testing`.
 //!
 //! # Inside
 //!
@@ -106,11 +107,15 @@ mod engine;
 mod enrol;
 mod error;
 mod event;
+mod history;
 mod identity_client;
 mod limits;
 mod link;
+pub mod probe;
 mod status;
 mod stream;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod vault;
 
 pub use agent::{Agent, Details, Joining, LinkSession, Options, within};
@@ -121,7 +126,7 @@ pub use event::{Event, Events};
 pub use link::{Invitation, LinkCode};
 pub use status::{Balance, DeviceInfo, HistoryItem, State, Status};
 
-pub use edge_ledger_core::identity::{DeviceState, Point, RevokeReason};
+pub use edge_ledger_core::identity::{DeviceState, Genesis, Point, RevokeReason};
 pub use edge_ledger_core::ids::{DeviceId, IdentityId, LedgerId};
 pub use edge_ledger_core::ledger::posting::{EventKey, PostingError};
 pub use edge_ledger_core::ledger::{Effect, Kind, Level};

@@ -87,21 +87,16 @@ impl Vault {
         }
     }
 
-    /// Whether a device lives in the folder.
-    pub(crate) fn is_occupied(&self) -> bool {
-        self.folder.join(MEMBERSHIP).exists()
-    }
-
-    /// Refuses a folder in which a device lives.
+    /// Locks a folder in which no device lives, whether it is in use or not.
     ///
     /// # Errors
-    /// [`HomeError::Occupied`].
-    pub(crate) fn must_be_free(&self) -> Result<(), HomeError> {
-        if self.is_occupied() {
-            Err(HomeError::Occupied(self.folder.display().to_string()))
-        } else {
-            Ok(())
-        }
+    /// [`HomeError::Occupied`], and as [`lock`](Self::lock).
+    pub(crate) fn lock_free(folder: &Path) -> Result<Self, HomeError> {
+        must_be_free(folder)?;
+        let vault = Self::lock(folder)?;
+        // Somebody may have been quicker.
+        must_be_free(folder)?;
+        Ok(vault)
     }
 
     /// The device's store.
@@ -153,38 +148,13 @@ impl Vault {
     /// Reads what the device belongs to, and its key.
     ///
     /// # Errors
-    /// [`HomeError::Empty`] when no device lives here, [`HomeError::Damaged`].
+    /// As [`read`].
     pub(crate) fn open(&self) -> Result<(Membership, SecretKey), HomeError> {
-        let path = self.folder.join(MEMBERSHIP);
-        let bytes = match fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(HomeError::Empty(self.folder.display().to_string()));
-            }
-            Err(error) => return Err(io_error(&path, error)),
-        };
-        let file: MembershipFile =
-            serde_json::from_slice(&bytes).map_err(|e| damaged(&path, &e))?;
-        let genesis = data_encoding::HEXLOWER
-            .decode(file.genesis.as_bytes())
-            .map_err(|e| damaged(&path, &e))?;
-        let membership = Membership {
-            identity: file.identity.parse().map_err(|e| damaged(&path, &e))?,
-            genesis: Genesis::decode(genesis.into()).map_err(|e| damaged(&path, &e))?,
-            identity_url: file.identity_url,
-            ledger_url: file.ledger_url,
-        };
-        let key = self.read_key(DEVICE_KEY)?.ok_or_else(|| {
-            damaged(
-                &self.folder.join(DEVICE_KEY),
-                &"the device's key is missing; link this device anew",
-            )
-        })?;
-        Ok((membership, key))
+        read(&self.folder)
     }
 
     fn key_or(&self, name: &str, fresh_seed: [u8; 32]) -> Result<SecretKey, HomeError> {
-        if let Some(key) = self.read_key(name)? {
+        if let Some(key) = read_key(&self.folder, name)? {
             return Ok(key);
         }
         let key = SecretKey::from_seed(fresh_seed);
@@ -193,21 +163,60 @@ impl Vault {
             .map_err(|e| io_error(&self.folder.join(name), e))?;
         Ok(key)
     }
+}
 
-    fn read_key(&self, name: &str) -> Result<Option<SecretKey>, HomeError> {
-        let path = self.folder.join(name);
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => Zeroizing::new(text),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(io_error(&path, error)),
-        };
-        let bytes = data_encoding::HEXLOWER_PERMISSIVE
-            .decode(text.trim().as_bytes())
-            .map(Zeroizing::new);
-        let seed = bytes.ok().and_then(|b| <[u8; 32]>::try_from(&b[..]).ok());
-        seed.map(|seed| Some(SecretKey::from_seed(seed)))
-            .ok_or_else(|| damaged(&path, &"not 64 hex digits"))
+/// Reads what the device in a folder belongs to, and its key. Both are written once, whole.
+///
+/// # Errors
+/// [`HomeError::Empty`] when no device lives there, [`HomeError::Damaged`], [`HomeError::Io`].
+pub(crate) fn read(folder: &Path) -> Result<(Membership, SecretKey), HomeError> {
+    let path = folder.join(MEMBERSHIP);
+    let bytes = match fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(HomeError::Empty(folder.display().to_string()));
+        }
+        Err(error) => return Err(io_error(&path, error)),
+    };
+    let file: MembershipFile = serde_json::from_slice(&bytes).map_err(|e| damaged(&path, &e))?;
+    let genesis = data_encoding::HEXLOWER
+        .decode(file.genesis.as_bytes())
+        .map_err(|e| damaged(&path, &e))?;
+    let membership = Membership {
+        identity: file.identity.parse().map_err(|e| damaged(&path, &e))?,
+        genesis: Genesis::decode(genesis.into()).map_err(|e| damaged(&path, &e))?,
+        identity_url: file.identity_url,
+        ledger_url: file.ledger_url,
+    };
+    let key = read_key(folder, DEVICE_KEY)?.ok_or_else(|| {
+        damaged(
+            &folder.join(DEVICE_KEY),
+            &"the device's key is missing; link this device anew",
+        )
+    })?;
+    Ok((membership, key))
+}
+
+fn read_key(folder: &Path, name: &str) -> Result<Option<SecretKey>, HomeError> {
+    let path = folder.join(name);
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => Zeroizing::new(text),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(io_error(&path, error)),
+    };
+    let bytes = data_encoding::HEXLOWER_PERMISSIVE
+        .decode(text.trim().as_bytes())
+        .map(Zeroizing::new);
+    let seed = bytes.ok().and_then(|b| <[u8; 32]>::try_from(&b[..]).ok());
+    seed.map(|seed| Some(SecretKey::from_seed(seed)))
+        .ok_or_else(|| damaged(&path, &"not 64 hex digits"))
+}
+
+fn must_be_free(folder: &Path) -> Result<(), HomeError> {
+    if folder.join(MEMBERSHIP).exists() {
+        return Err(HomeError::Occupied(folder.display().to_string()));
     }
+    Ok(())
 }
 
 /// Writes a new file so that it is there whole or not at all, and never in place of another.

@@ -6,15 +6,12 @@
     reason = "a test waits for one frame among many"
 )]
 
-pub mod deployment;
 pub mod identity;
-pub mod pair;
 pub mod process;
 pub mod raw;
 
-pub use deployment::Deployment;
+pub use device_agent::testing::{Deployment, Pair};
 pub use identity::{Identity, TestDevice};
-pub use pair::Pair;
 pub use process::Process;
 pub use raw::RawStream;
 

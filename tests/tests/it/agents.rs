@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
+use device_agent::testing::copy_home;
 use device_agent::{
     Agent, AgentError, Details, DeviceState, Event, EventKey, Level, RevokeReason, State, within,
 };
 use edge_ledger_core::ledger::{Kind, Posting};
 use edge_ledger_store::Embedded;
 use edge_ledger_tests::Pair;
-use edge_ledger_tests::pair::copy_home;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 

@@ -1,4 +1,4 @@
-//! A deployment of its own for each test: keys, an in-memory store, and a ledger service.
+//! A deployment of its own for each test: keys and a store, and the services over them.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,7 +10,8 @@ use edge_ledger_core::identity::{CreditPolicy, Genesis, ServiceCertificate, Serv
 use edge_ledger_core::ids::LedgerId;
 use edge_ledger_core::keys::SecretKey;
 use edge_ledger_store::Embedded;
-use ledger_service::{Config, Server};
+
+use super::PairError;
 
 /// Keys and store of one deployment.
 #[expect(missing_debug_implementations, reason = "holds keys")]
@@ -28,7 +29,7 @@ impl Deployment {
     ///
     /// # Errors
     /// When its genesis cannot be made.
-    pub fn new() -> anyhow::Result<Self> {
+    pub fn new() -> Result<Self, PairError> {
         Self::with_store(Embedded::in_memory())
     }
 
@@ -36,7 +37,7 @@ impl Deployment {
     ///
     /// # Errors
     /// When its genesis cannot be made.
-    pub fn with_store(store: Embedded) -> anyhow::Result<Self> {
+    pub fn with_store(store: Embedded) -> Result<Self, PairError> {
         let root = SecretKey::from_seed(rand::random());
         let next = SecretKey::from_seed(rand::random());
         let genesis = Genesis::create(GenesisSpec {
@@ -75,7 +76,7 @@ impl Deployment {
     ///
     /// # Errors
     /// When it cannot bind.
-    pub async fn ledger_service(&self) -> anyhow::Result<Server> {
+    pub async fn ledger_service(&self) -> Result<ledger_service::Server, PairError> {
         self.ledger_service_on(([127, 0, 0, 1], 0).into()).await
     }
 
@@ -83,8 +84,11 @@ impl Deployment {
     ///
     /// # Errors
     /// When it cannot bind.
-    pub async fn ledger_service_on(&self, listen: SocketAddr) -> anyhow::Result<Server> {
-        let config = Config {
+    pub async fn ledger_service_on(
+        &self,
+        listen: SocketAddr,
+    ) -> Result<ledger_service::Server, PairError> {
+        let config = ledger_service::Config {
             listen,
             audiences: Vec::new(),
             genesis: self.genesis.clone(),
@@ -94,6 +98,29 @@ impl Deployment {
             clock: Clock::system(),
             limits: Limits::default(),
         };
-        Ok(Server::bind(config).await?)
+        Ok(ledger_service::Server::bind(config).await?)
+    }
+
+    /// Starts an identity service on a port, which tells devices of a ledger service.
+    ///
+    /// # Errors
+    /// When it cannot bind.
+    pub async fn identity_service_on(
+        &self,
+        listen: SocketAddr,
+        ledger_url: String,
+    ) -> Result<identity_service::Server, PairError> {
+        let config = identity_service::Config {
+            listen,
+            audiences: Vec::new(),
+            ledger_url,
+            store: Arc::new(self.store.clone()),
+            genesis: self.genesis.clone(),
+            signer: self.signer.clone(),
+            sealing_key: identity_service::SealingKey::from_bytes(rand::random()),
+            clock: Clock::system(),
+            limits: identity_service::Limits::default(),
+        };
+        Ok(identity_service::Server::bind(config).await?)
     }
 }

@@ -1,0 +1,139 @@
+//! The services, as this machine can reach them.
+
+use device_agent::probe::{self, Home, Site};
+use device_agent::{AgentError, Genesis};
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::timeout;
+
+use super::Check;
+use crate::args::Global;
+use crate::device::enrol::{IDENTITY_URL, is_loopback};
+use crate::limits::{CLOCK_NEAR_MS, REACH_WITHIN};
+
+const LEDGER_URL: &str = "http://127.0.0.1:7420";
+
+pub(super) async fn checks(global: &Global, home: Option<&Home>) -> Vec<Check> {
+    let typed = global.identity_url.clone();
+    let url = typed.or_else(|| home.map(|home| home.identity_url.clone()));
+    let url = url.unwrap_or_else(|| IDENTITY_URL.to_owned());
+    let mut checks = vec![
+        reach("identity reach", &url).await,
+        plain("identity tls", &url),
+    ];
+    let site = probe::identity_service(&url).await;
+    checks.push(identity(&site, home));
+    if let Ok(site) = &site {
+        checks.push(clock(site.clock_ahead_ms));
+    }
+    let site = site.ok();
+    let typed = global.ledger_url.clone();
+    let url = typed
+        .or_else(|| home.map(|home| home.ledger_url.clone()))
+        .or_else(|| site.as_ref().map(|site| site.ledger_url.clone()));
+    let url = url.unwrap_or_else(|| LEDGER_URL.to_owned());
+    checks.push(reach("ledger reach", &url).await);
+    checks.push(plain("ledger tls", &url));
+    let genesis = home.map(|home| &home.genesis);
+    if let Some(genesis) = genesis.or(site.as_ref().map(|site| &site.genesis)) {
+        checks.push(ledger(&url, genesis).await);
+    }
+    checks
+}
+
+/// Whether the name is known and somebody listens there.
+async fn reach(check: &str, url: &str) -> Check {
+    let fix = "start the services with `edge-ledger up`, or correct the address: \
+               --identity-url, --ledger-url";
+    let Some(place) = place(url) else {
+        return Check::fail(check, format!("{url} is no address"), fix);
+    };
+    let found = match timeout(REACH_WITHIN, lookup_host(&place)).await {
+        Ok(Ok(found)) => found.collect::<Vec<_>>(),
+        Ok(Err(error)) => {
+            return Check::fail(check, format!("{place} has no address: {error}"), fix);
+        }
+        Err(_) => return Check::fail(check, format!("nobody knows the address of {place}"), fix),
+    };
+    match timeout(REACH_WITHIN, TcpStream::connect(&found[..])).await {
+        Ok(Ok(_)) => Check::ok(check, format!("{place} takes connections")),
+        Ok(Err(error)) => Check::fail(check, format!("{place}: {error}"), fix),
+        Err(_) => {
+            let seconds = REACH_WITHIN.as_secs();
+            let says = format!("{place} does not answer within {seconds} s");
+            Check::fail(check, says, fix)
+        }
+    }
+}
+
+/// Host and port of an address.
+fn place(url: &str) -> Option<String> {
+    let uri: http::Uri = url.parse().ok()?;
+    let port = uri.port_u16().or(match uri.scheme_str() {
+        Some("https") => Some(443),
+        Some("http") => Some(80),
+        _ => None,
+    });
+    Some(format!("{}:{}", uri.host()?, port?))
+}
+
+/// Whether others can read along.
+fn plain(check: &str, url: &str) -> Check {
+    if url.starts_with("https://") {
+        Check::ok(check, "it is dialled with TLS")
+    } else if is_loopback(url) {
+        Check::ok(check, "plaintext, which does not leave this machine")
+    } else {
+        let says = format!("{url} is plaintext: who is between can read and disturb it");
+        Check::warn(check, says, "use it in a network that you trust only")
+    }
+}
+
+fn identity(site: &Result<Site, AgentError>, home: Option<&Home>) -> Check {
+    let check = "identity greeting";
+    let site = match site {
+        Ok(site) => site,
+        Err(error) => return unanswered(check, error),
+    };
+    match home.map(|home| home.genesis.ledger_id()) {
+        Some(ledger_id) if ledger_id != site.ledger_id => {
+            let says = format!(
+                "it serves the ledger {}, and this device is of {ledger_id}",
+                site.ledger_id
+            );
+            Check::fail(check, says, "correct the address with --identity-url")
+        }
+        Some(ledger_id) => Check::ok(check, format!("it serves the device's ledger {ledger_id}")),
+        None => Check::ok(check, format!("it serves the ledger {}", site.ledger_id)),
+    }
+}
+
+async fn ledger(url: &str, genesis: &Genesis) -> Check {
+    match probe::ledger_service(url, genesis).await {
+        Ok(()) => Check::ok("ledger greeting", "its key is certified for this ledger"),
+        Err(error) => unanswered("ledger greeting", &error),
+    }
+}
+
+fn unanswered(check: &str, error: &AgentError) -> Check {
+    let fix = if matches!(error, AgentError::Untrusted(_)) {
+        "correct the address: what answers there is of another ledger, or no service"
+    } else {
+        "see that the service runs, and that nothing between answers in its place"
+    };
+    Check::fail(check, error.to_string(), fix)
+}
+
+/// Clocks decide nothing, but people read them.
+fn clock(ahead_ms: i64) -> Check {
+    let seconds = ahead_ms.unsigned_abs().div_ceil(1_000);
+    let says = match ahead_ms {
+        0.. => format!("the service is about {seconds} s ahead of this machine"),
+        _ => format!("the service is about {seconds} s behind this machine"),
+    };
+    if ahead_ms.unsigned_abs() <= CLOCK_NEAR_MS {
+        return Check::ok("clock", says);
+    }
+    let fix = "set the clock, for example with `timedatectl set-ntp true`: it decides nothing, \
+               but history shows its time";
+    Check::warn("clock", says, fix)
+}
