@@ -304,8 +304,49 @@ mod tests {
 
     use super::Cli;
 
+    const PAGE: &str = include_str!("../../docs/cli.md");
+
     #[test]
     fn the_arguments_are_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_page_tells_every_command_and_option() {
+        let mut cli = Cli::command();
+        cli.build();
+        for command in cli.get_subcommands().filter(|c| c.get_name() != "help") {
+            let name = command.get_name();
+            let heads = PAGE.lines().filter(|line| line.starts_with("### "));
+            let is_told = |head: &str| head.contains(&format!("`{name}`"));
+            assert!(heads.into_iter().any(is_told), "no part on {name}");
+            let deeper = command
+                .get_subcommands()
+                .flat_map(clap::Command::get_arguments);
+            for option in command.get_arguments().chain(deeper) {
+                let Some(long) = option
+                    .get_long()
+                    .filter(|l| !["help", "version"].contains(l))
+                else {
+                    continue;
+                };
+                // `-v` is told by its letter.
+                let told = option
+                    .get_short()
+                    .map_or(format!("--{long}"), |c| format!("`-{c}`"));
+                assert!(PAGE.contains(&told), "{name}: nothing on --{long}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_page_tells_no_command_that_is_not_there() {
+        let cli = Cli::command();
+        for head in PAGE.lines().filter_map(|line| line.strip_prefix("### ")) {
+            for name in head.split(", ") {
+                let name = name.trim_matches('`');
+                assert!(cli.find_subcommand(name).is_some(), "{name}");
+            }
+        }
     }
 }

@@ -211,8 +211,9 @@ fn of_home(error: &HomeError, message: String) -> Failure {
         ),
         HomeError::Occupied(_) => Failure::refused("DEVICE_EXISTS", message)
             .next("it is never overwritten: give another folder with --home DIR"),
-        HomeError::InUse(_) => Failure::new(Exit::Temporary, "HOME_IN_USE", message)
-            .next("end the other process, such as `edge-ledger watch`, or wait for it"),
+        HomeError::InUse(_) => Failure::new(Exit::Temporary, "HOME_IN_USE", message).next(
+            "end the other process, such as `edge-ledger watch` or `edge-ledger agent`, or wait",
+        ),
         HomeError::Damaged { .. } => Failure::refused("HOME_DAMAGED", message)
             .next("keep the folder, and join anew in another: `edge-ledger --home DIR join CODE`"),
         HomeError::Io { .. } => Failure::refused("HOME_IO", message)

@@ -57,12 +57,16 @@ fn is_address(url: &str) -> bool {
     let Ok(uri) = url.parse::<http::Uri>() else {
         return false;
     };
-    let has_host = uri.host().is_some_and(|host| !host.is_empty());
+    let Some(authority) = uri.authority().filter(|a| !a.host().is_empty()) else {
+        return false;
+    };
+    let port = authority.as_str().strip_prefix(authority.host());
+    let is_port = |port: &str| {
+        let digits = port.strip_prefix(':');
+        port.is_empty() || digits.is_some_and(|digits| digits.parse::<u16>().is_ok())
+    };
     matches!(uri.scheme_str(), Some("http" | "https"))
-        && has_host
-        && !uri
-            .authority()
-            .is_some_and(|authority| authority.as_str().ends_with(':'))
+        && port.is_some_and(is_port)
         && matches!(uri.path(), "" | "/")
         && uri.query().is_none()
 }

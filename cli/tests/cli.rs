@@ -1,14 +1,27 @@
 //! The binary as people and scripts use it, against real services.
 
+#[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
+#[path = "cli/agent.rs"]
+mod agent;
+#[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
+#[path = "cli/agent_socket.rs"]
+mod agent_socket;
 #[path = "cli/bad_input.rs"]
 mod bad_input;
 #[path = "cli/demo.rs"]
 mod demo;
+#[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
+#[path = "cli/doctor.rs"]
+mod doctor;
 #[path = "cli/offline.rs"]
 mod offline;
 #[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
 #[path = "cli/process.rs"]
 mod process;
+#[path = "cli/same.rs"]
+mod same;
+#[path = "cli/shell.rs"]
+mod shell;
 #[path = "cli/story.rs"]
 mod story;
 #[path = "cli/up.rs"]

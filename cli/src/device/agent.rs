@@ -51,7 +51,7 @@ pub(super) async fn run(global: &Global, output: &Output) -> Result<(), Failure>
     }
     let agent = Agent::open(&home, options(global)).await?;
     // What happens from here on is told, also if it happens before the line that says so.
-    let events = agent.events_from(0);
+    let mut events = agent.events_from(0);
     let socket = match Socket::listen(&home, &agent) {
         Ok(socket) => socket,
         Err(failure) => {
@@ -61,7 +61,7 @@ pub(super) async fn run(global: &Global, output: &Output) -> Result<(), Failure>
     };
     let up = Up::new(&agent, home, &socket);
     let told = tokio::select! {
-        told = tell(&agent, up, events, output) => told,
+        told = tell(&agent, up, &mut events, output) => told,
         () = interrupts.next() => Ok(()),
     };
     tell_system(NotifyState::Stopping);
@@ -72,7 +72,11 @@ pub(super) async fn run(global: &Global, output: &Output) -> Result<(), Failure>
         socket.leave().await;
     };
     interrupts.unless_again(leave).await;
-    told
+    told?;
+    while let Some(event) = events.next().await {
+        tell_event(event, &unit(&agent), output).await?;
+    }
+    Ok(())
 }
 
 impl Up {
@@ -93,7 +97,7 @@ impl Up {
 }
 
 /// Says that it is up, and then what a person should know, for ever.
-async fn tell(agent: &Agent, up: Up, mut events: Events, output: &Output) -> Result<(), Failure> {
+async fn tell(agent: &Agent, up: Up, events: &mut Events, output: &Output) -> Result<(), Failure> {
     let unit: Unit = unit(agent);
     output.print(&up).await?;
     tell_system(NotifyState::Ready);
@@ -101,13 +105,19 @@ async fn tell(agent: &Agent, up: Up, mut events: Events, output: &Output) -> Res
     loop {
         tokio::select! {
             event = events.next() => match event {
-                Some(event) if matters(&event) => output.print(&watch::told(event, &unit)).await?,
-                Some(_) => {}
+                Some(event) => tell_event(event, &unit, output).await?,
                 None => return Err(AgentError::Stopped.into()),
             },
             () = watchdog.bark(agent) => {}
         }
     }
+}
+
+async fn tell_event(event: Event, unit: &Unit, output: &Output) -> Result<(), Failure> {
+    if !matters(&event) {
+        return Ok(());
+    }
+    output.print(&watch::told(event, unit)).await
 }
 
 /// Whether a log of weeks should have it: not what every command and every entry brings.

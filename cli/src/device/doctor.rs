@@ -150,9 +150,8 @@ impl fmt::Display for Report {
                 Verdict::Warn => (YELLOW, "warn"),
                 Verdict::Fail => (RED, "fail"),
             };
-            let Check {
-                check: name, says, ..
-            } = check;
+            let name = check.check.replace('_', " ");
+            let says = &check.says;
             writeln!(f, "{colour}{word}{RESET}  {name:width$}  {says}")?;
             if let Some(fix) = &check.fix {
                 writeln!(f, "      {:width$}  fix: {fix}", "")?;

@@ -16,53 +16,54 @@ pub(super) async fn checks(global: &Global, home: Option<&Home>) -> Vec<Check> {
     let typed = global.identity_url.clone();
     let url = typed.or_else(|| home.map(|home| home.identity_url.clone()));
     let url = url.unwrap_or_else(|| IDENTITY_URL.to_owned());
-    let mut checks = vec![
-        reach("identity reach", &url).await,
-        plain("identity tls", &url),
-    ];
-    let site = probe::identity_service(&url).await;
-    checks.push(identity(&site, home));
-    if let Ok(site) = &site {
+    let mut checks = vec![plain("identity_tls", &url)];
+    let mut site = None;
+    match reach("identity_reach", &url).await {
+        Ok(reached) => {
+            checks.push(reached);
+            let answer = probe::identity_service(&url).await;
+            checks.push(identity(&answer, home));
+            site = answer.ok();
+        }
+        Err(unreached) => checks.push(unreached),
+    }
+    if let Some(site) = &site {
         checks.push(clock(site.clock_ahead_ms));
     }
-    let site = site.ok();
     let typed = global.ledger_url.clone();
     let url = typed
         .or_else(|| home.map(|home| home.ledger_url.clone()))
         .or_else(|| site.as_ref().map(|site| site.ledger_url.clone()));
     let url = url.unwrap_or_else(|| LEDGER_URL.to_owned());
-    checks.push(reach("ledger reach", &url).await);
-    checks.push(plain("ledger tls", &url));
+    checks.push(plain("ledger_tls", &url));
     let genesis = home.map(|home| &home.genesis);
-    if let Some(genesis) = genesis.or(site.as_ref().map(|site| &site.genesis)) {
-        checks.push(ledger(&url, genesis).await);
+    let genesis = genesis.or(site.as_ref().map(|site| &site.genesis));
+    match (reach("ledger_reach", &url).await, genesis) {
+        (Ok(reached), Some(genesis)) => checks.extend([reached, ledger(&url, genesis).await]),
+        (Ok(seen), None) | (Err(seen), _) => checks.push(seen),
     }
     checks
 }
 
-/// Whether the name is known and somebody listens there.
-async fn reach(check: &str, url: &str) -> Check {
-    let fix = "start the services with `edge-ledger up`, or correct the address: \
-               --identity-url, --ledger-url";
-    let Some(place) = place(url) else {
-        return Check::fail(check, format!("{url} is no address"), fix);
+/// Whether the name is known and somebody listens there; an error if not.
+async fn reach(check: &str, url: &str) -> Result<Check, Check> {
+    let fail = |says: String| {
+        let fix = "start the services with `edge-ledger up`, or correct the address: \
+                   --identity-url, --ledger-url";
+        Check::fail(check, says, fix)
     };
-    let found = match timeout(REACH_WITHIN, lookup_host(&place)).await {
-        Ok(Ok(found)) => found.collect::<Vec<_>>(),
-        Ok(Err(error)) => {
-            return Check::fail(check, format!("{place} has no address: {error}"), fix);
-        }
-        Err(_) => return Check::fail(check, format!("nobody knows the address of {place}"), fix),
-    };
-    match timeout(REACH_WITHIN, TcpStream::connect(&found[..])).await {
-        Ok(Ok(_)) => Check::ok(check, format!("{place} takes connections")),
-        Ok(Err(error)) => Check::fail(check, format!("{place}: {error}"), fix),
-        Err(_) => {
-            let seconds = REACH_WITHIN.as_secs();
-            let says = format!("{place} does not answer within {seconds} s");
-            Check::fail(check, says, fix)
-        }
-    }
+    let place = place(url).ok_or_else(|| fail(format!("{url} is no address")))?;
+    let seconds = REACH_WITHIN.as_secs();
+    let found = timeout(REACH_WITHIN, lookup_host(&place)).await;
+    let found = found
+        .map_err(|_| fail(format!("no address of {place} is found within {seconds} s")))?
+        .map_err(|error| fail(format!("{place} has no address: {error}")))?;
+    let found: Vec<_> = found.collect();
+    let connected = timeout(REACH_WITHIN, TcpStream::connect(&found[..])).await;
+    connected
+        .map_err(|_| fail(format!("{place} does not answer within {seconds} s")))?
+        .map_err(|error| fail(format!("{place}: {error}")))?;
+    Ok(Check::ok(check, format!("{place} takes connections")))
 }
 
 /// Host and port of an address.
@@ -89,7 +90,7 @@ fn plain(check: &str, url: &str) -> Check {
 }
 
 fn identity(site: &Result<Site, AgentError>, home: Option<&Home>) -> Check {
-    let check = "identity greeting";
+    let check = "identity_greeting";
     let site = match site {
         Ok(site) => site,
         Err(error) => return unanswered(check, error),
@@ -109,8 +110,8 @@ fn identity(site: &Result<Site, AgentError>, home: Option<&Home>) -> Check {
 
 async fn ledger(url: &str, genesis: &Genesis) -> Check {
     match probe::ledger_service(url, genesis).await {
-        Ok(()) => Check::ok("ledger greeting", "its key is certified for this ledger"),
-        Err(error) => unanswered("ledger greeting", &error),
+        Ok(()) => Check::ok("ledger_greeting", "its key is certified for this ledger"),
+        Err(error) => unanswered("ledger_greeting", &error),
     }
 }
 
