@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use serde::{Deserialize, Serialize};
 
 /// Exit codes, as `--help` tells them.
 const EXIT_CODES: &str = "\
@@ -21,7 +23,8 @@ First steps:
   edge-ledger demo                 see it work, and leave nothing behind
   edge-ledger up                   run both services on this machine
   edge-ledger init                 make an identity, with this device as its first
-  edge-ledger earn 100             and then: balance, spend, history, link";
+  edge-ledger earn 100             and then: balance, spend, history, link
+  edge-ledger doctor               say what is wrong, and how to mend it";
 
 /// One identity, many devices, one balance.
 #[derive(Debug, Parser)]
@@ -91,6 +94,21 @@ pub(crate) enum Command {
     Keys(Keys),
     #[command(flatten)]
     Device(DeviceCommand),
+    /// Print what a shell needs to complete commands and options
+    #[command(
+        after_help = "Example:\n  edge-ledger completions bash > ~/.local/share/bash-completion/completions/edge-ledger"
+    )]
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+    /// Write the manual pages, one per command, into a folder
+    #[command(after_help = "Example:\n  edge-ledger man --dir ~/.local/share/man/man1")]
+    Man {
+        /// The folder; it is made if need be
+        #[arg(long, value_name = "DIR")]
+        dir: PathBuf,
+    },
 }
 
 /// The commands of a device.
@@ -104,22 +122,11 @@ pub(crate) enum DeviceCommand {
         after_help = "Example:\n  edge-ledger init --name kitchen --ledger-id 0123456789abcdef0123456789abcdef"
     )]
     Init(Init),
-    /// Show a code with which a new device joins this identity
-    #[command(after_help = "Example:\n  edge-ledger link\n  edge-ledger link --admin --json")]
-    Link(Link),
     /// Join an identity with the code or link that a linked device shows
     #[command(
         after_help = "Example:\n  edge-ledger join 0123-4567-89AB-CDEF-GHJK-MNPQ-RSTV-WXYZ-91C0 --name kiosk"
     )]
     Join(Join),
-    /// List, rename or revoke devices; lists without a further word
-    #[command(
-        after_help = "Example:\n  edge-ledger devices\n  edge-ledger devices revoke kiosk --reason lost"
-    )]
-    Devices {
-        #[command(subcommand)]
-        act: Option<Devices>,
-    },
     /// Keep the identity's root keys in a file, and make a device out of one
     #[command(
         after_help = "Example:\n  edge-ledger backup create ana.backup\n  edge-ledger --home NEW_DIR backup restore ana.backup"
@@ -127,6 +134,36 @@ pub(crate) enum DeviceCommand {
     Backup {
         #[command(subcommand)]
         act: Backups,
+    },
+    /// Keep the device running and synced, until Ctrl-C
+    ///
+    /// Meanwhile the other commands of this device go through it. Prints one line once it is up,
+    /// and then what a person should know.
+    #[command(after_help = "Example:\n  edge-ledger agent --json")]
+    Agent,
+    /// Say what is wrong with device and services, and how to mend it
+    ///
+    /// Exits with 1 if something fails; what is only a warning does not count.
+    #[command(after_help = "Example:\n  edge-ledger doctor")]
+    Doctor,
+    #[command(flatten)]
+    Use(UseCommand),
+}
+
+/// The commands that use a device: by themselves, or through its running agent.
+#[derive(Debug, Clone, Subcommand, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum UseCommand {
+    /// Show a code with which a new device joins this identity
+    #[command(after_help = "Example:\n  edge-ledger link\n  edge-ledger link --admin --json")]
+    Link(Link),
+    /// List, rename or revoke devices; lists without a further word
+    #[command(
+        after_help = "Example:\n  edge-ledger devices\n  edge-ledger devices revoke kiosk --reason lost"
+    )]
+    Devices {
+        #[command(subcommand)]
+        act: Option<Devices>,
     },
     /// Credit the identity
     #[command(
@@ -239,7 +276,7 @@ pub(crate) struct Init {
 }
 
 /// Options of `link`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
 pub(crate) struct Link {
     /// Let the new device link, rename and revoke devices too
     #[arg(long)]
@@ -261,7 +298,8 @@ pub(crate) struct Join {
 }
 
 /// What can be done with devices.
-#[derive(Debug, Subcommand)]
+#[derive(Debug, Clone, Subcommand, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Devices {
     /// List all devices that ever were linked
     List,
@@ -329,7 +367,8 @@ pub(crate) struct Password {
 }
 
 /// Why a device is revoked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Reason {
     /// It cannot be found
     Lost,
@@ -340,7 +379,7 @@ pub(crate) enum Reason {
 }
 
 /// Options of `earn` and `spend`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
 pub(crate) struct Posted {
     /// How much, such as 100, or 12.50 if the unit has decimals
     pub(crate) amount: String,
@@ -353,7 +392,7 @@ pub(crate) struct Posted {
 }
 
 /// Options of `refund`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
 pub(crate) struct Refund {
     /// The debit's key, as `spend` and `history` print it
     pub(crate) key: String,
@@ -365,7 +404,7 @@ pub(crate) struct Refund {
 }
 
 /// Options of `history`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
 pub(crate) struct History {
     /// Show at most so many, the latest
     #[arg(long, value_name = "N", default_value_t = 20)]
@@ -378,8 +417,49 @@ mod tests {
 
     use super::Cli;
 
+    const PAGE: &str = include_str!("../../docs/cli.md");
+
     #[test]
     fn the_arguments_are_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_page_tells_every_command_and_option() {
+        let mut cli = Cli::command();
+        cli.build();
+        for command in cli.get_subcommands().filter(|c| c.get_name() != "help") {
+            let name = command.get_name();
+            let heads = PAGE.lines().filter(|line| line.starts_with("### "));
+            let is_told = |head: &str| head.contains(&format!("`{name}`"));
+            assert!(heads.into_iter().any(is_told), "no part on {name}");
+            let deeper = command
+                .get_subcommands()
+                .flat_map(clap::Command::get_arguments);
+            for option in command.get_arguments().chain(deeper) {
+                let Some(long) = option
+                    .get_long()
+                    .filter(|l| !["help", "version"].contains(l))
+                else {
+                    continue;
+                };
+                // `-v` is told by its letter.
+                let told = option
+                    .get_short()
+                    .map_or(format!("--{long}"), |c| format!("`-{c}`"));
+                assert!(PAGE.contains(&told), "{name}: nothing on --{long}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_page_tells_no_command_that_is_not_there() {
+        let cli = Cli::command();
+        for head in PAGE.lines().filter_map(|line| line.strip_prefix("### ")) {
+            for name in head.split(", ") {
+                let name = name.trim_matches('`');
+                assert!(cli.find_subcommand(name).is_some(), "{name}");
+            }
+        }
     }
 }

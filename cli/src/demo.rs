@@ -31,13 +31,13 @@ pub(crate) async fn run(output: &Output) -> Result<(), Failure> {
     let mut interrupts = Interrupts::listen()?;
     let folder = tempfile::tempdir()
         .map_err(|error| Failure::refused("NO_FOLDER", format!("no temporary folder: {error}")))?;
-    let mut script = Script::new(*output);
+    let mut script = Script::new(output.clone());
     let played = tokio::select! {
         played = play(&mut script, folder.path()) => played,
         () = interrupts.next() => return Err(Failure::interrupted()),
     };
     let held = played.is_ok();
-    script.end(held)?;
+    script.end(held).await?;
     if held {
         Ok(())
     } else {
@@ -77,7 +77,7 @@ async fn play(script: &mut Script, folder: &Path) -> Result<(), Cut> {
             propagation::measure(&devices, TIMED_ENTRIES),
         )
         .await?;
-    script.timed(timed)?;
+    script.timed(timed).await?;
     script.look("the first has earned 200 more", &devices);
     script
         .step("spend 30 on both at once", devices.spend_at_once(30, 240))

@@ -1,34 +1,89 @@
 //! The commands of a device, by noun.
 
+mod agent;
 mod backup;
 mod calendar;
 mod devices;
+mod doctor;
 mod enrol;
 mod history;
 mod link;
 mod open;
 mod posting;
 mod qr;
+mod socket;
 mod state;
+mod synced;
 mod watch;
 
-use crate::args::{DeviceCommand as Command, Global};
-use crate::explain::Failure;
-use crate::output::Output;
+use std::path::Path;
 
-pub(crate) async fn run(command: Command, global: &Global, output: &Output) -> Result<(), Failure> {
+use device_agent::Agent;
+
+use crate::args::{DeviceCommand, Devices, Global, UseCommand};
+use crate::explain::{Exit, Failure};
+use crate::output::Output;
+use crate::typed;
+
+pub(crate) async fn run(
+    command: DeviceCommand,
+    global: &Global,
+    output: &Output,
+) -> Result<(), Failure> {
+    typed::check_addresses(global)?;
     match command {
-        Command::Init(options) => enrol::init(options, global, output).await,
-        Command::Join(options) => enrol::join(options, global, output).await,
-        Command::Link(options) => link::run(options, global, output).await,
-        Command::Devices { act } => devices::run(act, global, output).await,
-        Command::Backup { act } => backup::run(act, global, output).await,
-        Command::Earn(options) => posting::earn(options, global, output).await,
-        Command::Spend(options) => posting::spend(options, global, output).await,
-        Command::Refund(options) => posting::refund(options, global, output).await,
-        Command::Balance => state::balance(global, output).await,
-        Command::Status => state::status(global, output).await,
-        Command::History(options) => history::run(options, global, output).await,
-        Command::Watch => watch::run(global, output).await,
+        DeviceCommand::Init(options) => enrol::init(options, global, output).await,
+        DeviceCommand::Join(options) => enrol::join(options, global, output).await,
+        DeviceCommand::Backup { act } => backup::run(act, global, output).await,
+        DeviceCommand::Agent => agent::run(global, output).await,
+        DeviceCommand::Doctor => doctor::run(global, output).await,
+        DeviceCommand::Use(command) => use_device(command, global, output).await,
+    }
+}
+
+async fn use_device(command: UseCommand, global: &Global, output: &Output) -> Result<(), Failure> {
+    check(&command)?;
+    let is_watch = matches!(command, UseCommand::Watch);
+    match open::run(command, global, output).await {
+        // Watching has no other end.
+        Err(failure) if is_watch && failure.exit == Exit::Interrupted => Ok(()),
+        done => done,
+    }
+}
+
+/// Refuses what makes no sense, before any device is looked for.
+fn check(command: &UseCommand) -> Result<(), Failure> {
+    match command {
+        UseCommand::Earn(options) | UseCommand::Spend(options) => posting::check(options),
+        UseCommand::Refund(options) => posting::check_refund(options),
+        UseCommand::Devices {
+            act: Some(Devices::Rename { name, .. }),
+        } => enrol::check_name(name),
+        UseCommand::Devices { .. }
+        | UseCommand::Link(_)
+        | UseCommand::Balance
+        | UseCommand::Status
+        | UseCommand::History(_)
+        | UseCommand::Watch => Ok(()),
+    }
+}
+
+/// Carries out a command: here, or in the agent for another process, with the same words.
+async fn perform(
+    command: UseCommand,
+    agent: &Agent,
+    home: &Path,
+    output: &Output,
+) -> Result<(), Failure> {
+    match command {
+        UseCommand::Link(options) => link::run(options, agent, output).await,
+        UseCommand::Devices { act } => devices::run(act, agent, output).await,
+        UseCommand::Earn(options) => posting::earn(options, agent, output).await,
+        UseCommand::Spend(options) => posting::spend(options, agent, output).await,
+        UseCommand::Refund(options) => posting::refund(options, agent, output).await,
+        UseCommand::Balance => state::balance(agent, output).await,
+        UseCommand::Status => state::status(agent, home, output).await,
+        UseCommand::History(options) => history::run(options, agent, output).await,
+        UseCommand::Watch => watch::run(agent, output).await,
     }
 }

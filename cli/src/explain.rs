@@ -8,12 +8,14 @@ use device_agent::backup::BackupError;
 use device_agent::{AgentError, HomeError, PostingError, Refusal, TlsProblem};
 use edge_ledger_chassis::{KeysError, TlsError};
 use edge_ledger_store::{OpenError, StoreError};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::amount::AmountError;
 
 /// How a command ended that did not do what was asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Exit {
     /// Nobody reads the output: nothing is wrong, and nothing can be said.
     Unread,
@@ -44,7 +46,7 @@ impl Exit {
 pub(crate) struct Failure(Box<Explanation>);
 
 /// Why a command failed, for people and for programs.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Explanation {
     /// For programs; never renamed.
     pub(crate) reason: String,
@@ -149,6 +151,12 @@ pub(crate) fn output_failed(error: &io::Error) -> Failure {
     Failure::refused("OUTPUT", format!("cannot write the output: {error}"))
 }
 
+impl From<Explanation> for Failure {
+    fn from(explanation: Explanation) -> Self {
+        Self(Box::new(explanation))
+    }
+}
+
 impl From<AgentError> for Failure {
     fn from(error: AgentError) -> Self {
         let message = error.to_string();
@@ -165,6 +173,15 @@ impl From<AgentError> for Failure {
                 .with("asked", *asked),
             AgentError::EventKeyConflict => Self::refused("EVENT_KEY_CONFLICT", message)
                 .next("look at `edge-ledger history`, and give another --key for another act"),
+            AgentError::RefundTotal {
+                debit,
+                refunded,
+                asked,
+            } => Self::refused("REFUND_TOTAL", message)
+                .with("debit", *debit)
+                .with("refunded", *refunded)
+                .with("asked", *asked)
+                .next("a refund names the total that is given back of the debit"),
             AgentError::NothingToRefund => Self::refused("NOTHING_TO_REFUND", message)
                 .next("find the key with `edge-ledger history`; a device refunds its own debits"),
             AgentError::Refused(refusal) => of_refusal(refusal),
@@ -200,7 +217,7 @@ impl From<AgentError> for Failure {
     }
 }
 
-fn of_tls(service: &str, url: &str, problem: &TlsProblem, message: String) -> Failure {
+pub(crate) fn of_tls(service: &str, url: &str, problem: &TlsProblem, message: String) -> Failure {
     let with = |scheme: &str| {
         let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
         format!("dial it as --{service}-url {scheme}://{rest}")
@@ -248,8 +265,9 @@ fn of_home(error: &HomeError, message: String) -> Failure {
         ),
         HomeError::Occupied(_) => Failure::refused("DEVICE_EXISTS", message)
             .next("it is never overwritten: give another folder with --home DIR"),
-        HomeError::InUse(_) => Failure::new(Exit::Temporary, "HOME_IN_USE", message)
-            .next("end the other command, such as `edge-ledger watch`, or wait for it"),
+        HomeError::InUse(_) => Failure::new(Exit::Temporary, "HOME_IN_USE", message).next(
+            "end the other process, such as `edge-ledger watch` or `edge-ledger agent`, or wait",
+        ),
         HomeError::Damaged { .. } => Failure::refused("HOME_DAMAGED", message)
             .next("keep the folder, and join anew in another: `edge-ledger --home DIR join CODE`"),
         HomeError::Authority(_) => Failure::usage("TLS_FILE", message)

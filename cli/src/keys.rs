@@ -34,7 +34,7 @@ struct KeptFile {
     needed_by: &'static [&'static str],
 }
 
-pub(crate) fn init(options: &KeysInit, output: &Output) -> Result<(), Failure> {
+pub(crate) async fn init(options: &KeysInit, output: &Output) -> Result<(), Failure> {
     let was_made = KeysFolder::is_made(&options.dir)?;
     let keys = KeysFolder::open_or_init(&options.dir, &choices(options)?)?;
     if was_made {
@@ -42,26 +42,28 @@ pub(crate) fn init(options: &KeysInit, output: &Output) -> Result<(), Failure> {
     }
     let files = KeysFolder::at(&options.dir).files()?;
     let genesis = &keys.genesis;
-    output.print(&Made {
-        made: !was_made,
-        ledger_id: genesis.ledger_id().to_string(),
-        unit: genesis.unit().to_owned(),
-        decimals: genesis.decimals(),
-        credits: credits(genesis.policy()),
-        dir: absolute(&options.dir),
-        files: files
-            .into_iter()
-            .map(|(file, present)| KeptFile {
-                name: file.name,
-                present,
-                needed_by: match file.needed_by {
-                    NeededBy::Nobody => &[],
-                    NeededBy::BothServices => &["identity-service", "ledger-service"],
-                    NeededBy::IdentityService => &["identity-service"],
-                },
-            })
-            .collect(),
-    })
+    output
+        .print(&Made {
+            made: !was_made,
+            ledger_id: genesis.ledger_id().to_string(),
+            unit: genesis.unit().to_owned(),
+            decimals: genesis.decimals(),
+            credits: credits(genesis.policy()),
+            dir: absolute(&options.dir),
+            files: files
+                .into_iter()
+                .map(|(file, present)| KeptFile {
+                    name: file.name,
+                    present,
+                    needed_by: match file.needed_by {
+                        NeededBy::Nobody => &[],
+                        NeededBy::BothServices => &["identity-service", "ledger-service"],
+                        NeededBy::IdentityService => &["identity-service"],
+                    },
+                })
+                .collect(),
+        })
+        .await
 }
 
 fn choices(options: &KeysInit) -> Result<Choices, Failure> {

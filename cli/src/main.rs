@@ -11,9 +11,11 @@ mod device;
 mod explain;
 mod folders;
 mod keys;
+mod limits;
 mod logging;
 mod output;
 mod pair;
+mod shell;
 mod signals;
 mod typed;
 mod up;
@@ -34,10 +36,11 @@ fn main() -> ExitCode {
         Err(code) => return code,
     };
     let output = Output::new(cli.global.json, cli.global.verbose > 0);
-    output.end(run(cli, output))
+    let done = run(cli, &output);
+    output.end(done)
 }
 
-fn run(cli: Cli, output: Output) -> Result<(), Failure> {
+fn run(cli: Cli, output: &Output) -> Result<(), Failure> {
     // A device that is offline, or services that are taken away, are no news to whoever did it.
     let is_service = matches!(cli.command, Command::Up(_));
     logging::start(cli.global.verbose, if is_service { "warn" } else { "off" });
@@ -45,10 +48,12 @@ fn run(cli: Cli, output: Output) -> Result<(), Failure> {
         .map_err(|error| Failure::refused("RUNTIME", format!("cannot start: {error}")))?;
     let done = runtime.block_on(async {
         match cli.command {
-            Command::Up(options) => up::run(options, &output).await,
-            Command::Demo => demo::run(&output).await,
-            Command::Keys(Keys::Init(options)) => keys::init(&options, &output),
-            Command::Device(command) => device::run(command, &cli.global, &output).await,
+            Command::Up(options) => up::run(options, output).await,
+            Command::Demo => demo::run(output).await,
+            Command::Keys(Keys::Init(options)) => keys::init(&options, output).await,
+            Command::Device(command) => device::run(command, &cli.global, output).await,
+            Command::Completions { shell } => shell::completions(shell, output).await,
+            Command::Man { dir } => shell::man(&dir, output).await,
         }
     });
     runtime.shutdown_timeout(LEAVE_WITHIN);

@@ -4,61 +4,152 @@ use std::fmt::Display;
 use std::io::{IsTerminal as _, Write as _, stdin, stdout};
 use std::process::ExitCode;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
 use crate::explain::{Exit, Explanation, Failure, output_failed};
+use crate::limits::PIECE_BYTES_MAX;
 
 const RED: &str = "\x1b[1;31m";
 const YELLOW: &str = "\x1b[33m";
 const RESET: &str = "\x1b[0m";
 
+/// How a command prints.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Look {
+    /// JSON instead of words.
+    pub(crate) json: bool,
+    /// Whether a person reads standard output.
+    pub(crate) terminal: bool,
+    /// Whether that person wants colours.
+    pub(crate) colours: bool,
+}
+
+/// Something said, on its way to the process that was asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Say {
+    /// For standard output, with its line ends.
+    Out(String),
+    /// Beside the answer, for a person.
+    Note(String),
+}
+
+#[derive(Debug, Clone)]
+enum To {
+    /// Standard output and standard error of this process.
+    Here,
+    /// Another process, which asked this one.
+    Asker(mpsc::Sender<Say>),
+}
+
 /// Where and how a command prints.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Output {
-    json: bool,
+    look: Look,
     verbose: bool,
+    to: To,
 }
 
 impl Output {
     pub(crate) fn new(json: bool, verbose: bool) -> Self {
-        Self { json, verbose }
+        let look = Look {
+            json,
+            terminal: !json && stdout().is_terminal(),
+            colours: std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+        };
+        Self {
+            look,
+            verbose,
+            to: To::Here,
+        }
+    }
+
+    /// Prints for another process, as it would print itself.
+    pub(crate) fn to_asker(look: Look, asker: mpsc::Sender<Say>) -> Self {
+        Self {
+            look,
+            verbose: false,
+            to: To::Asker(asker),
+        }
+    }
+
+    pub(crate) fn look(&self) -> Look {
+        self.look
     }
 
     pub(crate) fn is_json(&self) -> bool {
-        self.json
+        self.look.json
     }
 
     /// Whether a person reads standard output.
     pub(crate) fn is_terminal(&self) -> bool {
-        !self.json && stdout().is_terminal()
+        self.look.terminal
     }
 
     /// Prints an answer: as one line of JSON, or in words.
-    pub(crate) fn print(&self, answer: &(impl Serialize + Display)) -> Result<(), Failure> {
-        if self.json {
-            self.json_line(answer)
+    pub(crate) async fn print(&self, answer: &(impl Serialize + Display)) -> Result<(), Failure> {
+        if self.look.json {
+            self.say(json_line(answer)?).await
         } else {
-            self.words(&answer.to_string())
+            self.words(&answer.to_string()).await
         }
     }
 
     /// Prints words, if words are wanted.
-    pub(crate) fn words(&self, text: &str) -> Result<(), Failure> {
-        if self.json {
+    pub(crate) async fn words(&self, text: &str) -> Result<(), Failure> {
+        if self.look.json {
             return Ok(());
         }
-        let mut out = anstream::stdout().lock();
-        let written = writeln!(out, "{text}").and_then(|()| out.flush());
-        written.map_err(|error| output_failed(&error))
+        self.say(format!("{text}\n")).await
     }
 
     /// Tells a person something beside the answer.
-    pub(crate) fn note(&self, text: &str) {
-        if !self.json {
-            warn(text);
+    pub(crate) async fn note(&self, text: &str) {
+        if self.look.json {
+            return;
         }
+        match &self.to {
+            To::Here => warn(text),
+            // Whoever left needs no notes.
+            To::Asker(asker) => drop(asker.send(Say::Note(text.to_owned())).await),
+        }
+    }
+
+    /// Prints what another process was asked to say.
+    pub(crate) fn relay(&self, say: &Say) -> Result<(), Failure> {
+        match say {
+            Say::Out(text) => self.write(text),
+            Say::Note(text) => {
+                warn(text);
+                Ok(())
+            }
+        }
+    }
+
+    async fn say(&self, text: String) -> Result<(), Failure> {
+        let To::Asker(asker) = &self.to else {
+            return self.write(&text);
+        };
+        for piece in pieces(&text) {
+            let sent = asker.send(Say::Out(piece.to_owned())).await;
+            sent.map_err(|_| Failure::said(Exit::Unread))?;
+        }
+        Ok(())
+    }
+
+    /// Writes to standard output; colours stay on a terminal, and in JSON there are none.
+    fn write(&self, text: &str) -> Result<(), Failure> {
+        let written = if self.look.json {
+            let mut out = stdout().lock();
+            out.write_all(text.as_bytes()).and_then(|()| out.flush())
+        } else {
+            let mut out = anstream::stdout().lock();
+            out.write_all(text.as_bytes()).and_then(|()| out.flush())
+        };
+        written.map_err(|error| output_failed(&error))
     }
 
     /// Asks a person, on standard error, to type yes. Anything else is no.
@@ -86,8 +177,8 @@ impl Output {
         let exit = failure.exit;
         if !failure.is_said {
             // When this cannot be said either, the exit code still tells.
-            let _ = if self.json {
-                self.json_line(&error_json(failure))
+            let _ = if self.look.json {
+                json_line(&error_json(failure)).and_then(|line| self.write(&line))
             } else {
                 self.explain(&failure);
                 Ok(())
@@ -113,14 +204,20 @@ impl Output {
         }
         to_stderr(&text);
     }
+}
 
-    fn json_line(&self, value: &impl Serialize) -> Result<(), Failure> {
-        let mut line = serde_json::to_vec(value).map_err(|error| output_failed(&error.into()))?;
-        line.push(b'\n');
-        let mut out = stdout().lock();
-        let written = out.write_all(&line).and_then(|()| out.flush());
-        written.map_err(|error| output_failed(&error))
-    }
+fn json_line(value: &impl Serialize) -> Result<String, Failure> {
+    let line = serde_json::to_string(value).map_err(|error| output_failed(&error.into()))?;
+    Ok(line + "\n")
+}
+
+/// A text in parts that fit into a line of the socket.
+fn pieces(mut text: &str) -> impl Iterator<Item = &str> {
+    std::iter::from_fn(move || {
+        let (piece, rest) = text.split_at(text.floor_char_boundary(PIECE_BYTES_MAX));
+        text = rest;
+        (!piece.is_empty()).then_some(piece)
+    })
 }
 
 /// A warning, also when the answer is JSON.
@@ -139,4 +236,22 @@ fn error_json(failure: Explanation) -> Value {
     error.insert("message".to_owned(), failure.message.into());
     error.insert("next".to_owned(), failure.next.into());
     json!({ "error": error })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_are_bounded_whole_characters_and_all_of_it() {
+        for text in [
+            "",
+            "a",
+            &"π".repeat(PIECE_BYTES_MAX),
+            &"x".repeat(PIECE_BYTES_MAX),
+        ] {
+            assert!(pieces(text).all(|piece| piece.len() <= PIECE_BYTES_MAX));
+            assert_eq!(pieces(text).collect::<String>(), text);
+        }
+    }
 }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use clap::error::ErrorKind;
 
-use crate::args::Cli;
+use crate::args::{Cli, Global};
 use crate::explain::Failure;
 use crate::output::Output;
 
@@ -31,6 +31,44 @@ pub(crate) fn read(args: Vec<OsString>) -> Result<Cli, ExitCode> {
         let _ = error.print();
         ExitCode::from(if is_wrong { 2 } else { 0 })
     })
+}
+
+/// Refuses addresses that nobody could dial, before anybody waits for an answer.
+pub(crate) fn check_addresses(global: &Global) -> Result<(), Failure> {
+    for (option, url, example) in [
+        (
+            "--identity-url",
+            &global.identity_url,
+            "http://127.0.0.1:7410",
+        ),
+        ("--ledger-url", &global.ledger_url, "http://127.0.0.1:7420"),
+    ] {
+        if let Some(url) = url.as_deref().filter(|url| !is_address(url)) {
+            let message = format!("{option} {url:?} is no address of a service");
+            return Err(Failure::usage("URL_FORMAT", message).next(format!(
+                "it looks like {example}: a scheme, a host, and a port"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn is_address(url: &str) -> bool {
+    let Ok(uri) = url.parse::<http::Uri>() else {
+        return false;
+    };
+    let Some(authority) = uri.authority().filter(|a| !a.host().is_empty()) else {
+        return false;
+    };
+    let port = authority.as_str().strip_prefix(authority.host());
+    let is_port = |port: &str| {
+        let digits = port.strip_prefix(':');
+        port.is_empty() || digits.is_some_and(|digits| digits.parse::<u16>().is_ok())
+    };
+    matches!(uri.scheme_str(), Some("http" | "https"))
+        && port.is_some_and(is_port)
+        && matches!(uri.path(), "" | "/")
+        && uri.query().is_none()
 }
 
 fn explain(error: &clap::Error) -> Failure {

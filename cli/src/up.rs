@@ -55,12 +55,12 @@ pub(crate) async fn run(options: args::Up, output: &Output) -> Result<(), Failur
     if serves.keys.starts_with(&serves.data) {
         warn("the keys folder is inside the data folder: who wipes the data ends the ledger");
     }
-    output.print(&serves)?;
+    output.print(&serves).await?;
     let failed = tokio::select! {
         () = interrupts.next() => None,
         failed = store_failed(pair.store().clone()) => Some(failed),
     };
-    output.note("stops; Ctrl-C ends it at once");
+    output.note("stops; Ctrl-C ends it at once").await;
     interrupts.unless_again(pair.shutdown(DRAIN_WITHIN)).await;
     failed.map_or(Ok(()), Err)
 }

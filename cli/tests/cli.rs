@@ -1,6 +1,12 @@
 //! The binary as people and scripts use it, against real services.
 
 #[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
+#[path = "cli/agent.rs"]
+mod agent;
+#[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
+#[path = "cli/agent_socket.rs"]
+mod agent_socket;
+#[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
 #[path = "cli/backup.rs"]
 mod backup;
 #[path = "cli/bad_input.rs"]
@@ -11,6 +17,9 @@ mod copies;
 #[path = "cli/demo.rs"]
 mod demo;
 #[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
+#[path = "cli/doctor.rs"]
+mod doctor;
+#[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
 #[path = "cli/keys.rs"]
 mod keys;
 #[path = "cli/offline.rs"]
@@ -18,6 +27,10 @@ mod offline;
 #[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
 #[path = "cli/process.rs"]
 mod process;
+#[path = "cli/same.rs"]
+mod same;
+#[path = "cli/shell.rs"]
+mod shell;
 #[path = "cli/story.rs"]
 mod story;
 #[path = "cli/up.rs"]

@@ -1,11 +1,13 @@
 //! The agent: the handle that an application holds.
 
+mod link_session;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use edge_ledger_core::identity::statement::SigningAs;
-use edge_ledger_core::identity::{Act, DeviceState, IdentityLog, RevokeReason};
+use edge_ledger_core::identity::{Act, IdentityLog, RevokeReason};
 use edge_ledger_core::ids::DeviceId;
 use edge_ledger_core::keys::SecretKey;
 use edge_ledger_core::ledger::posting::EventKey;
@@ -22,11 +24,13 @@ use crate::error::AgentError;
 use crate::event::{EventLog, Events};
 use crate::identity_client::{Caller, CallerKey, IdentityClient, IdentitySession};
 use crate::limits::COMMANDS_MAX;
-use crate::link::{self, Invitation, LinkCode, LinkStream};
+use crate::link::{self, Invitation, LinkCode};
 use crate::statement;
 use crate::status::{Balance, DeviceInfo, HistoryItem, Status};
 use crate::tls::Authorities;
 use crate::vault::{Membership, Vault};
+
+pub use link_session::{Joining, LinkSession};
 
 /// What an agent may be told beside its home folder.
 #[derive(Debug, Clone, Default)]
@@ -88,6 +92,7 @@ impl Agent {
         );
         let (engine, snapshot) = Engine::new(Start {
             acked: book.load_ack().await?,
+            revoked: book.load_revoked().await?,
             book,
             key: tell_key,
             successor,
@@ -139,7 +144,8 @@ impl Agent {
     /// debit names the larger total.
     ///
     /// # Errors
-    /// As [`earn`](Self::earn), and [`AgentError::NothingToRefund`].
+    /// As [`earn`](Self::earn), [`AgentError::NothingToRefund`], and [`AgentError::RefundTotal`]
+    /// for a total below an earlier one or above the debit.
     pub async fn refund(
         &self,
         debit: EventKey,
@@ -204,6 +210,20 @@ impl Agent {
     /// [`AgentError::Store`].
     pub async fn history(&self) -> Result<Vec<HistoryItem>, AgentError> {
         self.ask(|reply| Command::History { reply }).await
+    }
+
+    /// Addresses of the identity service and of the ledger service.
+    pub fn addresses(&self) -> (&str, &str) {
+        let membership = &self.shared.membership;
+        (&membership.identity_url, &membership.ledger_url)
+    }
+
+    /// Waits until the agent has looked up from what it does: one that hangs never does.
+    ///
+    /// # Errors
+    /// [`AgentError::Stopped`].
+    pub async fn answers(&self) -> Result<(), AgentError> {
+        self.ask(|reply| Command::Beat { reply }).await
     }
 
     /// Everything that the agent knows of itself.
@@ -368,86 +388,6 @@ pub struct Details {
     pub memo: String,
     /// An issuer's proof, where the deployment asks for one.
     pub issuer_proof: Vec<u8>,
-}
-
-/// A link session of a linked device.
-#[expect(missing_debug_implementations, reason = "holds a link code")]
-pub struct LinkSession {
-    agent: Agent,
-    stream: LinkStream,
-    code: String,
-    link: String,
-    expires_in_s: u32,
-}
-
-/// A device that wants to join, and then has.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Joining {
-    /// The new device.
-    pub device: DeviceId,
-    /// Its name.
-    pub name: String,
-    /// Its platform.
-    pub platform: String,
-    /// Whether it may sign statements about others.
-    pub admin: bool,
-}
-
-impl LinkSession {
-    /// The code to type.
-    pub fn code(&self) -> &str {
-        &self.code
-    }
-
-    /// The link to scan or to send: it also names the service and the deployment.
-    pub fn link(&self) -> &str {
-        &self.link
-    }
-
-    /// Seconds until the session ends.
-    pub fn expires_in_s(&self) -> u32 {
-        self.expires_in_s
-    }
-
-    /// Waits for the new device, links it, and tells it so. `seen` hears who asks before it is
-    /// linked.
-    ///
-    /// # Errors
-    /// [`AgentError::LinkEnded`] when nobody came or the codes differ, [`AgentError::Refused`].
-    pub async fn accept(
-        mut self,
-        admin: bool,
-        seen: impl FnOnce(&Joining),
-    ) -> Result<Joining, AgentError> {
-        let certificate = self.stream.offer(&self.agent.log()).await?;
-        let joining = Joining {
-            device: certificate.key().device_id(),
-            name: certificate.name().to_owned(),
-            platform: certificate.platform().to_owned(),
-            admin,
-        };
-        seen(&joining);
-        let add = |_: &IdentityLog| Act::AddDevice {
-            certificate: Box::new(certificate.clone()),
-            admin,
-        };
-        let added = match self.agent.log().device(&joining.device).map(|d| d.state) {
-            // A new device that lost the answer asks again with the same key.
-            Some(DeviceState::Active) => self.agent.sign_in().await,
-            _ => self.agent.state_act(add).await,
-        };
-        match added {
-            Ok(_) => {
-                let position = self.agent.log().head().position;
-                self.stream.welcome(position).await?;
-                Ok(joining)
-            }
-            Err(error) => {
-                self.stream.refuse(&error.to_string()).await;
-                Err(error)
-            }
-        }
-    }
 }
 
 /// Runs a future for at most so long.

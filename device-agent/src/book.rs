@@ -13,11 +13,11 @@ use edge_ledger_core::ids::{DeviceId, LogHash, StoreEpoch};
 use edge_ledger_core::keys::SecretKey;
 use edge_ledger_core::ledger::admission::Admissible;
 use edge_ledger_core::ledger::entry::Author;
-use edge_ledger_core::ledger::fold::{fold, fold_with};
+use edge_ledger_core::ledger::fold::fold;
 use edge_ledger_core::ledger::journals::Have;
 use edge_ledger_core::ledger::{
-    Ack, Admission, Draft, EntryContent, Extended, Fold, Heads, Kind, Level, Posting, Run,
-    VerifiedEntry, VerifiedRun, gate,
+    Ack, Admission, Draft, Extended, Fold, Heads, Kind, Level, Posting, Run, VerifiedEntry,
+    VerifiedRun, gate,
 };
 use edge_ledger_core::limits::{ENTRY_PAYLOAD_BYTES_MAX, ENTRY_POSTINGS_MAX, FRAME_STATEMENTS_MAX};
 use edge_ledger_core::sync::AckParts;
@@ -29,7 +29,8 @@ use edge_ledger_store::log_view::{self, read_log};
 use edge_ledger_store::{Embedded, LedgerStore as _, LogView, Origin, StoreError};
 use prost::Message as _;
 
-use crate::error::{AgentError, HomeError};
+use crate::error::{AgentError, DEVICE_REVOKED, HomeError, Refusal};
+use crate::history::history;
 use crate::status::{Balance, HistoryItem};
 use crate::vault::Membership;
 
@@ -37,6 +38,7 @@ mod ended;
 
 const OWN: Origin = Origin(0);
 const ACK_KEY: &str = "ack";
+const REVOKED_KEY: &str = "revoked";
 
 /// What a device keeps, and what it amounts to.
 pub(crate) struct Book {
@@ -385,30 +387,27 @@ impl Book {
 
     /// All postings with whether they count, by the devices' clocks.
     pub(crate) async fn history(&self) -> Result<Vec<HistoryItem>, AgentError> {
-        let entries = self.entries().await?;
-        let log = self.log();
-        let mut items = Vec::new();
-        fold_with(log, &entries, |entry, posting, effect| {
-            let wall_ms = match entry.content() {
-                EntryContent::V1 { wall_ms, .. } => *wall_ms,
-                EntryContent::Unreadable => 0,
-            };
-            items.push(HistoryItem {
-                device: entry.device(),
-                device_name: log
-                    .device(&entry.device())
-                    .map_or_else(String::new, |d| d.name.clone()),
-                seq: entry.point().seq,
-                wall_ms,
-                kind: posting.kind,
-                event_key: posting.event_key.clone(),
-                amount: posting.amount,
-                memo: posting.memo.clone(),
-                effect,
-            });
-        });
-        items.sort_by_key(|item| (item.wall_ms, item.device, item.seq));
-        Ok(items)
+        Ok(history(self.log(), &self.entries().await?))
+    }
+
+    /// Why the service refused this device for good, if it did.
+    pub(crate) async fn load_revoked(&self) -> Result<Option<Refusal>, AgentError> {
+        let stored = self.store.get(REVOKED_KEY).await?;
+        let Some(bytes) = stored.filter(|bytes| !bytes.is_empty()) else {
+            return Ok(None);
+        };
+        let message = String::from_utf8(bytes.to_vec())
+            .map_err(|_| StoreError::Damaged("the stored refusal cannot be read".to_owned()))?;
+        Ok(Some(Refusal {
+            reason: DEVICE_REVOKED.to_owned(),
+            message,
+        }))
+    }
+
+    /// Remembers that the service refused this device for good, or that it does no longer.
+    pub(crate) async fn save_revoked(&self, refusal: Option<&Refusal>) -> Result<(), AgentError> {
+        let message = refusal.map_or(String::new(), |refusal| refusal.message.clone());
+        Ok(self.store.put(REVOKED_KEY, Bytes::from(message)).await?)
     }
 
     async fn refold(&mut self) -> Result<(), AgentError> {

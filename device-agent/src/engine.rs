@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::book::Book;
 use crate::clock::Clock;
-use crate::error::AgentError;
+use crate::error::{AgentError, DEVICE_REVOKED, Refusal};
 use crate::event::{Event, EventLog};
 use crate::limits::{
     BACKOFF_FIRST, BACKOFF_MAX, BACKOFF_REFUSED, COMMANDS_MAX, LIVE_WITHIN, TICK_EVERY,
@@ -49,6 +49,7 @@ pub(crate) struct Start {
     pub(crate) events: EventLog,
     pub(crate) stop: CancellationToken,
     pub(crate) acked: Option<(Point, Level)>,
+    pub(crate) revoked: Option<Refusal>,
     pub(crate) vault: Vault,
 }
 
@@ -98,6 +99,8 @@ pub(crate) struct Engine {
     ack_waiters: Vec<AckWaiter>,
     synced_at_ms: Option<u64>,
     heard_at_ms: Option<u64>,
+    /// Why the service refused this device for good, as it last said.
+    revoked: Option<Refusal>,
     last_error: Option<String>,
     /// Held until the engine has ended.
     vault: Vault,
@@ -143,7 +146,10 @@ impl Engine {
             clock: start.clock,
             events: start.events,
             stop: start.stop,
-            state: State::Starting,
+            state: match start.revoked {
+                Some(_) => State::Degraded,
+                None => State::Starting,
+            },
             connection: None,
             opening: None,
             successor: start.successor,
@@ -161,7 +167,8 @@ impl Engine {
             ack_waiters: Vec::new(),
             synced_at_ms: None,
             heard_at_ms: None,
-            last_error: None,
+            last_error: start.revoked.as_ref().map(ToString::to_string),
+            revoked: start.revoked,
             vault: start.vault,
         };
         engine.publish();
@@ -276,6 +283,7 @@ impl Engine {
         } = ended.meaning(&self.membership.ledger_url);
         // A service that goes away in order has answered everything: that is a move, no failure.
         let moves = draining && was_open;
+        let (error, permanent) = self.remembered(error, permanent).await;
         let wait = match retry_after {
             // All its devices come back, to another replica or to the next process: not at once.
             Some(within) if moves => within.mul_f64(rand::random()),
@@ -317,6 +325,37 @@ impl Engine {
             }
         }
         self.close_entries(true).await;
+    }
+
+    /// A device that was refused for good is refused when nobody answers, too: it is told the
+    /// same, and its people may be offline.
+    async fn remembered(&mut self, error: AgentError, permanent: bool) -> (AgentError, bool) {
+        if let AgentError::Refused(refusal) = &error {
+            if refusal.reason == DEVICE_REVOKED && self.revoked.as_ref() != Some(refusal) {
+                self.revoked = Some(refusal.clone());
+                self.save_revoked().await;
+            }
+            return (error, permanent);
+        }
+        match (&error, &self.revoked) {
+            (AgentError::Unreachable { .. }, Some(refusal)) => {
+                (AgentError::Refused(refusal.clone()), true)
+            }
+            _ => (error, permanent),
+        }
+    }
+
+    /// What is not remembered is heard again.
+    async fn forget_revoked(&mut self) {
+        if self.revoked.take().is_some() {
+            self.save_revoked().await;
+        }
+    }
+
+    async fn save_revoked(&mut self) {
+        if let Err(error) = self.book.save_revoked(self.revoked.as_ref()).await {
+            tracing::warn!(%error, "a refusal cannot be remembered");
+        }
     }
 
     fn enter(&mut self, state: State) {

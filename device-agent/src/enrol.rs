@@ -87,8 +87,7 @@ pub async fn discover(identity_url: &str, tls_ca: Option<&Path>) -> Result<Ledge
 /// [`HomeError::Occupied`] when a device lives in the folder, [`AgentError::Untrusted`] when the
 /// service is of another deployment, and whatever the service refuses.
 pub async fn init(new: &NewDevice, trust: Trust) -> Result<Enrolled, AgentError> {
-    let vault = Vault::lock(&new.home)?;
-    vault.must_be_free()?;
+    let vault = Vault::lock_free(&new.home)?;
     let authorities = vault.authorities(new.tls_ca.as_deref())?;
     let mut client = IdentityClient::connect(&new.identity_url, &authorities).await?;
     let Deployment {
@@ -141,8 +140,7 @@ pub async fn join(
     invitation: &Invitation,
     trust: Trust,
 ) -> Result<Enrolled, AgentError> {
-    let vault = Vault::lock(&new.home)?;
-    vault.must_be_free()?;
+    let vault = Vault::lock_free(&new.home)?;
     let identity_url = invitation
         .identity_url
         .clone()
@@ -231,6 +229,7 @@ pub async fn rejoin(home: &Path, invitation: &Invitation) -> Result<Enrolled, Ag
     let mut session = client.authenticate(&caller).await?;
     let gained = session.log_after(book.log().head().position).await?;
     book.adopt(&gained).await?;
+    book.save_revoked(None).await?;
     Ok(Enrolled {
         identity,
         device: new.public_key().device_id(),

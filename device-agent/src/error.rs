@@ -28,11 +28,24 @@ pub enum AgentError {
         asked: u64,
     },
     /// An event key that was used before for something else.
-    #[error("the event key was used before with another kind or amount")]
+    #[error("the event key was used before with another amount")]
     EventKeyConflict,
     /// A refund of a debit that this device's lineage never made.
     #[error("there is no debit with this event key on this device")]
     NothingToRefund,
+    /// A refund that would take back an earlier one, or give back more than was spent.
+    #[error(
+        "{debit} were spent under this key and {refunded} given back: a refund names the \
+         new total, and {asked} is not between"
+    )]
+    RefundTotal {
+        /// The debit, in minor units.
+        debit: u64,
+        /// What was given back before, in minor units.
+        refunded: u64,
+        /// The total that was asked for, in minor units.
+        asked: u64,
+    },
     /// The service refused for a reason that trying again does not change.
     #[error("{0}")]
     Refused(Refusal),
@@ -87,6 +100,9 @@ impl From<FormatError> for AgentError {
         Self::Untrusted(error.to_string())
     }
 }
+
+/// The reason of a refusal that ends a device: no time and no statement lifts it.
+pub(crate) const DEVICE_REVOKED: &str = "DEVICE_REVOKED";
 
 /// A typed refusal of a service.
 #[derive(Debug, Clone, PartialEq, Eq)]

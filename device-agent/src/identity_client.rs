@@ -327,7 +327,7 @@ impl IdentitySession {
     }
 }
 
-fn timed<T>(message: T) -> Request<T> {
+pub(crate) fn timed<T>(message: T) -> Request<T> {
     let mut request = Request::new(message);
     request.set_timeout(CALL_WITHIN);
     request

@@ -112,7 +112,8 @@
 //! # }
 //! ```
 //!
-//! `examples/two_devices` is the whole walk as a program that runs by itself.
+//! `examples/two_devices` is the whole walk as a program that runs by itself. Tests of an
+//! application get both services in their own process from the feature `testing`.
 //!
 //! # Inside
 //!
@@ -128,13 +129,17 @@ mod engine;
 mod enrol;
 mod error;
 mod event;
+mod history;
 mod identity_client;
 mod limits;
 mod link;
+pub mod probe;
 mod restore;
 mod statement;
 mod status;
 mod stream;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod tls;
 mod vault;
 
@@ -148,7 +153,7 @@ pub use restore::{back_up, prove_backup, restore, take_off_root_keys, write_back
 pub use status::{Balance, DeviceInfo, HistoryItem, State, Status};
 pub use tls::TlsProblem;
 
-pub use edge_ledger_core::identity::{DeviceState, Point, RevokeReason};
+pub use edge_ledger_core::identity::{DeviceState, Genesis, Point, RevokeReason};
 pub use edge_ledger_core::ids::{DeviceId, IdentityId, LedgerId};
 pub use edge_ledger_core::ledger::posting::{EventKey, PostingError};
 pub use edge_ledger_core::ledger::{Effect, Kind, Level};

@@ -87,8 +87,7 @@ pub async fn restore(
     backup: &Backup,
     trust: Trust,
 ) -> Result<Enrolled, AgentError> {
-    let vault = Vault::lock(&new.home)?;
-    vault.must_be_free()?;
+    let vault = Vault::lock_free(&new.home)?;
     let authorities = vault.authorities(new.tls_ca.as_deref())?;
     let mut client = IdentityClient::connect(&new.identity_url, &authorities).await?;
     let Deployment {

@@ -5,6 +5,8 @@ use edge_ledger_core::ids::{DeviceId, IdentityId, LedgerId};
 use edge_ledger_core::ledger::posting::EventKey;
 use edge_ledger_core::ledger::{Effect, Kind, Level};
 
+use crate::error::Refusal;
+
 /// What the agent is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
@@ -90,6 +92,9 @@ pub struct Status {
     /// Whether this device was shown more of its own journal than it has: a restored or cloned
     /// home folder. It records nothing then.
     pub rolled_back: bool,
+    /// Why the service refused this device for good. Remembered in the home folder, so that it is
+    /// known offline too, until the service lets the device in again.
+    pub revoked: Option<Refusal>,
     /// What went wrong last, until it goes right.
     pub last_error: Option<String>,
 }
@@ -142,4 +147,7 @@ pub struct HistoryItem {
     pub memo: String,
     /// Whether it counts.
     pub effect: Effect,
+    /// Whether it counts but does not weigh: of all postings of a kind under one key the largest
+    /// does alone.
+    pub outweighed: bool,
 }

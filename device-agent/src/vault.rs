@@ -91,21 +91,16 @@ impl Vault {
         }
     }
 
-    /// Whether a device lives in the folder.
-    pub(crate) fn is_occupied(&self) -> bool {
-        self.folder.join(MEMBERSHIP).exists()
-    }
-
-    /// Refuses a folder in which a device lives.
+    /// Locks a folder in which no device lives, whether it is in use or not.
     ///
     /// # Errors
-    /// [`HomeError::Occupied`].
-    pub(crate) fn must_be_free(&self) -> Result<(), HomeError> {
-        if self.is_occupied() {
-            Err(HomeError::Occupied(self.folder.display().to_string()))
-        } else {
-            Ok(())
-        }
+    /// [`HomeError::Occupied`], and as [`lock`](Self::lock).
+    pub(crate) fn lock_free(folder: &Path) -> Result<Self, HomeError> {
+        must_be_free(folder)?;
+        let vault = Self::lock(folder)?;
+        // Somebody may have been quicker.
+        must_be_free(folder)?;
+        Ok(vault)
     }
 
     /// The device's store.
@@ -159,23 +154,12 @@ impl Vault {
     /// # Errors
     /// [`HomeError::Empty`] when no device lives here, [`HomeError::Damaged`].
     pub(crate) fn open(&self) -> Result<(Membership, Vec<SecretKey>), HomeError> {
-        let membership = membership(&self.folder)?;
-        let mut keys = Vec::new();
-        while let Some(key) = read_key(&self.folder, &device_key_name(keys.len()))? {
-            keys.push(key);
-        }
-        if keys.is_empty() {
-            return Err(self.without_key());
-        }
-        Ok((membership, keys))
+        read(&self.folder)
     }
 
     /// What is said of a home without a device's key.
     pub(crate) fn without_key(&self) -> HomeError {
-        damaged(
-            &self.folder.join(DEVICE_KEY),
-            &"the device's key is missing; link this device anew",
-        )
+        without_key(&self.folder)
     }
 
     /// Writes the key that comes after all that are there.
@@ -227,6 +211,37 @@ pub(crate) fn authorities_of(
         None if kept.exists() => Authorities::read(&kept),
         None => Ok(Authorities::default()),
     }
+}
+
+fn must_be_free(folder: &Path) -> Result<(), HomeError> {
+    if folder.join(MEMBERSHIP).exists() {
+        return Err(HomeError::Occupied(folder.display().to_string()));
+    }
+    Ok(())
+}
+
+/// Reads what the device in a folder belongs to, and its keys: the first, and those that came
+/// after it. All are written once, whole.
+///
+/// # Errors
+/// [`HomeError::Empty`] when no device lives there, [`HomeError::Damaged`], [`HomeError::Io`].
+pub(crate) fn read(folder: &Path) -> Result<(Membership, Vec<SecretKey>), HomeError> {
+    let membership = membership(folder)?;
+    let mut keys = Vec::new();
+    while let Some(key) = read_key(folder, &device_key_name(keys.len()))? {
+        keys.push(key);
+    }
+    if keys.is_empty() {
+        return Err(without_key(folder));
+    }
+    Ok((membership, keys))
+}
+
+fn without_key(folder: &Path) -> HomeError {
+    damaged(
+        &folder.join(DEVICE_KEY),
+        &"the device's key is missing; link this device anew",
+    )
 }
 
 /// What the device in a folder belongs to. It never changes, so no lock is needed.

@@ -7,20 +7,17 @@
 )]
 
 pub mod balancer;
-pub mod deployment;
 pub mod identity;
 pub mod load;
-pub mod pair;
 pub mod process;
 pub mod raw;
 pub mod replicas;
 pub mod service;
 
 pub use balancer::Balancer;
-pub use deployment::Deployment;
+pub use device_agent::testing::{Deployment, Pair};
 pub use identity::{Identity, TestDevice};
 pub use load::Load;
-pub use pair::Pair;
 pub use process::Process;
 pub use raw::RawStream;
 pub use replicas::Replicas;

@@ -108,7 +108,7 @@ impl Script {
             ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
             error: done.as_ref().err().cloned(),
         };
-        let told = self.output.words(&step.to_string());
+        let told = self.output.words(&step.to_string()).await;
         self.report.steps.push(step);
         told.map_err(|_| Cut)?;
         done.map_err(|_| Cut)
@@ -125,21 +125,21 @@ impl Script {
         });
     }
 
-    pub(super) fn timed(&mut self, timed: Propagation) -> Result<(), Cut> {
+    pub(super) async fn timed(&mut self, timed: Propagation) -> Result<(), Cut> {
         let Propagation { p50, p99, entries } = timed;
         self.report.propagation_ms = Some(timed);
         self.report.entries = entries;
         let words = format!("    from the call to the other device: p50 {p50} ms, p99 {p99} ms");
-        self.output.words(&words).map_err(|_| Cut)
+        self.output.words(&words).await.map_err(|_| Cut)
     }
 
     pub(super) fn agreed(&mut self, balance: i128) {
         self.report.balance = Some(balance.to_string());
     }
 
-    pub(super) fn end(mut self, held: bool) -> Result<(), Failure> {
+    pub(super) async fn end(mut self, held: bool) -> Result<(), Failure> {
         self.report.ok = held;
-        self.output.print(&self.report)
+        self.output.print(&self.report).await
     }
 }
 

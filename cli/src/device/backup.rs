@@ -77,12 +77,14 @@ async fn create(
         device_agent::take_off_root_keys(&home)?;
     }
     let identity = keys.identity();
-    output.print(&Made {
-        file: file.to_owned(),
-        identity: identity.to_string(),
-        short_id: short_id(&identity),
-        removed: remove,
-    })
+    output
+        .print(&Made {
+            file: file.to_owned(),
+            identity: identity.to_string(),
+            short_id: short_id(&identity),
+            removed: remove,
+        })
+        .await
 }
 
 /// A backup that was held against the identity's log.
@@ -111,14 +113,16 @@ async fn verify(
     let url = identity_url(global, &keys);
     let proof = prove(&url, global, &keys).await?;
     let identity = keys.identity();
-    output.print(&Verified {
-        format: format_name(format),
-        weak: format.is_weak(),
-        identity: identity.to_string(),
-        short_id: short_id(&identity),
-        proof,
-        identity_url: url,
-    })
+    output
+        .print(&Verified {
+            format: format_name(format),
+            weak: format.is_weak(),
+            identity: identity.to_string(),
+            short_id: short_id(&identity),
+            proof,
+            identity_url: url,
+        })
+        .await
 }
 
 /// A device that was made out of a backup.
@@ -154,21 +158,25 @@ async fn restore(
         Some(genesis) => Trust::Ledger(genesis.ledger_id()),
         None => first_sight(&new, global, output).await?,
     };
-    output.note(&format!(
-        "restores {} as \"{}\"",
-        short_id(&keys.identity()),
-        new.name
-    ));
+    output
+        .note(&format!(
+            "restores {} as \"{}\"",
+            short_id(&keys.identity()),
+            new.name
+        ))
+        .await;
     let enrolled: Enrolled = device_agent::restore(&new, &keys, trust).await?;
-    output.print(&Restored {
-        identity: enrolled.identity.to_string(),
-        short_id: short_id(&enrolled.identity),
-        device: enrolled.device.to_string(),
-        name: new.name,
-        ledger_id: enrolled.ledger_id.to_string(),
-        home: new.home,
-        weak: format.is_weak(),
-    })
+    output
+        .print(&Restored {
+            identity: enrolled.identity.to_string(),
+            short_id: short_id(&enrolled.identity),
+            device: enrolled.device.to_string(),
+            name: new.name,
+            ledger_id: enrolled.ledger_id.to_string(),
+            home: new.home,
+            weak: format.is_weak(),
+        })
+        .await
 }
 
 /// Holds keys against the log at a service.

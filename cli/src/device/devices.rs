@@ -7,9 +7,9 @@ use comfy_table::presets::NOTHING;
 use device_agent::{Agent, DeviceId, DeviceInfo, DeviceState, RevokeReason};
 use serde::Serialize;
 
-use super::enrol::checked_name;
-use super::open::{Synced, sync, with_agent};
-use crate::args::{self, Global, Reason};
+use super::enrol::check_name;
+use super::synced::{Synced, sync};
+use crate::args::{self, Reason};
 use crate::explain::{Failure, key_format};
 use crate::output::Output;
 
@@ -20,19 +20,19 @@ const ID_LIKE_MIN: usize = 28;
 
 pub(super) async fn run(
     act: Option<args::Devices>,
-    global: &Global,
+    agent: &Agent,
     output: &Output,
 ) -> Result<(), Failure> {
-    with_agent(global, async |agent| match act {
+    match act {
         None | Some(args::Devices::List) => list(agent, output).await,
         Some(args::Devices::Rename { device, name }) => {
-            rename(agent, &device, checked_name(name)?, output).await
+            check_name(&name)?;
+            rename(agent, &device, name, output).await
         }
         Some(args::Devices::Revoke { device, reason }) => {
             revoke(agent, &device, reason, output).await
         }
-    })
-    .await
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -62,8 +62,8 @@ async fn list(agent: &Agent, output: &Output) -> Result<(), Failure> {
     let all = agent.devices();
     let devices = all.iter().map(|device| Row::new(device, &all)).collect();
     let list = List { devices, synced };
-    output.print(&list)?;
-    list.synced.note(output);
+    output.print(&list).await?;
+    list.synced.note(output).await;
     Ok(())
 }
 
@@ -122,13 +122,14 @@ struct Changed {
 async fn rename(agent: &Agent, typed: &str, name: String, output: &Output) -> Result<(), Failure> {
     let target = resolve(agent, typed).await?;
     agent.rename(target.device, &name).await?;
-    output.print(&Changed {
+    let changed = Changed {
         device: target.device.to_string(),
         name,
         reason: None,
         log_position: agent.status().log_position,
         before: target.name,
-    })
+    };
+    output.print(&changed).await
 }
 
 async fn revoke(
@@ -144,13 +145,14 @@ async fn revoke(
         Reason::Retired => (RevokeReason::Retired, "retired"),
     };
     agent.revoke(target.device, why).await?;
-    output.print(&Changed {
+    let changed = Changed {
         device: target.device.to_string(),
         before: target.name.clone(),
         name: target.name,
         reason: Some(word),
         log_position: agent.status().log_position,
-    })
+    };
+    output.print(&changed).await
 }
 
 impl fmt::Display for Changed {
@@ -177,14 +179,22 @@ async fn resolve(agent: &Agent, typed: &str) -> Result<DeviceInfo, Failure> {
     find(&agent.devices(), typed).cloned()
 }
 
-/// The name, with the log position where active devices share it.
+/// What means this device and no other: its name; where that could mean another one too, the
+/// name with the log position; and where somebody is called that, the id.
 fn label(device: &DeviceInfo, all: &[DeviceInfo]) -> String {
-    let twins = all.iter().filter(|other| other.name == device.name).count();
-    if twins > 1 {
-        format!("{} #{}", device.name, device.added_at)
-    } else {
-        device.name.clone()
-    }
+    let others = || all.iter().filter(|other| other.device != device.device);
+    let is_free = |label: &String| {
+        label.parse::<DeviceId>().is_err()
+            && others().all(|other| other.name != *label && numbered(other) != *label)
+    };
+    [device.name.clone(), numbered(device)]
+        .into_iter()
+        .find(is_free)
+        .unwrap_or_else(|| device.device.to_string())
+}
+
+fn numbered(device: &DeviceInfo) -> String {
+    format!("{} #{}", device.name, device.added_at)
 }
 
 /// The device with this id or label; else the active one with this name; else the one whose id or
@@ -222,20 +232,20 @@ fn find<'a>(all: &'a [DeviceInfo], typed: &str) -> Result<&'a DeviceInfo, Failur
             Err(Failure::refused("UNKNOWN_DEVICE", message).next("edge-ledger devices"))
         }
         (several, _) => {
-            let message = format!("\"{typed}\" can mean {} devices", several.len());
-            let names = several
-                .iter()
-                .map(|device| format!("\"{}\"", label(device, all)));
-            Err(Failure::refused("AMBIGUOUS_DEVICE", message).next(format!(
-                "type one of {}",
-                names.collect::<Vec<_>>().join(", ")
-            )))
+            let labels: Vec<String> = several.iter().map(|device| label(device, all)).collect();
+            let listed = format!("\"{}\"", labels.join("\", \""));
+            let message = format!("\"{typed}\" is ambiguous: it can mean {listed}");
+            Err(Failure::refused("AMBIGUOUS_DEVICE", message)
+                .with("devices", labels)
+                .next("type more of its name, or its id: `edge-ledger devices` lists both"))
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn device(id: u8, name: &str, state: DeviceState) -> DeviceInfo {
@@ -300,14 +310,50 @@ mod tests {
         ] {
             assert_eq!(find(&all, typed).unwrap_err().reason, reason, "{typed}");
         }
-        let next = find(&all, "phone")
-            .unwrap_err()
-            .into_explanation()
-            .next
-            .unwrap();
-        assert!(
-            next.contains("\"phone #34\"") && next.contains("\"phone #35\""),
-            "{next}"
-        );
+        let error = find(&all, "phone").unwrap_err();
+        for label in ["phone #34", "phone #35"] {
+            assert!(error.message.contains(&format!("\"{label}\"")), "{error:?}");
+        }
+        assert_eq!(error.details["devices"], json!(["phone #34", "phone #35"]));
+    }
+
+    #[test]
+    fn a_label_means_one_device_whatever_the_others_are_called() {
+        let mut all = all();
+        for (id, name) in [
+            (0x66, "phone #34"),
+            (0x67, "phone #34 #102"),
+            (0x68, "67676767676767676767676767676767"),
+            (0x69, "laptop #17"),
+        ] {
+            all.push(device(id, name, DeviceState::Active));
+        }
+        for meant in &all {
+            let label = label(meant, &all);
+            assert_eq!(find(&all, &label).unwrap().device, meant.device, "{label}");
+        }
+        let label = |id: u8| {
+            label(
+                all.iter().find(|d| d.added_at == u64::from(id)).unwrap(),
+                &all,
+            )
+        };
+        assert_eq!(label(0x22), "22".repeat(16));
+        assert_eq!(label(0x23), "phone #35");
+        assert_eq!(label(0x66), "66".repeat(16));
+        assert_eq!(label(0x69), "laptop #17 #105");
+        // The name of one, and the numbered name of another.
+        let meant = DeviceId::from_bytes([0x66; 16]);
+        assert_eq!(find(&all, "phone #34").unwrap().device, meant);
+    }
+
+    #[test]
+    fn one_letter_can_mean_several() {
+        let all: Vec<_> = [(0x11, "fridge"), (0x12, "front door"), (0xf3, "kiosk")]
+            .map(|(id, name)| device(id, name, DeviceState::Active))
+            .into();
+        let error = find(&all, "f").unwrap_err();
+        assert_eq!(error.reason, "AMBIGUOUS_DEVICE");
+        assert_eq!(error.details["devices"], json!(["fridge", "front door"]));
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use device_agent::backup::Backup;
 use device_agent::{Enrolled, Invitation, LedgerId, NewDevice, Trust, discover};
-use edge_ledger_core::identity::certificate::check_name;
+use edge_ledger_core::identity::certificate;
 use edge_ledger_core::identity::pikey::short_id;
 use edge_ledger_core::limits::NAME_BYTES_MAX;
 use serde::Serialize;
@@ -42,7 +42,7 @@ pub(super) async fn init(options: Init, global: &Global, output: &Output) -> Res
         None => first_sight(&new, global, output).await?,
     };
     let enrolled = device_agent::init(&new, trust).await?;
-    output.print(&Made::new(&enrolled, new, true))
+    output.print(&Made::new(&enrolled, new, true)).await
 }
 
 pub(super) async fn join(options: Join, global: &Global, output: &Output) -> Result<(), Failure> {
@@ -51,25 +51,27 @@ pub(super) async fn join(options: Join, global: &Global, output: &Output) -> Res
         return rejoin(&invitation, global, output).await;
     }
     let new = new_device(options.name, global)?;
-    output.note(&format!("joins as \"{}\"", new.name));
+    output.note(&format!("joins as \"{}\"", new.name)).await;
     // Who has the code is trusted: the ledger id comes with the link, or sealed by the code.
     let enrolled = device_agent::join(&new, &invitation, Trust::FirstUse).await?;
-    output.print(&Made::new(&enrolled, new, false))
+    output.print(&Made::new(&enrolled, new, false)).await
 }
 
 /// Joins in the folder of a device that is there already.
 async fn rejoin(invitation: &Invitation, global: &Global, output: &Output) -> Result<(), Failure> {
     let home = folders::home(global.home.as_deref())?;
     let enrolled = device_agent::rejoin(&home, invitation).await?;
-    output.print(&Made {
-        identity: enrolled.identity.to_string(),
-        short_id: short_id(&enrolled.identity),
-        device: enrolled.device.to_string(),
-        name: enrolled.name,
-        ledger_id: enrolled.ledger_id.to_string(),
-        home,
-        is_first: false,
-    })
+    output
+        .print(&Made {
+            identity: enrolled.identity.to_string(),
+            short_id: short_id(&enrolled.identity),
+            device: enrolled.device.to_string(),
+            name: enrolled.name,
+            ledger_id: enrolled.ledger_id.to_string(),
+            home,
+            is_first: false,
+        })
+        .await
 }
 
 pub(super) fn new_device(name: Option<String>, global: &Global) -> Result<NewDevice, Failure> {
@@ -82,7 +84,10 @@ pub(super) fn new_device(name: Option<String>, global: &Global) -> Result<NewDev
         ledger_url: global.ledger_url.clone(),
         tls_ca: global.tls_ca.clone(),
         name: match name {
-            Some(name) => checked_name(name)?,
+            Some(name) => {
+                check_name(&name)?;
+                name
+            }
             None => own_name(),
         },
     })
@@ -98,12 +103,11 @@ pub(super) fn identity_url(global: &Global, backup: &Backup) -> String {
 }
 
 /// Refuses what cannot be the name of a device.
-pub(super) fn checked_name(name: String) -> Result<String, Failure> {
-    if check_name(&name).is_ok() {
-        return Ok(name);
-    }
-    let message = "a device's name has 1 to 64 bytes, and no control characters";
-    Err(Failure::usage("NAME_FORMAT", message))
+pub(super) fn check_name(name: &str) -> Result<(), Failure> {
+    certificate::check_name(name).map_err(|_| {
+        let message = "a device's name has 1 to 64 bytes, and no control characters";
+        Failure::usage("NAME_FORMAT", message)
+    })
 }
 
 fn own_name() -> String {
@@ -114,7 +118,10 @@ fn own_name() -> String {
             name.push(of);
         }
     }
-    checked_name(name).unwrap_or_else(|_| "device".to_owned())
+    match check_name(&name) {
+        Ok(()) => name,
+        Err(_) => "device".to_owned(),
+    }
 }
 
 /// Whether to trust a service that is seen for the first time.
@@ -149,7 +156,8 @@ pub(super) async fn first_sight(
         )))
 }
 
-fn is_loopback(url: &str) -> bool {
+/// Whether an address stays on this machine.
+pub(super) fn is_loopback(url: &str) -> bool {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
     // What stands before an @ looks like a host and is none.
@@ -244,14 +252,9 @@ mod tests {
 
     #[test]
     fn names_are_checked_before_anything_is_made() {
-        assert!(checked_name("kitchen π".to_owned()).is_ok());
-        for name in [
-            String::new(),
-            " ".to_owned(),
-            "a\nb".to_owned(),
-            "x".repeat(65),
-        ] {
-            assert_eq!(checked_name(name).unwrap_err().reason, "NAME_FORMAT");
+        assert!(check_name("kitchen π").is_ok());
+        for name in ["", " ", "a\nb", &"x".repeat(65)] {
+            assert_eq!(check_name(name).unwrap_err().reason, "NAME_FORMAT");
         }
         assert!(check_name(&own_name()).is_ok());
     }

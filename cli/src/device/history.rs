@@ -9,10 +9,11 @@ use edge_ledger_core::ledger::fold::Void;
 use serde::Serialize;
 
 use super::calendar::utc;
-use super::open::{Synced, sync, unit, with_agent};
 use super::posting::word;
+use super::state::unit;
+use super::synced::{Synced, sync};
 use crate::amount::Unit;
-use crate::args::{Global, History};
+use crate::args::History;
 use crate::explain::Failure;
 use crate::output::Output;
 
@@ -37,34 +38,33 @@ struct Item {
     device_name: String,
     seq: u64,
     wall_ms: i64,
+    /// Whether it weighs in the balance; else one of the next two says why not.
     counted: bool,
+    /// Whether a larger posting under the same key weighs instead.
+    outweighed: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     void: Option<&'static str>,
 }
 
-pub(super) async fn run(options: History, global: &Global, output: &Output) -> Result<(), Failure> {
-    with_agent(global, async |agent| {
-        show(agent, options.limit, output).await
-    })
-    .await
-}
-
-async fn show(agent: &Agent, limit: usize, output: &Output) -> Result<(), Failure> {
+pub(super) async fn run(options: History, agent: &Agent, output: &Output) -> Result<(), Failure> {
     let synced = sync(agent).await?;
     let history = agent.history().await?;
     let total = history.len();
-    let latest = history.into_iter().skip(total.saturating_sub(limit));
+    let latest = history
+        .into_iter()
+        .skip(total.saturating_sub(options.limit));
     let shown = Shown {
         items: latest.map(Item::from).collect(),
         total,
         synced,
         unit: unit(agent),
     };
-    output.print(&shown)?;
+    output.print(&shown).await?;
     if shown.items.len() < total {
-        output.note(&format!("{total} in all; show more with --limit N"));
+        let note = format!("{total} in all; show more with --limit N");
+        output.note(&note).await;
     }
-    shown.synced.note(output);
+    shown.synced.note(output).await;
     Ok(())
 }
 
@@ -83,7 +83,8 @@ impl From<HistoryItem> for Item {
             device_name: item.device_name,
             seq: item.seq,
             wall_ms: item.wall_ms,
-            counted: void.is_none(),
+            counted: void.is_none() && !item.outweighed,
+            outweighed: item.outweighed,
             void,
         }
     }
@@ -109,10 +110,14 @@ impl fmt::Display for Shown {
         table.set_header(["when (UTC)", "what", "amount", "device", "memo", "key"]);
         for item in &self.items {
             let sign = if item.kind == "debit" { "-" } else { "+" };
-            let void = item.void.map_or(String::new(), |void| format!(" ({void})"));
+            let weight = match item.void {
+                Some(void) => format!(" ({void})"),
+                None if item.outweighed => " (outweighed)".to_owned(),
+                None => String::new(),
+            };
             table.add_row([
                 utc(item.wall_ms),
-                format!("{}{void}", item.kind),
+                format!("{}{weight}", item.kind),
                 format!("{sign}{}", self.unit.digits(item.amount.into())),
                 item.device_name.clone(),
                 printable(&item.memo),

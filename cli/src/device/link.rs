@@ -4,11 +4,12 @@ use std::fmt;
 
 use device_agent::{Agent, DeviceInfo, Invitation, Joining};
 use serde::Serialize;
+use tokio::sync::oneshot;
 
 use super::enrol::IDENTITY_URL;
-use super::open::{sync, with_agent};
 use super::qr;
-use crate::args::{Global, Link};
+use super::synced::sync;
+use crate::args::Link;
 use crate::explain::Failure;
 use crate::output::Output;
 
@@ -39,13 +40,9 @@ enum Step {
     },
 }
 
-pub(super) async fn run(options: Link, global: &Global, output: &Output) -> Result<(), Failure> {
-    with_agent(global, async |agent| link(agent, &options, output).await).await
-}
-
-async fn link(agent: &Agent, options: &Link, output: &Output) -> Result<(), Failure> {
+pub(super) async fn run(options: Link, agent: &Agent, output: &Output) -> Result<(), Failure> {
     // A device that is refused says so here, and others have the latest names.
-    sync(agent).await?.note(output);
+    sync(agent).await?.note(output).await;
     // Better now than after the other device has asked.
     let is_admin = |device: &DeviceInfo| device.this && device.admin;
     if !agent.devices().iter().any(is_admin) {
@@ -56,33 +53,44 @@ async fn link(agent: &Agent, options: &Link, output: &Output) -> Result<(), Fail
     let session = agent.link().await?;
     let url = session.link().parse::<Invitation>()?.identity_url;
     let address = url.filter(|url| url != IDENTITY_URL);
-    let colours = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    output.print(&Step::Code {
-        code: session.code().to_owned(),
-        link: session.link().to_owned(),
-        expires_in_s: session.expires_in_s(),
-        qr: output
-            .is_terminal()
-            .then(|| qr::draw(session.link(), colours))
-            .flatten(),
-        address: address.map_or(String::new(), |url| format!(" --identity-url {url}")),
-    })?;
-    let mut said = Ok(());
-    let seen = |joining: &Joining| {
-        said = output.print(&Step::Request {
-            device: joining.device.to_string(),
-            name: joining.name.clone(),
-            platform: joining.platform.clone(),
-        });
-    };
-    let joined = session.accept(options.admin, seen).await?;
-    said?;
-    output.print(&Step::Linked {
+    output
+        .print(&Step::Code {
+            code: session.code().to_owned(),
+            link: session.link().to_owned(),
+            expires_in_s: session.expires_in_s(),
+            qr: output
+                .is_terminal()
+                .then(|| qr::draw(session.link(), output.look().colours))
+                .flatten(),
+            address: address.map_or(String::new(), |url| format!(" --identity-url {url}")),
+        })
+        .await?;
+    let (asks, asked) = oneshot::channel();
+    // Whoever hears it says it, while the device is linked.
+    let seen = |joining: &Joining| drop(asks.send(joining.clone()));
+    let (joined, told) = tokio::join!(session.accept(options.admin, seen), tell(asked, output));
+    let joined = joined?;
+    told?;
+    let linked = Step::Linked {
         device: joined.device.to_string(),
         name: joined.name,
         platform: joined.platform,
         admin: joined.admin,
-    })
+    };
+    output.print(&linked).await
+}
+
+/// Says who asks to join, if somebody does.
+async fn tell(asked: oneshot::Receiver<Joining>, output: &Output) -> Result<(), Failure> {
+    let Ok(joining) = asked.await else {
+        return Ok(());
+    };
+    let request = Step::Request {
+        device: joining.device.to_string(),
+        name: joining.name,
+        platform: joining.platform,
+    };
+    output.print(&request).await
 }
 
 impl fmt::Display for Step {

@@ -1,104 +1,116 @@
-//! Opens the device for one command, and syncs it.
+//! Opens the device for one command: through its running agent if there is one, else by itself.
+//! Nowhere else is that decided.
 
-use std::time::Duration;
+use std::path::{Path, PathBuf};
 
-use device_agent::{Agent, AgentError, HomeError, Options, within};
-use serde::Serialize;
+use device_agent::{Agent, AgentError, HomeError, Options};
 
-use crate::amount::Unit;
-use crate::args::Global;
+use super::doctor::Check;
+use super::socket::asker::Running;
+use super::{doctor, perform};
+use crate::args::{Global, UseCommand};
 use crate::explain::Failure;
 use crate::folders;
 use crate::output::Output;
 use crate::signals::Interrupts;
 
-/// Time that a command waits for the service.
-pub(super) const SYNC_WITHIN: Duration = Duration::from_secs(5);
+/// The device in a home folder.
+pub(super) struct Device {
+    home: PathBuf,
+    held: Held,
+}
 
-/// Opens the device, acts, and stops it in order, also when the person interrupts.
-pub(super) async fn with_agent<T>(
-    global: &Global,
-    act: impl AsyncFnOnce(&Agent) -> Result<T, Failure>,
-) -> Result<T, Failure> {
-    let mut interrupts = Interrupts::listen()?;
-    let home = folders::home(global.home.as_deref())?;
-    if !home.is_dir() {
-        return Err(AgentError::from(HomeError::Empty(home.display().to_string())).into());
+enum Held {
+    /// This process holds the folder.
+    Here(Agent),
+    /// A running agent holds it.
+    Running(Box<Running>),
+}
+
+impl Device {
+    /// Opens the device of a home folder.
+    pub(super) async fn open(home: PathBuf, global: &Global) -> Result<Self, Failure> {
+        if !home.is_dir() {
+            return Err(AgentError::from(HomeError::Empty(home.display().to_string())).into());
+        }
+        let held = match Running::find(&home, global).await? {
+            Some(running) => Held::Running(Box::new(running)),
+            None => match Agent::open(&home, options(global)).await {
+                Ok(agent) => Held::Here(agent),
+                // An agent may have come up meanwhile.
+                Err(AgentError::Home(error @ HomeError::InUse(_))) => {
+                    match Running::find(&home, global).await? {
+                        Some(running) => Held::Running(Box::new(running)),
+                        None => return Err(AgentError::from(error).into()),
+                    }
+                }
+                Err(error) => return Err(error.into()),
+            },
+        };
+        Ok(Self { home, held })
     }
-    let options = Options {
-        identity_url: global.identity_url.clone(),
-        ledger_url: global.ledger_url.clone(),
-        tls_ca: global.tls_ca.clone(),
-    };
-    let agent = Agent::open(&home, options).await?;
+
+    /// Whether an agent runs.
+    pub(super) fn is_running(&self) -> bool {
+        matches!(self.held, Held::Running(_))
+    }
+
+    /// Carries out a command.
+    async fn perform(&mut self, command: UseCommand, output: &Output) -> Result<(), Failure> {
+        match &mut self.held {
+            Held::Here(agent) => perform(command, agent, &self.home, output).await,
+            Held::Running(running) => running.perform(command, output).await,
+        }
+    }
+
+    /// Looks after the device.
+    pub(super) async fn check(&mut self) -> Result<Vec<Check>, Failure> {
+        match &mut self.held {
+            Held::Here(agent) => Ok(doctor::device::checks(agent).await),
+            Held::Running(running) => running.check().await,
+        }
+    }
+
+    /// Lets go of the device in order.
+    pub(super) async fn close(self) {
+        if let Held::Here(agent) = self.held {
+            agent.stop().await;
+        }
+    }
+}
+
+/// Opens the device, carries out a command, and lets go of the device in order, also when the
+/// person interrupts.
+pub(super) async fn run(
+    command: UseCommand,
+    global: &Global,
+    output: &Output,
+) -> Result<(), Failure> {
+    let mut interrupts = Interrupts::listen()?;
+    let mut device = Device::open(home(global)?, global).await?;
     let done = tokio::select! {
-        done = act(&agent) => done,
+        done = device.perform(command, output) => done,
         () = interrupts.next() => Err(Failure::interrupted()),
     };
-    interrupts.unless_again(agent.stop()).await;
+    interrupts.unless_again(device.close()).await;
     done
 }
 
-/// What the deployment of a device counts.
-pub(super) fn unit(agent: &Agent) -> Unit {
-    let (name, decimals) = agent.unit();
-    Unit::new(name, decimals)
+/// The folder of the device.
+pub(super) fn home(global: &Global) -> Result<PathBuf, Failure> {
+    folders::home(global.home.as_deref())
 }
 
-/// Whether the service was heard, as commands print it.
-#[derive(Debug, Clone, Serialize)]
-pub(super) struct Synced {
-    synced: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sync_error: Option<String>,
-}
-
-impl Synced {
-    fn yes() -> Self {
-        Self {
-            synced: true,
-            sync_error: None,
-        }
-    }
-
-    pub(super) fn no(why: String) -> Self {
-        Self {
-            synced: false,
-            sync_error: Some(why),
-        }
-    }
-
-    pub(super) fn is_synced(&self) -> bool {
-        self.synced
-    }
-
-    /// Tells a person that what is shown may not be all.
-    pub(super) fn note(&self, output: &Output) {
-        if let Some(why) = &self.sync_error {
-            output.note(&format!(
-                "not synced: {why}; it will be when the service can be reached"
-            ));
-        }
+/// What an agent is told beside its home folder.
+pub(super) fn options(global: &Global) -> Options {
+    Options {
+        identity_url: global.identity_url.clone(),
+        ledger_url: global.ledger_url.clone(),
+        tls_ca: global.tls_ca.clone(),
     }
 }
 
-/// Syncs the device, for a while. That nobody answers is no failure: what is recorded is sent
-/// later. A refusal is one, but for a fork, which a person mends with this very command.
-pub(super) async fn sync(agent: &Agent) -> Result<Synced, Failure> {
-    match within(SYNC_WITHIN, agent.sync()).await {
-        Ok(()) => Ok(Synced::yes()),
-        Err(AgentError::TimedOut) => {
-            let seconds = SYNC_WITHIN.as_secs();
-            let silent = || format!("the service did not answer within {seconds} s");
-            Ok(Synced::no(agent.status().last_error.unwrap_or_else(silent)))
-        }
-        Err(error @ (AgentError::Unreachable { .. } | AgentError::Tls { .. })) => {
-            Ok(Synced::no(error.to_string()))
-        }
-        // A forked device is refused its stream, not its identity: it may link and revoke.
-        Err(AgentError::Refused(refusal)) if refusal.reason == "FORKED" => Ok(Synced::no(format!(
-            "{refusal}; link another device as admin (link --admin) and revoke this one"
-        ))),
-        Err(error) => Err(error.into()),
-    }
+/// The socket of the agent that holds a home folder.
+pub(super) fn socket(home: &Path) -> PathBuf {
+    home.join("agent.sock")
 }

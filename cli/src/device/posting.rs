@@ -8,95 +8,88 @@ use device_agent::{
 };
 use serde::Serialize;
 
-use super::open::{SYNC_WITHIN, Synced, sync, unit, with_agent};
-use super::state::spendable;
+use super::state::{spendable, unit};
+use super::synced::{Synced, sync};
 use crate::amount::{Typed, Unit};
-use crate::args::{Global, Posted, Refund};
+use crate::args::{Posted, Refund};
 use crate::explain::{Failure, key_format};
+use crate::limits::SYNC_WITHIN;
 use crate::output::Output;
 
-pub(super) async fn earn(options: Posted, global: &Global, output: &Output) -> Result<(), Failure> {
-    post(Kind::Credit, options, global, output).await
+/// Refuses an `earn` or `spend` that makes no sense.
+pub(super) fn check(options: &Posted) -> Result<(), Failure> {
+    options.amount.parse::<Typed>()?;
+    options.key.as_deref().map(event_key).transpose()?;
+    Ok(())
 }
 
-pub(super) async fn spend(
-    options: Posted,
-    global: &Global,
-    output: &Output,
-) -> Result<(), Failure> {
-    post(Kind::Debit, options, global, output).await
+/// Refuses a `refund` that makes no sense.
+pub(super) fn check_refund(options: &Refund) -> Result<(), Failure> {
+    event_key(&options.key)?;
+    options
+        .total
+        .as_deref()
+        .map(str::parse::<Typed>)
+        .transpose()?;
+    Ok(())
 }
 
-async fn post(
-    kind: Kind,
-    options: Posted,
-    global: &Global,
-    output: &Output,
-) -> Result<(), Failure> {
-    let typed: Typed = options.amount.parse()?;
+pub(super) async fn earn(options: Posted, agent: &Agent, output: &Output) -> Result<(), Failure> {
+    post(Kind::Credit, options, agent, output).await
+}
+
+pub(super) async fn spend(options: Posted, agent: &Agent, output: &Output) -> Result<(), Failure> {
+    post(Kind::Debit, options, agent, output).await
+}
+
+async fn post(kind: Kind, options: Posted, agent: &Agent, output: &Output) -> Result<(), Failure> {
     let details = Details {
         event_key: options.key.as_deref().map(event_key).transpose()?,
         memo: options.memo,
         ..Details::default()
     };
-    with_agent(global, async |agent| {
-        let unit = unit(agent);
-        let amount = unit.minor(&typed)?;
-        let (before, recorded) = match kind {
-            // A credit depends on nothing that others did: it is on disk before anything else.
-            Kind::Credit => {
-                let recorded = agent.earn(amount, details).await;
-                (sync(agent).await, recorded)
-            }
-            // A spend first hears what others spent.
-            Kind::Debit | Kind::Refund => {
-                let before = sync(agent).await?;
-                (Ok(before), agent.spend(amount, details).await)
-            }
-        };
-        let recorded = recorded.map_err(|error| in_units(error, &unit))?;
-        let before = before?;
-        tell(
-            agent,
-            Act {
-                kind,
-                amount,
-                recorded,
-                before,
-            },
-            unit,
-            output,
-        )
-        .await
-    })
-    .await
+    let unit = unit(agent);
+    let amount = unit.minor(&options.amount.parse()?)?;
+    let (before, recorded) = match kind {
+        // A credit depends on nothing that others did: it is on disk before anything else.
+        Kind::Credit => {
+            let recorded = agent.earn(amount, details).await;
+            (sync(agent).await, recorded)
+        }
+        // A spend first hears what others spent.
+        Kind::Debit | Kind::Refund => {
+            let before = sync(agent).await?;
+            (Ok(before), agent.spend(amount, details).await)
+        }
+    };
+    let recorded = recorded.map_err(|error| in_units(error, &unit))?;
+    let act = Act {
+        kind,
+        amount,
+        recorded,
+        before: before?,
+    };
+    tell(agent, act, unit, output).await
 }
 
-pub(super) async fn refund(
-    options: Refund,
-    global: &Global,
-    output: &Output,
-) -> Result<(), Failure> {
+pub(super) async fn refund(options: Refund, agent: &Agent, output: &Output) -> Result<(), Failure> {
     let key = event_key(&options.key)?;
+    let unit = unit(agent);
     let typed: Option<Typed> = options.total.as_deref().map(str::parse).transpose()?;
-    with_agent(global, async |agent| {
-        let unit = unit(agent);
-        let total = typed.as_ref().map(|typed| unit.minor(typed)).transpose()?;
-        let before = sync(agent).await?;
-        let total = match total {
-            Some(total) => total,
-            None => own_debit(agent, &key).await?,
-        };
-        let recorded = agent.refund(key, total, options.memo).await?;
-        let act = Act {
-            kind: Kind::Refund,
-            amount: total,
-            recorded,
-            before,
-        };
-        tell(agent, act, unit, output).await
-    })
-    .await
+    let total = typed.map(|typed| unit.minor(&typed)).transpose()?;
+    let before = sync(agent).await?;
+    let total = match total {
+        Some(total) => total,
+        None => own_debit(agent, &key).await?,
+    };
+    let recorded = agent.refund(key, total, options.memo).await;
+    let act = Act {
+        kind: Kind::Refund,
+        amount: total,
+        recorded: recorded.map_err(|error| in_units(error, &unit))?,
+        before,
+    };
+    tell(agent, act, unit, output).await
 }
 
 /// Reads a key as it is printed: `0x` begins hex.
@@ -124,13 +117,30 @@ async fn own_debit(agent: &Agent, key: &EventKey) -> Result<u64, Failure> {
     Ok(amounts.max().ok_or(AgentError::NothingToRefund)?)
 }
 
+/// Amounts in words as people type them.
 fn in_units(error: AgentError, unit: &Unit) -> Failure {
-    let AgentError::NoFunds { available, asked } = error else {
-        return error.into();
+    let words = if let AgentError::NoFunds { available, asked } = &error {
+        let (available, asked) = (unit.show(*available), unit.show(*asked));
+        Some(format!("{available} available, {asked} asked for"))
+    } else if let AgentError::RefundTotal {
+        debit,
+        refunded,
+        asked,
+    } = &error
+    {
+        let (debit, refunded) = (unit.show(*debit), unit.show(*refunded));
+        let asked = unit.show(*asked);
+        Some(format!(
+            "{debit} were spent under this key and {refunded} given back: \
+             a refund names the new total, and {asked} is not between"
+        ))
+    } else {
+        None
     };
     let mut failure = Failure::from(error);
-    let (available, asked) = (unit.show(available), unit.show(asked));
-    failure.message = format!("{available} available, {asked} asked for");
+    if let Some(words) = words {
+        failure.message = words;
+    }
     failure
 }
 
@@ -184,10 +194,11 @@ async fn tell(agent: &Agent, act: Act, unit: Unit, output: &Output) -> Result<()
         unit,
         total: status.balance.balance,
     };
-    output.print(&done)?;
-    done.synced.note(output);
+    output.print(&done).await?;
+    done.synced.note(output).await;
     if status.rolled_back {
-        output.note("this folder is an old copy of a device: what it records waits for a new key");
+        let note = "this folder is an old copy of a device: what it records waits for a new key";
+        output.note(note).await;
     }
     Ok(())
 }

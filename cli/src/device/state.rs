@@ -1,18 +1,16 @@
 //! `balance` and `status`: what there is, and how this device is.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use device_agent::{Agent, Status};
 use edge_ledger_core::limits::AMOUNT_MAX;
 use serde::Serialize;
 
-use super::open::{Synced, sync, unit, with_agent};
 use super::posting::level;
+use super::synced::{Synced, sync};
 use crate::amount::Unit;
-use crate::args::Global;
 use crate::explain::Failure;
-use crate::folders;
 use crate::output::Output;
 
 /// The balance, as it is printed: totals as decimal strings of minor units.
@@ -56,6 +54,12 @@ impl Balance {
     }
 }
 
+/// What the deployment of a device counts.
+pub(super) fn unit(agent: &Agent) -> Unit {
+    let (name, decimals) = agent.unit();
+    Unit::new(name, decimals)
+}
+
 /// What one posting can spend, which a JSON number holds.
 pub(super) fn spendable(balance: &device_agent::Balance) -> u64 {
     balance.available.min(AMOUNT_MAX)
@@ -75,22 +79,20 @@ impl fmt::Display for Shown {
     }
 }
 
-pub(super) async fn balance(global: &Global, output: &Output) -> Result<(), Failure> {
-    with_agent(global, async |agent| {
-        let synced = sync(agent).await?;
-        let balance = agent.balance();
-        let shown = Shown {
-            balance: Balance::new(&balance, &unit(agent)),
-            synced,
-        };
-        output.print(&shown)?;
-        if balance.upgrade_required {
-            output.note("a newer version wrote entries that this one cannot read: upgrade it");
-        }
-        shown.synced.note(output);
-        Ok(())
-    })
-    .await
+pub(super) async fn balance(agent: &Agent, output: &Output) -> Result<(), Failure> {
+    let synced = sync(agent).await?;
+    let balance = agent.balance();
+    let shown = Shown {
+        balance: Balance::new(&balance, &unit(agent)),
+        synced,
+    };
+    output.print(&shown).await?;
+    if balance.upgrade_required {
+        let note = "a newer version wrote entries that this one cannot read: upgrade it";
+        output.note(note).await;
+    }
+    shown.synced.note(output).await;
+    Ok(())
 }
 
 /// How the device is, as it is printed.
@@ -136,21 +138,17 @@ struct Acked {
     level: &'static str,
 }
 
-pub(super) async fn status(global: &Global, output: &Output) -> Result<(), Failure> {
-    let home = folders::home(global.home.as_deref())?;
-    with_agent(global, async |agent| {
-        // A device that is refused is a state like any other here.
-        let (synced, reason) = match sync(agent).await {
-            Ok(synced) => (synced, None),
-            Err(failure) => {
-                let failure = failure.into_explanation();
-                (Synced::no(failure.message), Some(failure.reason))
-            }
-        };
-        let report = Report::new(agent, home, synced, reason);
-        output.print(&report)
-    })
-    .await
+pub(super) async fn status(agent: &Agent, home: &Path, output: &Output) -> Result<(), Failure> {
+    // A device that is refused is a state like any other here.
+    let (synced, reason) = match sync(agent).await {
+        Ok(synced) => (synced, None),
+        Err(failure) => {
+            let failure = failure.into_explanation();
+            (Synced::no(failure.message), Some(failure.reason))
+        }
+    };
+    let report = Report::new(agent, home.to_owned(), synced, reason);
+    output.print(&report).await
 }
 
 impl Report {

@@ -5,12 +5,10 @@ use std::fmt;
 use device_agent::{Agent, Event};
 use serde::Serialize;
 
-use super::open::{unit, with_agent};
 use super::posting::level;
-use super::state::spendable;
+use super::state::{spendable, unit};
 use crate::amount::Unit;
-use crate::args::Global;
-use crate::explain::{Exit, Failure};
+use crate::explain::Failure;
 use crate::output::Output;
 
 /// An event, as it is printed.
@@ -62,7 +60,7 @@ enum Line {
 
 /// A line with its words.
 #[derive(Debug, Serialize)]
-struct Told {
+pub(super) struct Told {
     #[serde(flatten)]
     line: Line,
     #[serde(skip)]
@@ -75,38 +73,31 @@ impl fmt::Display for Told {
     }
 }
 
-pub(super) async fn run(global: &Global, output: &Output) -> Result<(), Failure> {
-    let watched = with_agent(global, async |agent| watch(agent, output).await).await;
-    match watched {
-        // It has no other end.
-        Err(failure) if failure.exit == Exit::Interrupted => Ok(()),
-        watched => watched,
-    }
-}
-
-async fn watch(agent: &Agent, output: &Output) -> Result<(), Failure> {
+pub(super) async fn run(agent: &Agent, output: &Output) -> Result<(), Failure> {
     let unit = unit(agent);
     let mut events = agent.events_from(0);
     let status = agent.status();
     let shown = unit.show(status.balance.balance);
-    output.print(&Told {
-        words: format!(
-            "\"{}\" of {} has {shown}; Ctrl-C ends this.",
-            status.device_name, status.short_id
-        ),
-        line: Line::Watching {
-            device: status.device.to_string(),
-            balance: status.balance.balance.to_string(),
-            available: spendable(&status.balance),
-        },
-    })?;
+    output
+        .print(&Told {
+            words: format!(
+                "\"{}\" of {} has {shown}; Ctrl-C ends this.",
+                status.device_name, status.short_id
+            ),
+            line: Line::Watching {
+                device: status.device.to_string(),
+                balance: status.balance.balance.to_string(),
+                available: spendable(&status.balance),
+            },
+        })
+        .await?;
     while let Some(event) = events.next().await {
-        output.print(&told(event, &unit))?;
+        output.print(&told(event, &unit)).await?;
     }
     Ok(())
 }
 
-fn told(event: Event, unit: &Unit) -> Told {
+pub(super) fn told(event: Event, unit: &Unit) -> Told {
     let (line, words) = match event {
         Event::StateChanged { state } => {
             let state = state.as_str();

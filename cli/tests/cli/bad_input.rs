@@ -1,8 +1,8 @@
 //! What makes no sense is refused before anything happens, and said to programs too.
 
-use super::process::{Ran, Up, edge_ledger};
+use super::process::{Device, Ran, Up, edge_ledger};
 
-const COMMANDS: [&[&str]; 16] = [
+const COMMANDS: [&[&str]; 20] = [
     &["up"],
     &["demo"],
     &["init"],
@@ -19,6 +19,10 @@ const COMMANDS: [&[&str]; 16] = [
     &["history"],
     &["watch"],
     &["status"],
+    &["agent"],
+    &["doctor"],
+    &["completions"],
+    &["man"],
 ];
 
 #[test]
@@ -122,6 +126,41 @@ fn keys_and_ids_that_are_no_hex_or_of_a_wrong_length_are_refused() {
     }
     let history = laptop.run(&["history"]).done();
     assert_eq!(history["total"], 0);
+}
+
+#[test]
+fn addresses_that_nobody_could_dial_are_refused_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let laptop = Device {
+        home: folder.path().join("laptop"),
+        identity_url: String::new(),
+    };
+    for url in [
+        "",
+        "nonsense",
+        "127.0.0.1:7420",
+        "ftp://127.0.0.1:7420",
+        "http://",
+        "http://127.0.0.1:",
+        "http://127.0.0.1:99999",
+        "http://127.0.0.1:7420/path",
+        "http://somebody@127.0.0.1:7420",
+        "http://a b",
+    ] {
+        for option in ["--identity-url", "--ledger-url"] {
+            for command in ["balance", "init", "agent", "doctor"] {
+                let error = laptop.run(&[command, option, url]).failed(2, "URL_FORMAT");
+                assert!(
+                    error["message"].as_str().unwrap().contains(option),
+                    "{error}"
+                );
+            }
+        }
+    }
+    // A sound one is not at fault.
+    laptop
+        .run(&["balance", "--ledger-url", "https://[::1]:7420/"])
+        .failed(1, "NO_DEVICE");
 }
 
 #[test]

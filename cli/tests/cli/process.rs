@@ -107,6 +107,11 @@ impl Running {
         }
     }
 
+    /// Whether it has not ended.
+    pub(crate) fn goes_on(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
     /// Sends a signal by its name.
     pub(crate) fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
@@ -295,6 +300,13 @@ impl Device {
         let ran = linking.end();
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), ""), "{ran:?}");
         linked
+    }
+
+    /// Starts its agent.
+    pub(crate) fn agent(&self, options: &[&str]) -> Running {
+        let mut agent = Running::start(self.command(&["agent"]).args(options));
+        assert_eq!(agent.line()["event"], "up");
+        agent
     }
 
     /// The balance, which the service confirmed.

@@ -5,14 +5,13 @@
 use std::path::Path;
 use std::time::Duration;
 
+use device_agent::testing::Pair;
 use device_agent::{Agent, AgentError, Details, Level, NewDevice, Options, Trust, within};
-
-mod pair;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
-    let pair = pair::start().await?;
+    let pair = Pair::start().await?;
 
     // The first device makes the identity. On loopback it may trust what answers.
     let phone = new_device(folder.path(), "phone", &pair.identity_url);
@@ -58,7 +57,6 @@ async fn main() -> anyhow::Result<()> {
 
     phone.stop().await;
     laptop.stop().await;
-    pair.stop().await;
     Ok(())
 }
 

@@ -43,6 +43,9 @@ pub(crate) enum Command {
     History {
         reply: Reply<Vec<HistoryItem>>,
     },
+    Beat {
+        reply: Reply<()>,
+    },
 }
 
 impl Engine {
@@ -89,6 +92,7 @@ impl Engine {
                     self.publish();
                     let _ = reply.send(adopted.map(|_| ()));
                 }
+                Command::Beat { reply } => drop(reply.send(Ok(()))),
                 Command::History { reply } => {
                     self.record(&mut batch).await;
                     let _ = reply.send(self.book.history().await);
@@ -120,7 +124,7 @@ impl Engine {
                 }));
             }
             // A refund is cumulative: a later one of the same debit is larger.
-            Some(amount) if posting.kind == Kind::Refund && amount < posting.amount => {}
+            Some(_) if posting.kind == Kind::Refund => {}
             Some(_) => return Err(AgentError::EventKeyConflict),
             None => {}
         }
@@ -142,8 +146,16 @@ impl Engine {
             }
             Kind::Refund => match self.book.debit(posting) {
                 None => return Err(AgentError::NothingToRefund),
-                Some(debit) if debit < posting.amount => return Err(AgentError::EventKeyConflict),
-                Some(_) => {}
+                Some(debit) => {
+                    let refunded = before.unwrap_or(0);
+                    if posting.amount < refunded || posting.amount > debit {
+                        return Err(AgentError::RefundTotal {
+                            debit,
+                            refunded,
+                            asked: posting.amount,
+                        });
+                    }
+                }
             },
         }
         Ok(None)

@@ -31,7 +31,7 @@ impl Engine {
                 receipts.map(|receipts| vec![Input::Receipts(receipts)])
             }
             Output::Adopt(parts) => self.adopt(&parts).await,
-            Output::Live { .. } => Ok(self.live()),
+            Output::Live { .. } => Ok(self.live().await),
             Output::Taken(taken) => Ok(self.taken(&taken).await),
             Output::Acked(acks) => return self.acks(&acks).await,
             Output::Flushed { ping_id, equal } => Ok(self.flushed(ping_id, equal)),
@@ -99,8 +99,9 @@ impl Engine {
         Ok(Vec::new())
     }
 
-    fn live(&mut self) -> Vec<Input> {
+    async fn live(&mut self) -> Vec<Input> {
         self.backoff = new_backoff();
+        self.forget_revoked().await;
         self.last_error = None;
         self.events.push(Event::Connected);
         self.enter(State::Online);

@@ -105,6 +105,7 @@ impl Engine {
         (self.successor, self.refused_forked) = (None, false);
         (self.acked, self.unacked_since_ms) = (None, None);
         self.last_error = None;
+        self.forget_revoked().await;
         self.backoff = new_backoff();
         self.retry_at_ms = self.clock.monotonic_ms();
         self.not_before_ms = self.retry_at_ms;

@@ -37,6 +37,7 @@ pub(super) fn empty(book: &Book) -> Status {
         heard_ms_ago: None,
         stale: true,
         rolled_back: book.is_rolled_back(),
+        revoked: None,
         last_error: None,
     }
 }
@@ -58,6 +59,7 @@ impl Engine {
             synced_ms_ago: ago(self.synced_at_ms),
             heard_ms_ago: ago(self.heard_at_ms),
             stale: ago(self.heard_at_ms).is_none_or(|ms| ms > STALE_AFTER_MS),
+            revoked: self.revoked.clone(),
             last_error: self.last_error.clone(),
             ..empty(&self.book)
         };

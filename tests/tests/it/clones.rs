@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
+use device_agent::testing::copy_home;
 use device_agent::{Agent, AgentError, Details, DeviceState, Event, Level, within};
 use edge_ledger_tests::Pair;
-use edge_ledger_tests::pair::copy_home;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 

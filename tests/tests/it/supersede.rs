@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
+use device_agent::testing::copy_home;
 use device_agent::{Agent, AgentError, Event, Options, within};
 use edge_ledger_core::ledger::Heads;
 use edge_ledger_core::sync::{Frame, GoAwayReason, Outcome};
-use edge_ledger_tests::pair::copy_home;
 use edge_ledger_tests::{Deployment, Identity, Pair, RawStream, refusal};
 use tonic::Code;
 use tonic_types::StatusExt as _;

@@ -10,10 +10,9 @@ use edge_ledger_core::identity::service_key::ServiceSigner;
 use edge_ledger_core::identity::{CreditPolicy, Genesis, ServiceCertificate, ServiceRole};
 use edge_ledger_core::ids::LedgerId;
 use edge_ledger_core::keys::SecretKey;
-use edge_ledger_store::Embedded;
-use ledger_service::{Config, Server};
+use edge_ledger_store::{Embedded, IdentityStore, LedgerStore};
 
-use crate::identity::Store;
+use super::PairError;
 
 /// Keys and store of one deployment.
 #[expect(missing_debug_implementations, reason = "holds keys")]
@@ -34,17 +33,17 @@ impl Deployment<Embedded> {
     ///
     /// # Errors
     /// When its genesis cannot be made.
-    pub fn new() -> anyhow::Result<Self> {
+    pub fn new() -> Result<Self, PairError> {
         Self::with_store(Embedded::in_memory())
     }
 }
 
-impl<S: Store> Deployment<S> {
+impl<S: IdentityStore + LedgerStore + Clone + 'static> Deployment<S> {
     /// A fresh deployment over a store.
     ///
     /// # Errors
     /// When its genesis cannot be made.
-    pub fn with_store(store: S) -> anyhow::Result<Self> {
+    pub fn with_store(store: S) -> Result<Self, PairError> {
         let root = SecretKey::from_seed(rand::random());
         let next = SecretKey::from_seed(rand::random());
         let genesis = Genesis::create(GenesisSpec {
@@ -96,7 +95,7 @@ impl<S: Store> Deployment<S> {
     ///
     /// # Errors
     /// When it cannot bind.
-    pub async fn ledger_service(&self) -> anyhow::Result<Server> {
+    pub async fn ledger_service(&self) -> Result<ledger_service::Server, PairError> {
         self.ledger_service_on(([127, 0, 0, 1], 0).into()).await
     }
 
@@ -104,7 +103,10 @@ impl<S: Store> Deployment<S> {
     ///
     /// # Errors
     /// When it cannot bind.
-    pub async fn ledger_service_on(&self, listen: SocketAddr) -> anyhow::Result<Server> {
+    pub async fn ledger_service_on(
+        &self,
+        listen: SocketAddr,
+    ) -> Result<ledger_service::Server, PairError> {
         self.ledger_service_with(listen, Limits::default()).await
     }
 
@@ -116,8 +118,8 @@ impl<S: Store> Deployment<S> {
         &self,
         listen: SocketAddr,
         limits: Limits,
-    ) -> anyhow::Result<Server> {
-        let config = Config {
+    ) -> Result<ledger_service::Server, PairError> {
+        let config = ledger_service::Config {
             listen,
             audiences: self.audiences.clone(),
             genesis: self.genesis.clone(),
@@ -129,7 +131,7 @@ impl<S: Store> Deployment<S> {
             tls: None,
             reflection: true,
         };
-        Ok(Server::bind(config).await?)
+        Ok(ledger_service::Server::bind(config).await?)
     }
 
     /// Starts an identity service on a free port, which names a ledger service to devices.
@@ -139,7 +141,7 @@ impl<S: Store> Deployment<S> {
     pub async fn identity_service(
         &self,
         ledger_url: &str,
-    ) -> anyhow::Result<identity_service::Server> {
+    ) -> Result<identity_service::Server, PairError> {
         let listen = ([127, 0, 0, 1], 0).into();
         self.identity_service_on(listen, ledger_url.to_owned())
             .await
@@ -153,7 +155,7 @@ impl<S: Store> Deployment<S> {
         &self,
         listen: SocketAddr,
         ledger_url: String,
-    ) -> anyhow::Result<identity_service::Server> {
+    ) -> Result<identity_service::Server, PairError> {
         let config = identity_service::Config {
             listen,
             audiences: self.audiences.clone(),

@@ -1,0 +1,72 @@
+//! The device from within: its store, its journal, and how far it is synced.
+
+use device_agent::{Agent, Status, within};
+
+use super::Check;
+use crate::device::synced::sync;
+use crate::limits::REREAD_WITHIN;
+
+/// Looks at a device that this process holds.
+pub(in crate::device) async fn checks(agent: &Agent) -> Vec<Check> {
+    let synced = match sync(agent).await {
+        Ok(synced) => synced.why_not().map_or(Ok(()), |why| Err(unsynced(why))),
+        Err(failure) => Err(Check::failed("sync", failure)),
+    };
+    let mut checks = vec![store(agent).await];
+    let status = agent.status();
+    checks.push(journal(&status));
+    checks.push(match synced {
+        Ok(()) => Check::ok(
+            "sync",
+            "this device and the service have told each other all",
+        ),
+        Err(check) => check,
+    });
+    checks.push(unacked(&status));
+    checks
+}
+
+/// Reads every entry, which checks it: its record, its hash, and that its signature covers it.
+async fn store(agent: &Agent) -> Check {
+    match within(REREAD_WITHIN, agent.history()).await {
+        Ok(history) => {
+            let says = format!(
+                "it opens, and all {} postings pass every check",
+                history.len()
+            );
+            Check::ok("store", says)
+        }
+        Err(error) => Check::failed("store", error.into()),
+    }
+}
+
+fn journal(status: &Status) -> Check {
+    if status.rolled_back {
+        let says = "this folder is an old copy of the device, so it records nothing";
+        let fix = "join anew in another folder: `edge-ledger --home DIR join CODE`";
+        return Check::fail("journal", says, fix);
+    }
+    let entries = status.tip.map_or(0, |tip| tip.seq);
+    Check::ok(
+        "journal",
+        format!("{entries} entries, without a gap or a fork"),
+    )
+}
+
+fn unsynced(why: &str) -> Check {
+    let fix = "see below whether the services can be reached; what is recorded goes up then";
+    Check::warn("sync", format!("not now: {why}"), fix)
+}
+
+fn unacked(status: &Status) -> Check {
+    let (entries, waiting) = (status.unacked_entries(), status.balance.waiting);
+    if entries == 0 && waiting == 0 {
+        return Check::ok("outbox", "the service has all that this device recorded");
+    }
+    let mut says = format!("{entries} entries not acked, {waiting} postings waiting");
+    if let Some(ms) = status.oldest_unacked_ms {
+        says.push_str(&format!(", the oldest for {} s or more", ms / 1_000));
+    }
+    let fix = "they go up by themselves once the device syncs; until then keep the folder";
+    Check::warn("outbox", says, fix)
+}

@@ -1,0 +1,175 @@
+//! The services, as this machine can reach them.
+
+use std::path::Path;
+
+use device_agent::AgentError;
+use device_agent::probe::{self, Home, Site};
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::timeout;
+
+use super::Check;
+use crate::args::Global;
+use crate::device::enrol::{IDENTITY_URL, is_loopback};
+use crate::explain::{Failure, of_tls};
+use crate::limits::{CLOCK_NEAR_MS, REACH_WITHIN};
+
+const LEDGER_URL: &str = "http://127.0.0.1:7420";
+
+pub(super) async fn checks(
+    global: &Global,
+    folder: &Path,
+    home: Option<&Home>,
+) -> Result<Vec<Check>, Failure> {
+    let roots = probe::roots(folder, global.tls_ca.as_deref()).map_err(AgentError::from)?;
+    let typed = global.identity_url.clone();
+    let url = typed.or_else(|| home.map(|home| home.identity_url.clone()));
+    let url = url.unwrap_or_else(|| IDENTITY_URL.to_owned());
+    let (mut checks, mut site) = (Vec::new(), None);
+    match reach("identity_reach", &url).await {
+        Ok(reached) => {
+            let answer = probe::identity_service(&url, &roots).await;
+            checks.extend([
+                reached,
+                privacy("identity_tls", &url, answer.as_ref().err()),
+                identity(&answer, home),
+            ]);
+            site = answer.ok();
+        }
+        Err(unreached) => checks.push(unreached),
+    }
+    if let Some(site) = &site {
+        checks.push(clock(site.clock_ahead_ms));
+    }
+    let typed = global.ledger_url.clone();
+    let url = typed
+        .or_else(|| home.map(|home| home.ledger_url.clone()))
+        .or_else(|| site.as_ref().map(|site| site.ledger_url.clone()));
+    let url = url.unwrap_or_else(|| LEDGER_URL.to_owned());
+    let genesis = home.map(|home| &home.genesis);
+    let genesis = genesis.or(site.as_ref().map(|site| &site.genesis));
+    match (reach("ledger_reach", &url).await, genesis) {
+        (Ok(reached), Some(genesis)) => {
+            let answer = probe::ledger_service(&url, &roots, genesis).await;
+            let privacy = privacy("ledger_tls", &url, answer.as_ref().err());
+            checks.extend([reached, privacy, ledger(&answer)]);
+        }
+        (Ok(seen), None) | (Err(seen), _) => checks.push(seen),
+    }
+    Ok(checks)
+}
+
+/// Whether the name is known and somebody listens there; an error if not.
+async fn reach(check: &str, url: &str) -> Result<Check, Check> {
+    let fail = |says: String| {
+        let fix = "start the services with `edge-ledger up`, or correct the address: \
+                   --identity-url, --ledger-url";
+        Check::fail(check, says, fix)
+    };
+    let place = place(url).ok_or_else(|| fail(format!("{url} is no address")))?;
+    let seconds = REACH_WITHIN.as_secs();
+    let found = timeout(REACH_WITHIN, lookup_host(&place)).await;
+    let found = found
+        .map_err(|_| fail(format!("no address of {place} is found within {seconds} s")))?
+        .map_err(|error| fail(format!("{place} has no address: {error}")))?;
+    let found: Vec<_> = found.collect();
+    let connected = timeout(REACH_WITHIN, TcpStream::connect(&found[..])).await;
+    connected
+        .map_err(|_| fail(format!("{place} does not answer within {seconds} s")))?
+        .map_err(|error| fail(format!("{place}: {error}")))?;
+    Ok(Check::ok(check, format!("{place} takes connections")))
+}
+
+/// Host and port of an address.
+fn place(url: &str) -> Option<String> {
+    let uri: http::Uri = url.parse().ok()?;
+    let port = uri.port_u16().or(match uri.scheme_str() {
+        Some("https") => Some(443),
+        Some("http") => Some(80),
+        _ => None,
+    });
+    Some(format!("{}:{}", uri.host()?, port?))
+}
+
+/// Whether others can read along.
+fn privacy(check: &str, url: &str, failed: Option<&AgentError>) -> Check {
+    match failed {
+        Some(AgentError::Tls {
+            service,
+            url,
+            problem,
+        }) => {
+            let failure = of_tls(service, url, problem, problem.to_string());
+            let fix = failure.next.clone().unwrap_or_default();
+            return Check::fail(check, failure.message.clone(), fix);
+        }
+        Some(AgentError::Unreachable { .. }) if is_tls(url) => {
+            let says = format!("no connection with TLS could be made to {url}");
+            return Check::fail(check, says, "see what the greeting says below");
+        }
+        _ if is_tls(url) => {
+            let says = "a certificate that is trusted, valid and of this name";
+            return Check::ok(check, says);
+        }
+        _ => {}
+    }
+    if is_loopback(url) {
+        Check::ok(check, "plaintext, which does not leave this machine")
+    } else {
+        let says = format!("{url} is plaintext: who is between can read and disturb it");
+        Check::warn(check, says, "use it in a network that you trust only")
+    }
+}
+
+fn is_tls(url: &str) -> bool {
+    url.starts_with("https://")
+}
+
+fn identity(site: &Result<Site, AgentError>, home: Option<&Home>) -> Check {
+    let check = "identity_greeting";
+    let site = match site {
+        Ok(site) => site,
+        Err(error) => return unanswered(check, error),
+    };
+    match home.map(|home| home.genesis.ledger_id()) {
+        Some(ledger_id) if ledger_id != site.ledger_id => {
+            let says = format!(
+                "it serves the ledger {}, and this device is of {ledger_id}",
+                site.ledger_id
+            );
+            Check::fail(check, says, "correct the address with --identity-url")
+        }
+        Some(ledger_id) => Check::ok(check, format!("it serves the device's ledger {ledger_id}")),
+        None => Check::ok(check, format!("it serves the ledger {}", site.ledger_id)),
+    }
+}
+
+fn ledger(answer: &Result<(), AgentError>) -> Check {
+    match answer {
+        Ok(()) => Check::ok("ledger_greeting", "its key is certified for this ledger"),
+        Err(error) => unanswered("ledger_greeting", error),
+    }
+}
+
+fn unanswered(check: &str, error: &AgentError) -> Check {
+    let fix = if matches!(error, AgentError::Untrusted(_)) {
+        "correct the address: what answers there is of another ledger, or no service"
+    } else {
+        "see that the service runs, and that nothing between answers in its place"
+    };
+    Check::fail(check, error.to_string(), fix)
+}
+
+/// Clocks decide nothing, but people read them.
+fn clock(ahead_ms: i64) -> Check {
+    let seconds = ahead_ms.unsigned_abs().div_ceil(1_000);
+    let says = match ahead_ms {
+        0.. => format!("the service is about {seconds} s ahead of this machine"),
+        _ => format!("the service is about {seconds} s behind this machine"),
+    };
+    if ahead_ms.unsigned_abs() <= CLOCK_NEAR_MS {
+        return Check::ok("clock", says);
+    }
+    let fix = "set the clock, for example with `timedatectl set-ntp true`: it decides nothing, \
+               but history shows its time";
+    Check::warn("clock", says, fix)
+}

@@ -1,0 +1,164 @@
+//! The end of a command that goes through a running agent.
+
+use std::io::{self, ErrorKind};
+use std::path::Path;
+
+use device_agent::EventKey;
+use futures::StreamExt as _;
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::time::timeout;
+
+use super::wire::{self, Answer, Job, Reader, Request, VERSION, Writer};
+use crate::args::{Global, UseCommand};
+use crate::device::doctor::Check;
+use crate::device::open::socket;
+use crate::explain::{Exit, Failure};
+use crate::limits::TAKEN_WITHIN;
+use crate::output::Output;
+
+/// The agent that holds a home folder, for one command.
+pub(in crate::device) struct Running {
+    reads: Reader<OwnedReadHalf>,
+    writes: Writer<OwnedWriteHalf>,
+    home: String,
+    identity_url: Option<String>,
+    ledger_url: Option<String>,
+}
+
+impl Running {
+    /// Connects to the agent that holds a home folder, if one does.
+    pub(in crate::device) async fn find(
+        home: &Path,
+        global: &Global,
+    ) -> Result<Option<Self>, Failure> {
+        let stream = match UnixStream::connect(socket(home)).await {
+            Ok(stream) => stream,
+            Err(error) => return none(&error).map_or(Ok(None), Err),
+        };
+        let (reads, writes) = stream.into_split();
+        let (reads, writes) = wire::split(reads, writes);
+        Ok(Some(Self {
+            reads,
+            writes,
+            home: home.display().to_string(),
+            identity_url: global.identity_url.clone(),
+            ledger_url: global.ledger_url.clone(),
+        }))
+    }
+
+    /// Has a command carried out, and prints what it says.
+    pub(in crate::device) async fn perform(
+        &mut self,
+        mut command: UseCommand,
+        output: &Output,
+    ) -> Result<(), Failure> {
+        // Chosen here, so that it is known also when the agent is killed in the middle.
+        let key = event_key(&mut command)?;
+        let ended = || match &key {
+            Some(key) => gone()
+                .with("event_key", key.clone())
+                .next(format!("type it again with --key {key}: a key counts once")),
+            None => gone(),
+        };
+        let look = output.look();
+        self.ask(Job::Perform { command, look }).await?;
+        loop {
+            match self.next().await?.ok_or_else(&ended)? {
+                Answer::Taken => {}
+                Answer::Said(say) => output.relay(&say)?,
+                Answer::Done => return Ok(()),
+                Answer::Failed(explanation) => return Err(explanation.into()),
+                Answer::Checks(_) => return Err(nonsense("checks were not asked for")),
+            }
+        }
+    }
+
+    /// Has the device looked after.
+    pub(in crate::device) async fn check(&mut self) -> Result<Vec<Check>, Failure> {
+        self.ask(Job::Check).await?;
+        loop {
+            match self.next().await?.ok_or_else(gone)? {
+                Answer::Taken => {}
+                Answer::Checks(checks) => return Ok(checks),
+                Answer::Failed(explanation) => return Err(explanation.into()),
+                Answer::Said(_) | Answer::Done => return Err(nonsense("there are no checks")),
+            }
+        }
+    }
+
+    /// Asks, and waits until it is taken on.
+    async fn ask(&mut self, job: Job) -> Result<(), Failure> {
+        let request = Request {
+            version: VERSION,
+            job,
+            home: self.home.clone(),
+            identity_url: self.identity_url.clone(),
+            ledger_url: self.ledger_url.clone(),
+        };
+        let taken = async {
+            // One that ended meanwhile may have said why.
+            let _ = wire::send(&mut self.writes, &request).await;
+            self.next().await
+        };
+        match timeout(TAKEN_WITHIN, taken).await {
+            Ok(Ok(Some(Answer::Taken))) => Ok(()),
+            Ok(Ok(Some(Answer::Failed(explanation)))) => Err(explanation.into()),
+            Ok(Ok(Some(_))) => Err(nonsense("it answers before it took the command")),
+            Ok(Ok(None)) => Err(not_taken("it ended")),
+            Ok(Err(failure)) => Err(failure),
+            Err(_) => Err(silent()),
+        }
+    }
+
+    /// The next answer; none when the agent is gone.
+    async fn next(&mut self) -> Result<Option<Answer>, Failure> {
+        match self.reads.next().await {
+            Some(Ok(line)) => wire::read(&line).map(Some).map_err(nonsense),
+            Some(Err(tokio_util::codec::LinesCodecError::MaxLineLengthExceeded)) => {
+                Err(nonsense("its line is too long"))
+            }
+            Some(Err(tokio_util::codec::LinesCodecError::Io(_))) | None => Ok(None),
+        }
+    }
+}
+
+/// What it means that nobody could be connected to: no agent, unless one is too busy.
+fn none(error: &io::Error) -> Option<Failure> {
+    (error.kind() == ErrorKind::WouldBlock).then(silent)
+}
+
+/// The key under which a command records, made here if none was given.
+fn event_key(command: &mut UseCommand) -> Result<Option<String>, Failure> {
+    let (UseCommand::Earn(posted) | UseCommand::Spend(posted)) = command else {
+        return Ok(None);
+    };
+    if posted.key.is_none() {
+        let fresh = EventKey::new(uuid::Uuid::now_v7().as_bytes().to_vec());
+        let fresh = fresh.map_err(|error| nonsense(error.to_string()))?;
+        posted.key = Some(fresh.to_string());
+    }
+    Ok(posted.key.clone())
+}
+
+fn gone() -> Failure {
+    let message = "the running agent ended in the middle; what it had begun may be done or not";
+    Failure::new(Exit::Temporary, "AGENT_GONE", message).next("type it again")
+}
+
+fn not_taken(why: &str) -> Failure {
+    let message = format!("the running agent did not take the command: {why}");
+    Failure::new(Exit::Temporary, "AGENT_GONE", message).next("type it again")
+}
+
+fn silent() -> Failure {
+    let seconds = TAKEN_WITHIN.as_secs();
+    let message = format!("the running agent did not answer within {seconds} s");
+    Failure::new(Exit::Temporary, "AGENT_SILENT", message)
+        .next("try again, or end `edge-ledger agent` and start it anew")
+}
+
+fn nonsense(why: impl Into<String>) -> Failure {
+    let message = format!("the running agent cannot be understood: {}", why.into());
+    Failure::refused("AGENT_VERSION", message).next("end `edge-ledger agent` and start it anew")
+}

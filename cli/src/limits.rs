@@ -1,0 +1,35 @@
+//! The bounds of the command: what it waits for, and what is said on the socket of a running
+//! agent.
+
+use std::time::Duration;
+
+/// Time that a command waits for the service.
+pub(crate) const SYNC_WITHIN: Duration = Duration::from_secs(5);
+
+/// A piece of what is printed, before it is a line of the socket.
+pub(crate) const PIECE_BYTES_MAX: usize = 64 * 1024;
+/// A line of the socket: a piece, each byte of it escaped, and its frame.
+pub(crate) const LINE_BYTES_MAX: usize = 6 * PIECE_BYTES_MAX + 1024;
+/// Pieces of one command that wait to be read.
+pub(crate) const PIECES_WAITING_MAX: usize = 4;
+/// Commands that one agent serves at a time.
+pub(crate) const ASKERS_MAX: usize = 64;
+/// Time that an asker has to say what it wants, and an agent to take it on.
+pub(crate) const TAKEN_WITHIN: Duration = Duration::from_secs(5);
+/// Time that an asker may leave a piece unread, as somebody does who reads in a pager.
+pub(crate) const READ_WITHIN: Duration = Duration::from_secs(600);
+/// Time that askers have to hear the end when the agent stops.
+pub(crate) const LEAVE_WITHIN: Duration = Duration::from_secs(1);
+/// Wait after a connection that could not be taken, such as for want of files.
+pub(crate) const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(100);
+
+/// Time that the doctor waits for a name, and for a connection.
+pub(crate) const REACH_WITHIN: Duration = Duration::from_secs(5);
+/// Time in which a device can read all of its entries again.
+pub(crate) const REREAD_WITHIN: Duration = Duration::from_secs(60);
+/// A difference of clocks that nobody notices, in milliseconds.
+pub(crate) const CLOCK_NEAR_MS: u64 = 5_000;
+/// Free space below which a person should make room.
+pub(crate) const SPACE_LOW_BYTES: u64 = 256 << 20;
+/// Free space below which nothing can be relied on.
+pub(crate) const SPACE_NONE_BYTES: u64 = 8 << 20;
