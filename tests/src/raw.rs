@@ -102,6 +102,7 @@ impl RawStream {
             key: key.public_key(),
             log,
             digest,
+            nonce: rand::random(),
         };
         Hello::sign(ledger_id, &self.greeting, key, &body)
     }

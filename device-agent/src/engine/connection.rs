@@ -150,6 +150,7 @@ impl Connection {
             log: book.log().clone(),
             heads: book.heads().clone(),
             dialled: authority("ledger", url)?,
+            nonce: rand::random(),
         });
         Ok(Self {
             session,

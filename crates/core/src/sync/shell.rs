@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::identity::receipt::ReceiptParts;
+use crate::identity::service_key::ServiceSigner;
 use crate::identity::{IdentityLog, Point};
 use crate::ids::{DeviceId, IdentityId, LedgerId, StoreEpoch};
 use crate::keys::SecretKey;
@@ -179,7 +180,7 @@ pub struct Standing {
 
 /// Which end this is.
 #[derive(Clone)]
-#[expect(missing_debug_implementations, reason = "holds a device's secret key")]
+#[expect(missing_debug_implementations, reason = "holds a secret key")]
 pub enum WhoWeAre {
     /// The service, with the greeting that it opens the stream with.
     Service {
@@ -187,6 +188,8 @@ pub enum WhoWeAre {
         ledger_id: LedgerId,
         /// Signed for this stream.
         greeting: Greeting,
+        /// Signs the answer to the hello.
+        signer: Arc<ServiceSigner>,
     },
     /// A device.
     Device {
@@ -198,6 +201,8 @@ pub enum WhoWeAre {
         heads: Heads,
         /// The service's host and port, as they are dialled.
         dialled: String,
+        /// 32 random bytes, of this stream alone.
+        nonce: [u8; 32],
     },
 }
 

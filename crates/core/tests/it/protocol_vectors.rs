@@ -10,7 +10,7 @@ use edge_ledger_core::identity::log::next_hash;
 use edge_ledger_core::identity::pikey::{pikey_id, short_id};
 use edge_ledger_core::identity::statement::SigningAs;
 use edge_ledger_core::identity::{
-    Act, Challenge, CreditPolicy, IdentityLog, Point, Purpose, ReceiptedStatement,
+    Act, Challenge, CreditPolicy, IdentityLog, LogHead, Point, Purpose, ReceiptedStatement,
     ServiceCertificate, SignedTip, Statement,
 };
 use edge_ledger_core::ids::{EntryHash, StoreEpoch};
@@ -18,6 +18,7 @@ use edge_ledger_core::keys::Signature;
 use edge_ledger_core::ledger::ack::AckBody;
 use edge_ledger_core::ledger::issuer::Grant;
 use edge_ledger_core::ledger::{Ack, Draft, Heads, Level, Posting, Run, Tip};
+use edge_ledger_core::sync::{Hello, HelloBody, NewGreeting, Welcome, WelcomeBody, greet};
 use edge_ledger_core::tags::Tag;
 use serde_json::{Value, json};
 
@@ -267,6 +268,36 @@ fn challenge(world: &World) -> Value {
     })
 }
 
+/// The three messages that open a stream, by the service, a device and the service.
+fn handshake(world: &World, log: &IdentityLog, heads: &Heads) -> Value {
+    let (ledger_id, phone) = (world.ledger_id(), key("phone"));
+    let new = NewGreeting {
+        nonce: seed("greeting"),
+        audience: "ledger.example:7443".to_owned(),
+    };
+    let greeting = greet(&world.service, ledger_id, new);
+    let digest = heads.digest(ledger_id, world.identity());
+    let hello = HelloBody {
+        identity: world.identity(),
+        key: phone.public_key(),
+        log: LogHead::EMPTY,
+        digest,
+        nonce: seed("hello"),
+    };
+    let hello = Hello::sign(ledger_id, &greeting, &phone, &hello);
+    let welcome = WelcomeBody {
+        log: log.head(),
+        digest,
+        store_epoch: StoreEpoch::from_bytes([0xe0; 16]),
+    };
+    let welcome = Welcome::sign(&world.service, ledger_id, &hello.proof, &welcome);
+    json!({
+        "greeting": { "body": hex_of(&greeting.body), "signature": signature(&greeting.signature) },
+        "hello": { "body": hex_of(&hello.body), "proof": signature(&hello.proof) },
+        "welcome": { "body": hex_of(&welcome.body), "signature": signature(&welcome.signature) },
+    })
+}
+
 fn issuer_proofs(world: &World) -> Value {
     let grants = [(false, None), (true, Some(device_id("phone")))];
     let proofs = grants.map(|(refund, beneficiary)| {
@@ -380,6 +411,7 @@ fn vectors() -> Value {
         "acks": ack(&world, &log, &phone, second),
         "digests": digests(&world, &tips),
         "challenge": challenge(&world),
+        "handshake": handshake(&world, &log, &Heads::new(tips)),
         "issuer_proofs": issuer_proofs(&world),
     })
 }

@@ -85,6 +85,7 @@ impl End {
         Self::new(WhoWeAre::Service {
             ledger_id,
             greeting,
+            signer: world().signer.clone(),
         })
     }
 
@@ -95,6 +96,7 @@ impl End {
             log: replica.log.clone(),
             heads: replica.heads(),
             dialled: AUDIENCE.to_owned(),
+            nonce: [7; 32],
         })
     }
 
