@@ -196,9 +196,7 @@ impl Session {
             return Ok(());
         };
         let hello = identifying.hello();
-        let digest = standing
-            .heads
-            .digest(standing.log.ledger_id(), hello.identity);
+        let digest = standing.heads.digest(&standing.log);
         let welcome = WelcomeBody {
             log: standing.log.head(),
             digest,
@@ -233,7 +231,7 @@ impl Session {
             identity: log.identity(),
             key: key.public_key(),
             log: log.head(),
-            digest: heads.digest(log.ledger_id(), log.identity()),
+            digest: heads.digest(log),
             nonce: *nonce,
         };
         let hello = Hello::sign(log.ledger_id(), greeting, key, &body);
@@ -269,7 +267,7 @@ impl Session {
             device: key.public_key().device_id(),
             service: Some(certificate),
             peer_log: welcome.log.position,
-            equal: heads.digest(log.ledger_id(), log.identity()) == welcome.digest,
+            equal: heads.digest(log) == welcome.digest,
         };
         let standing = Standing {
             log: log.clone(),

@@ -215,21 +215,24 @@ fn ack(world: &World, log: &IdentityLog, pen: &Pen<'_>, point: Point) -> Value {
     Value::from(acks.to_vec())
 }
 
-fn digests(world: &World, tips: &[Tip]) -> Value {
-    let full = (0..8).map(|branch| Tip {
-        device: device_id("laptop"),
-        point: Point {
-            seq: 3,
-            hash: EntryHash::from_bytes([branch; 32]),
-        },
-    });
+fn digests(log: &IdentityLog, tips: &[Tip]) -> Value {
+    let full = |name: &str| {
+        let device = device_id(name);
+        let branch = move |branch| Tip {
+            device,
+            point: Point {
+                seq: 3,
+                hash: EntryHash::from_bytes([branch; 32]),
+            },
+        };
+        let all = tips.iter().copied().filter(move |tip| tip.device != device);
+        all.chain((0..8).map(branch)).collect()
+    };
     let sets = [
         ("nothing", Vec::new()),
         ("one tip of each", tips.to_vec()),
-        (
-            "a journal with 8 tips",
-            tips.iter().copied().chain(full).collect(),
-        ),
+        ("a journal with 8 tips", full("admin")),
+        ("an ended journal with 8 tips", full("laptop")),
     ];
     let digests = sets.map(|(what, tips)| {
         let heads = Heads::new(tips);
@@ -243,7 +246,7 @@ fn digests(world: &World, tips: &[Tip]) -> Value {
         json!({
             "what": what,
             "tips": tips.collect::<Vec<_>>(),
-            "digest": heads.digest(world.ledger_id(), world.identity()).to_string(),
+            "digest": heads.digest(log).to_string(),
         })
     });
     Value::from(digests.to_vec())
@@ -276,7 +279,7 @@ fn handshake(world: &World, log: &IdentityLog, heads: &Heads) -> Value {
         audience: "ledger.example:7443".to_owned(),
     };
     let greeting = greet(&world.service, ledger_id, new);
-    let digest = heads.digest(ledger_id, world.identity());
+    let digest = heads.digest(log);
     let hello = HelloBody {
         identity: world.identity(),
         key: phone.public_key(),
@@ -409,7 +412,7 @@ fn vectors() -> Value {
         "statements": statements,
         "entries": [first_entry, second_entry, other_entry],
         "acks": ack(&world, &log, &phone, second),
-        "digests": digests(&world, &tips),
+        "digests": digests(&log, &tips),
         "challenge": challenge(&world),
         "handshake": handshake(&world, &log, &Heads::new(tips)),
         "issuer_proofs": issuer_proofs(&world),

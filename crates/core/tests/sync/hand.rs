@@ -25,8 +25,12 @@ pub(crate) fn greeting(nonce: u8, audience: &str) -> Greeting {
     greet(&world().signer, world().ledger_id(), new)
 }
 
+/// The digest of tips under a log in which nothing was ended.
 pub(crate) fn digest(heads: &Heads) -> Digest {
-    heads.digest(world().ledger_id(), world().identity())
+    heads.digest(&IdentityLog::empty(
+        world().genesis.clone(),
+        world().identity(),
+    ))
 }
 
 /// The hello of a device with a log and tips.
