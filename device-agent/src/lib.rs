@@ -109,6 +109,7 @@ mod event;
 mod identity_client;
 mod limits;
 mod link;
+mod saved_ack;
 mod status;
 mod stream;
 mod vault;

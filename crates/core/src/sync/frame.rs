@@ -159,7 +159,7 @@ impl From<&Ack> for AckParts {
             log_position: ack.body.log_position,
             level: ack.body.level,
             service_time_ms: ack.body.service_time_ms,
-            key_serial: ack.key_serial,
+            key_serial: ack.body.key_serial,
             signature: ack.signature,
         }
     }

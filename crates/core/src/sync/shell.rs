@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::identity::receipt::ReceiptParts;
 use crate::identity::service_key::ServiceSigner;
-use crate::identity::{IdentityLog, Point};
+use crate::identity::{IdentityLog, Point, ServiceCertificate};
 use crate::ids::{DeviceId, IdentityId, LedgerId, StoreEpoch};
 use crate::keys::SecretKey;
 use crate::ledger::journals::Have;
@@ -106,7 +106,12 @@ pub enum Output {
     /// count as waiting; if the peer has not got them, they are sent again.
     Taken(Vec<(Tip, Outcome)>),
     /// Receipts arrived and were checked.
-    Acked(Vec<Ack>),
+    Acked {
+        /// The acks.
+        acks: Vec<Ack>,
+        /// The key that signed them.
+        service: ServiceCertificate,
+    },
     /// Handshake done: frames of entries flow from here on.
     Live {
         /// The identity's place in the service's store.

@@ -196,6 +196,7 @@ fn ack(world: &World, log: &IdentityLog, pen: &Pen<'_>, point: Point) -> Value {
             level,
             store_epoch: StoreEpoch::from_bytes([0xe0; 16]),
             service_time_ms: SERVICE_TIME_MS,
+            key_serial: world.service.certificate().serial(),
         };
         let ack = Ack::sign(&world.service, world.ledger_id(), body);
         json!({
@@ -208,7 +209,7 @@ fn ack(world: &World, log: &IdentityLog, pen: &Pen<'_>, point: Point) -> Value {
             "store_epoch": body.store_epoch.to_string(),
             "service_time_ms": body.service_time_ms,
             "signed_hash": hex_of(body.hash(world.ledger_id())),
-            "key_serial": ack.key_serial,
+            "key_serial": body.key_serial,
             "signature": signature(&ack.signature),
         })
     });

@@ -216,7 +216,7 @@ impl End {
                 Input::Receipts(around.chronicle.receipts(after_position, end))
             }
             Output::Taken(taken) => return self.seen.taken.extend(taken),
-            Output::Acked(acks) => return self.seen.acked.extend(acks),
+            Output::Acked { acks, .. } => return self.seen.acked.extend(acks),
             Output::Live { .. } => return self.seen.live = true,
             Output::Flushed { ping_id, equal } => return self.seen.flushed.push((ping_id, equal)),
             Output::PeerGoesAway { reason, .. } => return self.seen.goes_away = Some(reason),

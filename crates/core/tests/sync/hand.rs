@@ -181,7 +181,7 @@ pub(crate) fn names(outputs: &[Output]) -> Vec<&'static str> {
         Output::ReadHeads => "read heads",
         Output::ReadReceipts { .. } => "read receipts",
         Output::Taken(_) => "taken",
-        Output::Acked(_) => "acked",
+        Output::Acked { .. } => "acked",
         Output::Live { .. } => "live",
         Output::Flushed { .. } => "flushed",
         Output::PeerGoesAway { .. } => "peer goes away",
