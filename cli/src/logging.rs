@@ -5,9 +5,12 @@ use std::io::stderr;
 use tracing_subscriber::EnvFilter;
 
 /// Starts logging. `RUST_LOG` picks exactly; `-v` shows what people feel, `-vv` all.
-pub(crate) fn start(verbose: u8, default: &str) {
+///
+/// Unasked, only a service warns: a device that is offline is no news to whoever made it so.
+pub(crate) fn start(verbose: u8, is_service: bool) {
     let directives = match verbose {
-        0 => default,
+        0 if is_service => "warn",
+        0 => "off",
         1 => "info",
         _ => "debug,h2=info,hyper=info,tower=info",
     };

@@ -27,7 +27,7 @@ use args::{Cli, Command, Keys};
 use explain::Failure;
 use output::Output;
 
-/// What still runs after a command has ended gets this long.
+/// For what still runs after a command has ended.
 const LEAVE_WITHIN: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
@@ -41,9 +41,8 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli, output: &Output) -> Result<(), Failure> {
-    // A device that is offline, or services that are taken away, are no news to whoever did it.
     let is_service = matches!(cli.command, Command::Up(_));
-    logging::start(cli.global.verbose, if is_service { "warn" } else { "off" });
+    logging::start(cli.global.verbose, is_service);
     let runtime = tokio::runtime::Runtime::new()
         .map_err(|error| Failure::refused("RUNTIME", format!("cannot start: {error}")))?;
     let done = runtime.block_on(async {

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use edge_ledger_core::identity::receipt::ReceiptParts;
-use edge_ledger_core::identity::{IdentityLog, Point};
-use edge_ledger_core::ids::{DeviceId, LogHash, StoreEpoch};
+use edge_ledger_core::identity::{IdentityLog, Point, ServiceCertificate};
+use edge_ledger_core::ids::{DeviceId, StoreEpoch};
 use edge_ledger_core::keys::SecretKey;
 use edge_ledger_core::ledger::admission::Admissible;
 use edge_ledger_core::ledger::entry::Author;
@@ -20,7 +20,6 @@ use edge_ledger_core::ledger::{
     VerifiedRun, gate,
 };
 use edge_ledger_core::limits::{ENTRY_PAYLOAD_BYTES_MAX, ENTRY_POSTINGS_MAX, FRAME_STATEMENTS_MAX};
-use edge_ledger_core::sync::AckParts;
 use edge_ledger_proto::identity as pb;
 use edge_ledger_store::identity::StatementOutcome;
 use edge_ledger_store::ingest::{Ingested, Under, ingest};
@@ -31,6 +30,7 @@ use prost::Message as _;
 
 use crate::error::{AgentError, DEVICE_REVOKED, HomeError, Refusal};
 use crate::history::history;
+use crate::saved_ack;
 use crate::status::{Balance, HistoryItem};
 use crate::vault::Membership;
 
@@ -361,14 +361,14 @@ impl Book {
         Ok(parts)
     }
 
-    /// Remembers the last ack of this device's journal, with what its signature covers.
-    pub(crate) async fn save_ack(&self, ack: &Ack) -> Result<(), AgentError> {
-        let message = edge_ledger_proto::ledger::Ack::from(AckParts::from(ack));
-        let mut bytes = Vec::new();
-        bytes.extend_from_slice(ack.body.store_epoch.as_bytes());
-        bytes.extend_from_slice(ack.body.log_hash.as_bytes());
-        bytes.extend_from_slice(&message.encode_to_vec());
-        Ok(self.store.put(ACK_KEY, Bytes::from(bytes)).await?)
+    /// Remembers the last ack of this device's journal, with all that it takes to check it.
+    pub(crate) async fn save_ack(
+        &self,
+        ack: &Ack,
+        service: &ServiceCertificate,
+    ) -> Result<(), AgentError> {
+        let bytes = saved_ack::encode(ack, service);
+        Ok(self.store.put(ACK_KEY, bytes).await?)
     }
 
     /// How far the service keeps this device's journal, as it last said.
@@ -376,13 +376,8 @@ impl Book {
         let Some(bytes) = self.store.get(ACK_KEY).await? else {
             return Ok(None);
         };
-        let damaged = || StoreError::Damaged("the stored ack cannot be read".to_owned());
-        let message = bytes
-            .get(StoreEpoch::LEN + LogHash::LEN..)
-            .ok_or_else(damaged)?;
-        let message = edge_ledger_proto::ledger::Ack::decode(message).map_err(|_| damaged())?;
-        let parts = AckParts::try_from(message).map_err(|_| damaged())?;
-        Ok((parts.device == self.device).then_some((parts.point, parts.level)))
+        let body = saved_ack::decode(&bytes, self.log())?.body;
+        Ok((body.device == self.device).then_some((body.point, body.level)))
     }
 
     /// All postings with whether they count, by the devices' clocks.

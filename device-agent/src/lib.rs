@@ -135,6 +135,7 @@ mod limits;
 mod link;
 pub mod probe;
 mod restore;
+mod saved_ack;
 mod statement;
 mod status;
 mod stream;

@@ -34,6 +34,7 @@ pub(crate) fn sign(
             level,
             store_epoch: view.epoch,
             service_time_ms,
+            key_serial: signer.certificate().serial(),
         };
         Ack::sign(signer, view.log.ledger_id(), body)
     };

@@ -72,6 +72,7 @@ impl LedgerService for Rpc {
         let session = Session::new(WhoWeAre::Service {
             ledger_id,
             greeting,
+            signer: Arc::clone(&shared.signer),
         });
         let (outbound, responses) = mpsc::channel(OUTBOUND_FRAMES_MAX);
         let stream = SyncStream {

@@ -203,7 +203,7 @@ impl Shell {
             }
             // A service has nothing of its own to keep track of.
             Output::Taken(_)
-            | Output::Acked(_)
+            | Output::Acked { .. }
             | Output::Flushed { .. }
             | Output::PeerGoesAway { .. } => {}
         }

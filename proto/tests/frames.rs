@@ -93,16 +93,9 @@ fn opening() -> impl Strategy<Value = Message> {
         }),
         (blob(), exactly(64))
             .prop_map(|(body, proof)| Message::Hello(ledger::Hello { body, proof })),
-        (any::<u64>(), exactly(32), exactly(32), exactly(16)).prop_map(
-            |(log_position, log_hash, digest, store_epoch)| {
-                Message::Welcome(ledger::Welcome {
-                    log_position,
-                    log_hash,
-                    digest,
-                    store_epoch,
-                })
-            }
-        ),
+        (blob(), exactly(64)).prop_map(|(body, signature)| {
+            Message::Welcome(ledger::Welcome { body, signature })
+        }),
         any::<u64>()
             .prop_map(|after_position| Message::LogWanted(ledger::LogWanted { after_position })),
         vec(receipted(), 0..4)

@@ -11,15 +11,14 @@ use edge_ledger_core::identity::genesis::{GenesisSpec, next_key_hash};
 use edge_ledger_core::identity::service_key::ServiceSigner;
 use edge_ledger_core::identity::statement::SigningAs;
 use edge_ledger_core::identity::{
-    Act, Certificate, Challenge, CreditPolicy, Genesis, LogHead, Point, Purpose,
-    ReceiptedStatement, RevokeReason, ServiceCertificate, ServiceRole, SignedTip, Statement,
-    StatementBody, StatementRecord,
+    Act, Certificate, Challenge, CreditPolicy, Genesis, Point, Purpose, ReceiptedStatement,
+    RevokeReason, ServiceCertificate, ServiceRole, SignedTip, Statement, StatementBody,
+    StatementRecord,
 };
-use edge_ledger_core::ids::{DeviceId, Digest, EntryHash, LedgerId, LogHash};
+use edge_ledger_core::ids::{DeviceId, EntryHash, LedgerId, LogHash};
 use edge_ledger_core::keys::{SecretKey, Signature};
 use edge_ledger_core::ledger::issuer::Grant;
 use edge_ledger_core::ledger::{Draft, EventKey, Kind, Posting};
-use edge_ledger_core::sync::{Hello, HelloBody, NewGreeting, greet};
 use edge_ledger_core::tags::Tag;
 use edge_ledger_proto::{identity, ledger};
 use prost::Message;
@@ -38,6 +37,10 @@ macro_rules! all_set {
         let $type { $($field),+ } = &$message;
         $(is_set(stringify!($type.$field), $field);)+
     }};
+}
+
+mod signed_bytes {
+    mod handshake;
 }
 
 fn is_set<T: Default + PartialEq + Debug>(name: &str, value: &T) {
@@ -376,48 +379,6 @@ fn challenge() {
             identity,
             device,
             expires_ms
-        }
-    );
-}
-
-#[test]
-fn greeting_and_hello() {
-    let world = World::new();
-    let new = NewGreeting {
-        nonce: [21; 32],
-        audience: "localhost:7420".into(),
-    };
-    let greeting = greet(&world.signer(ServiceRole::Service), world.ledger_id(), new);
-    let body: ledger::GreetingBody = read(&greeting.body);
-    all_set!(
-        body,
-        ledger::GreetingBody {
-            nonce,
-            audience,
-            ledger_id,
-            version
-        }
-    );
-    let hello = HelloBody {
-        identity: world.root.public_key().identity_id(),
-        key: world.device.public_key(),
-        log: LogHead {
-            position: 22,
-            hash: LogHash::from_bytes([23; 32]),
-        },
-        digest: Digest::from_bytes([24; 32]),
-    };
-    let hello = Hello::sign(world.ledger_id(), &greeting, &world.device, &hello);
-    let body: ledger::HelloBody = read(&hello.body);
-    all_set!(
-        body,
-        ledger::HelloBody {
-            identity,
-            public_key,
-            log_position,
-            log_hash,
-            digest,
-            version
         }
     );
 }

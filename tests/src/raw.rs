@@ -108,7 +108,7 @@ impl RawStream {
     /// A hello for this stream's greeting.
     pub fn sign_hello(&self, identity: &Identity, key: &SecretKey, heads: &Heads) -> Hello {
         let log = &identity.log;
-        let digest = heads.digest(log.ledger_id(), log.identity());
+        let digest = heads.digest(log);
         self.sign_hello_of(log.ledger_id(), log.identity(), log.head(), key, digest)
     }
 
@@ -126,6 +126,7 @@ impl RawStream {
             key: key.public_key(),
             log,
             digest,
+            nonce: rand::random(),
         };
         Hello::sign(ledger_id, &self.greeting, key, &body)
     }

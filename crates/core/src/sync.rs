@@ -23,7 +23,9 @@ mod identifying;
 mod session;
 mod shell;
 
-pub use frame::{AckParts, Frame, GoAwayReason, Outcome, Welcome};
-pub use handshake::{Greeting, HandshakeError, Hello, HelloBody, NewGreeting, greet};
+pub use frame::{AckParts, Frame, GoAwayReason, Outcome};
+pub use handshake::{
+    Greeting, HandshakeError, Hello, HelloBody, NewGreeting, Welcome, WelcomeBody, greet,
+};
 pub use session::Session;
 pub use shell::{Close, Input, Output, Outputs, Standing, WhoWeAre};

@@ -43,13 +43,15 @@ pub enum Tag {
     Greeting,
     /// A hello, by a device.
     Hello,
+    /// A welcome, by a service key.
+    Welcome,
     /// Keys of the sealed channel of a link session.
     LinkKey,
 }
 
 impl Tag {
     /// All tags, for tables and for tests over every pair.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Genesis,
         Self::DeviceId,
         Self::Nameplate,
@@ -67,6 +69,7 @@ impl Tag {
         Self::Digest,
         Self::Greeting,
         Self::Hello,
+        Self::Welcome,
         Self::LinkKey,
     ];
 
@@ -90,6 +93,7 @@ impl Tag {
             Self::Digest => b"edge-ledger/digest/v1\0",
             Self::Greeting => b"edge-ledger/greeting/v1\0",
             Self::Hello => b"edge-ledger/hello/v1\0",
+            Self::Welcome => b"edge-ledger/welcome/v1\0",
             Self::LinkKey => b"edge-ledger/link-key/v1\0",
         }
     }

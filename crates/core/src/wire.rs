@@ -317,4 +317,18 @@ pub(crate) struct HelloBody {
     pub(crate) digest: Vec<u8>,
     #[prost(uint32, tag = "6")]
     pub(crate) version: u32,
+    #[prost(bytes = "vec", tag = "7")]
+    pub(crate) nonce: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct WelcomeBody {
+    #[prost(uint64, tag = "1")]
+    pub(crate) log_position: u64,
+    #[prost(bytes = "vec", tag = "2")]
+    pub(crate) log_hash: Vec<u8>,
+    #[prost(bytes = "vec", tag = "3")]
+    pub(crate) digest: Vec<u8>,
+    #[prost(bytes = "vec", tag = "4")]
+    pub(crate) store_epoch: Vec<u8>,
 }

@@ -157,6 +157,7 @@ impl Connection {
             log: book.log().clone(),
             heads: book.heads().clone(),
             dialled: authority("ledger", url)?,
+            nonce: rand::random(),
         });
         Ok(Self {
             session,

@@ -1,5 +1,6 @@
 //! What the session asks for, carried out.
 
+use edge_ledger_core::identity::ServiceCertificate;
 use edge_ledger_core::identity::receipt::ReceiptParts;
 use edge_ledger_core::ledger::journals::Have;
 use edge_ledger_core::ledger::{Ack, Heads, Run, Tip};
@@ -33,7 +34,7 @@ impl Engine {
             Output::Adopt(parts) => self.adopt(&parts).await,
             Output::Live { .. } => Ok(self.live().await),
             Output::Taken(taken) => Ok(self.taken(&taken).await),
-            Output::Acked(acks) => return self.acks(&acks).await,
+            Output::Acked { acks, service } => return self.acks(&acks, &service).await,
             Output::Flushed { ping_id, equal } => Ok(self.flushed(ping_id, equal)),
             // The status that ends the stream says the same; and only a service is asked who
             // somebody is.
@@ -130,7 +131,11 @@ impl Engine {
         Vec::new()
     }
 
-    async fn acks(&mut self, acks: &[Ack]) -> Result<Vec<Input>, Ended> {
+    async fn acks(
+        &mut self,
+        acks: &[Ack],
+        service: &ServiceCertificate,
+    ) -> Result<Vec<Input>, Ended> {
         let device = self.book.device();
         for ack in acks.iter().filter(|ack| ack.body.device == device) {
             let (point, level) = (ack.body.point, ack.body.level);
@@ -141,7 +146,8 @@ impl Engine {
                 continue;
             }
             self.acked = Some((point, level));
-            self.book.save_ack(ack).await.map_err(Ended::Error)?;
+            let saved = self.book.save_ack(ack, service).await;
+            saved.map_err(Ended::Error)?;
             self.publish();
             self.events.push(Event::Acked { point, level });
         }

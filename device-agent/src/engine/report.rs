@@ -29,10 +29,7 @@ pub(super) fn empty(book: &Book) -> Status {
         tip: book.tip(),
         acked: None,
         oldest_unacked_ms: None,
-        digest: book
-            .heads()
-            .digest(log.ledger_id(), log.identity())
-            .to_string(),
+        digest: book.heads().digest(log).to_string(),
         synced_ms_ago: None,
         heard_ms_ago: None,
         stale: true,

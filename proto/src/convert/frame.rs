@@ -1,9 +1,8 @@
 //! The frames of a session.
 
 use bytes::Bytes;
-use edge_ledger_core::identity::LogHead;
 use edge_ledger_core::identity::receipt::ReceiptParts;
-use edge_ledger_core::ids::{Digest, LogHash, StoreEpoch};
+use edge_ledger_core::ids::Digest;
 use edge_ledger_core::ledger::Run;
 use edge_ledger_core::sync::{AckParts, Frame, GoAwayReason, Greeting, Hello, Outcome, Welcome};
 
@@ -156,10 +155,8 @@ impl TryFrom<ledger::Hello> for Hello {
 impl From<Welcome> for ledger::Welcome {
     fn from(welcome: Welcome) -> Self {
         Self {
-            log_position: welcome.log.position,
-            log_hash: Bytes::copy_from_slice(welcome.log.hash.as_bytes()),
-            digest: Bytes::copy_from_slice(welcome.digest.as_bytes()),
-            store_epoch: Bytes::copy_from_slice(welcome.store_epoch.as_bytes()),
+            body: welcome.body,
+            signature: Bytes::copy_from_slice(welcome.signature.as_bytes()),
         }
     }
 }
@@ -169,15 +166,8 @@ impl TryFrom<ledger::Welcome> for Welcome {
 
     fn try_from(welcome: ledger::Welcome) -> Result<Self, ConvertError> {
         Ok(Self {
-            log: LogHead {
-                position: welcome.log_position,
-                hash: LogHash::from_bytes(fixed("welcome.log_hash", &welcome.log_hash)?),
-            },
-            digest: Digest::from_bytes(fixed("welcome.digest", &welcome.digest)?),
-            store_epoch: StoreEpoch::from_bytes(fixed(
-                "welcome.store_epoch",
-                &welcome.store_epoch,
-            )?),
+            body: welcome.body,
+            signature: signature("welcome.signature", &welcome.signature)?,
         })
     }
 }

@@ -160,7 +160,7 @@ async fn s10_without_announcements_nothing_is_accepted_from_it_or_delivered_to_i
         identity.revoke(&replicas.deployment, 1).await?;
         let elsewhere = identity.credit(0, "elsewhere", 5)?;
         assert_eq!(far.push_taken(vec![elsewhere]).await?, [Outcome::Kept]);
-        let digest = Heads::default().digest(identity.log.ledger_id(), identity.log.identity());
+        let digest = Heads::default().digest(&identity.log);
         match dealing {
             Dealing::Pushes => {
                 let run = identity.credit(1, "after", 5)?;

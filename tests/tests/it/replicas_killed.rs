@@ -14,7 +14,7 @@ use anyhow::Context as _;
 use device_agent::{Agent, Details, Level, NewDevice, Options, Trust, within};
 use edge_ledger_chassis::KeysFolder;
 use edge_ledger_chassis::keys::Choices;
-use edge_ledger_core::ids::{IdentityId, LedgerId};
+use edge_ledger_core::identity::{Genesis, IdentityLog};
 use edge_ledger_store::LedgerStore as _;
 use edge_ledger_store::redis::commands::{acl_settings, is_fit};
 use edge_ledger_store::redis::server::{DURABLE, Server};
@@ -90,7 +90,7 @@ struct Cluster {
     watch: Option<Watch>,
     commands: usize,
     folder: tempfile::TempDir,
-    ledger_id: LedgerId,
+    genesis: Genesis,
 }
 
 impl Cluster {
@@ -104,7 +104,7 @@ impl Cluster {
         let folder = tempfile::tempdir()?;
         let keys = folder.path().join("keys");
         let made = KeysFolder::open_or_init(&keys, &Choices::default())?;
-        let ledger_id = made.genesis.ledger_id();
+        let genesis = made.genesis;
         let watch = watch(&redis);
         let (port, keys) = (redis.port(), keys.to_str().context("no text")?.to_owned());
         let service = |name, balancer: Balancer| Service {
@@ -134,7 +134,7 @@ impl Cluster {
             watch: Some(watch),
             commands: 0,
             folder,
-            ledger_id,
+            genesis,
         };
         for _ in 0..REPLICAS {
             this.identity.start_one()?;
@@ -173,7 +173,7 @@ impl Cluster {
     /// An identity with all its devices, open.
     async fn identity(&self, number: usize) -> anyhow::Result<Vec<Agent>> {
         let first = self.new_device(&format!("{number}-0"));
-        device_agent::init(&first, Trust::Ledger(self.ledger_id)).await?;
+        device_agent::init(&first, Trust::Ledger(self.genesis.ledger_id())).await?;
         let mut devices = vec![open(&first.home).await?];
         for device in 1..DEVICES {
             let session = devices[0].link().await?;
@@ -247,17 +247,15 @@ async fn count(
     devices: &[Agent],
     acked: &BTreeSet<String>,
     store: &RedisStore,
-    ledger_id: LedgerId,
+    genesis: &Genesis,
 ) -> anyhow::Result<(usize, usize)> {
     for device in devices.iter().chain(devices) {
         within(PATIENCE, device.sync()).await?;
     }
-    let identity: IdentityId = devices[0].status().identity;
-    let kept = store
-        .heads(identity)
-        .await?
-        .value
-        .digest(ledger_id, identity);
+    let identity = devices[0].status().identity;
+    // No device was ended, so that none of the log is needed.
+    let log = IdentityLog::empty(genesis.clone(), identity);
+    let kept = store.heads(identity).await?.value.digest(&log);
     let (mut lost, mut duplicated) = (0, 0);
     for device in devices {
         assert_eq!(device.status().digest, kept.to_string());
@@ -332,7 +330,7 @@ async fn replicas_and_redis_killed_at_any_moment_lose_and_repeat_nothing() -> an
             .iter()
             .filter(|key| key.starts_with(&format!("{number}-")));
         let own = own.cloned().collect();
-        let found = count(devices, &own, &store, cluster.ledger_id).await?;
+        let found = count(devices, &own, &store, &cluster.genesis).await?;
         lost += found.0;
         duplicated += found.1;
     }

@@ -75,7 +75,7 @@ async fn s08_a_foreign_or_changed_proof_opens_nothing() -> anyhow::Result<()> {
     let stream = RawStream::open(&place.url).await?;
     let other = Deployment::new()?;
     let log = &place.identity.log;
-    let digest = Heads::default().digest(log.ledger_id(), log.identity());
+    let digest = Heads::default().digest(log);
     let key = &place.identity.devices[0].key;
     let hello = stream.sign_hello_of(other.ledger_id(), log.identity(), log.head(), key, digest);
     assert_eq!(
@@ -108,7 +108,7 @@ async fn s09_a_stranger_gets_the_same_answer_whether_the_identity_exists_or_not(
     let place = place().await?;
     let stranger = SecretKey::from_seed(rand::random());
     let log = &place.identity.log;
-    let digest = Heads::default().digest(log.ledger_id(), log.identity());
+    let digest = Heads::default().digest(log);
     let unknown = SecretKey::from_seed(rand::random())
         .public_key()
         .identity_id();

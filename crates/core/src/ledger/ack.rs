@@ -1,9 +1,9 @@
 //! Acks: the service's signed word that a journal is kept up to an entry.
 
 use crate::identity::service_key::ServiceSigner;
-use crate::identity::{FormatError, Point};
+use crate::identity::{FormatError, Point, ServiceCertificate};
 use crate::ids::{DeviceId, IdentityId, LedgerId, LogHash, StoreEpoch};
-use crate::keys::{PublicKey, Signature};
+use crate::keys::Signature;
 use crate::tags::Tag;
 
 /// What an acked entry survives.
@@ -47,6 +47,8 @@ pub struct AckBody {
     pub store_epoch: StoreEpoch,
     /// Service time, in milliseconds since 1970.
     pub service_time_ms: i64,
+    /// Serial of the service key that signs.
+    pub key_serial: u64,
 }
 
 impl AckBody {
@@ -64,6 +66,7 @@ impl AckBody {
                 &[self.level.code()],
                 self.store_epoch.as_bytes(),
                 &self.service_time_ms.to_be_bytes(),
+                &self.key_serial.to_be_bytes(),
             ],
         )
     }
@@ -74,9 +77,7 @@ impl AckBody {
 pub struct Ack {
     /// What is said.
     pub body: AckBody,
-    /// Serial of the service key that signed.
-    pub key_serial: u64,
-    /// Its signature.
+    /// The service key's signature.
     pub signature: Signature,
 }
 
@@ -84,18 +85,22 @@ impl Ack {
     /// Signs an ack.
     pub fn sign(signer: &ServiceSigner, ledger_id: LedgerId, body: AckBody) -> Self {
         let signature = signer.sign(&body.hash(ledger_id));
-        Self {
-            body,
-            key_serial: signer.certificate().serial(),
-            signature,
-        }
+        Self { body, signature }
     }
 
-    /// Checks the signature by a service key that was checked against the genesis.
+    /// Checks serial and signature by a service key that was checked against the genesis.
     ///
     /// # Errors
-    /// [`FormatError::Key`] when it does not fit.
-    pub fn verify(&self, ledger_id: LedgerId, key: &PublicKey) -> Result<(), FormatError> {
+    /// [`FormatError`] when one does not fit.
+    pub fn verify(
+        &self,
+        ledger_id: LedgerId,
+        service: &ServiceCertificate,
+    ) -> Result<(), FormatError> {
+        if self.body.key_serial != service.serial() {
+            return Err(FormatError::Field("the serial of an ack's key"));
+        }
+        let key = service.key();
         key.verify(&self.body.hash(ledger_id), &self.signature)
             .map_err(|e| FormatError::Key("the signature of an ack", e))
     }

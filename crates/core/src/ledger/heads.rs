@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::identity::Point;
-use crate::ids::{DeviceId, Digest, IdentityId, LedgerId};
+use crate::identity::{IdentityLog, Point};
+use crate::ids::{DeviceId, Digest};
 use crate::limits::JOURNAL_TIPS_MAX;
 use crate::tags::Tag;
 
@@ -70,12 +70,13 @@ impl Heads {
         self.0.is_empty()
     }
 
-    /// SHA-256 over the sorted tips. A journal with as many tips as it may have enters as a
-    /// fixed mark, because replicas may then hold different branches of it.
-    pub fn digest(&self, ledger_id: LedgerId, identity: IdentityId) -> Digest {
+    /// SHA-256 over the sorted tips. A journal that goes on and has as many tips as it may enters
+    /// as a fixed mark, because replicas may then hold different branches of it; once it was
+    /// ended, its cut says which ones they hold.
+    pub fn digest(&self, log: &IdentityLog) -> Digest {
         let mut bytes = Vec::new();
         for (device, points) in &self.0 {
-            if points.len() >= JOURNAL_TIPS_MAX {
+            if points.len() >= JOURNAL_TIPS_MAX && log.cut(device).is_none() {
                 bytes.extend_from_slice(device.as_bytes());
                 bytes.extend_from_slice(&[0xff; 40]);
                 continue;
@@ -86,6 +87,8 @@ impl Heads {
                 bytes.extend_from_slice(point.hash.as_bytes());
             }
         }
-        Digest::from_bytes(Tag::Digest.hash(ledger_id, &[identity.as_bytes(), &bytes]))
+        let identity = log.identity();
+        let parts = [&identity.as_bytes()[..], &bytes];
+        Digest::from_bytes(Tag::Digest.hash(log.ledger_id(), &parts))
     }
 }

@@ -24,11 +24,19 @@ pub struct Grant {
     pub event_key: EventKey,
     /// Minor units.
     pub amount: u64,
-    /// The only lineage that may use it, by any of its devices, if there is one.
+    /// The only lineage that may use it, by any of its devices. A refund always has one: whoever
+    /// debited under the key could use it otherwise, each once.
     pub beneficiary: Option<DeviceId>,
 }
 
 impl Grant {
+    fn check(&self) -> Result<(), FormatError> {
+        if self.refund && self.beneficiary.is_none() {
+            return Err(FormatError::Field("the beneficiary of a refund"));
+        }
+        Ok(())
+    }
+
     fn hash(&self, ledger_id: LedgerId) -> [u8; 32] {
         let body = wire::IssuerProofBody {
             identity: self.identity.as_bytes().to_vec(),
@@ -45,8 +53,9 @@ impl Grant {
     /// Signs the encoded proof that a posting carries.
     ///
     /// # Errors
-    /// [`FormatError::Field`] when the key's role is not issuer.
+    /// [`FormatError::Field`] when the key's role is not issuer, or a refund has no beneficiary.
     pub fn sign(&self, ledger_id: LedgerId, issuer: &ServiceSigner) -> Result<Bytes, FormatError> {
+        self.check()?;
         if issuer.certificate().role() != ServiceRole::Issuer {
             return Err(FormatError::Field("the role of an issuer key"));
         }
@@ -104,6 +113,7 @@ fn check(log: &IdentityLog, device: DeviceId, posting: &Posting) -> Result<(), F
         amount: posting.amount,
         beneficiary,
     };
+    grant.check()?;
     certificate
         .key()
         .verify(

@@ -1,16 +1,15 @@
 //! The frames of a session, as the domain sees them.
 
-use crate::identity::LogHead;
 use crate::identity::Point;
 use crate::identity::receipt::ReceiptParts;
-use crate::ids::{DeviceId, Digest, StoreEpoch};
+use crate::ids::{DeviceId, Digest};
 use crate::keys::Signature;
 use crate::ledger::admission::Refusal;
 use crate::ledger::{Ack, Heads, Level, Run, Tip};
 use crate::limits::{
     FRAME_RUNS_MAX, FRAME_STATEMENTS_MAX, HEADS_TIPS_MAX, LOCATOR_FRAME_POINTS_MAX,
 };
-use crate::sync::handshake::{Greeting, Hello};
+use crate::sync::handshake::{Greeting, Hello, Welcome};
 
 /// One message of a session.
 #[derive(Debug, Clone)]
@@ -111,17 +110,6 @@ impl Frame {
     }
 }
 
-/// What the service holds, when the session opens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Welcome {
-    /// Where its log ends.
-    pub log: LogHead,
-    /// Digest of its tips.
-    pub digest: Digest,
-    /// The identity's place in its store.
-    pub store_epoch: StoreEpoch,
-}
-
 /// What became of one run at the receiver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
@@ -171,7 +159,7 @@ impl From<&Ack> for AckParts {
             log_position: ack.body.log_position,
             level: ack.body.level,
             service_time_ms: ack.body.service_time_ms,
-            key_serial: ack.key_serial,
+            key_serial: ack.body.key_serial,
             signature: ack.signature,
         }
     }

@@ -1,5 +1,5 @@
-//! Greeting and hello: the service says who it is and as whom it was dialled; the device proves
-//! its key for exactly this stream.
+//! Greeting, hello and welcome: the service says who it is and as whom it was dialled; the device
+//! proves its key for exactly this stream; the service answers that very hello.
 
 use bytes::Bytes;
 use prost::Message as _;
@@ -8,7 +8,7 @@ use crate::identity::service_key::ServiceSigner;
 use crate::identity::{
     FormatError, Genesis, LogHead, ServiceCertificate, ServiceRole, decode_canonical,
 };
-use crate::ids::{Digest, IdentityId, LedgerId, LogHash};
+use crate::ids::{Digest, IdentityId, LedgerId, LogHash, StoreEpoch};
 use crate::keys::{KeyError, PublicKey, SecretKey, Signature};
 use crate::limits::{AUDIENCE_BYTES_MAX, PROTOCOL_VERSION};
 use crate::tags::Tag;
@@ -139,6 +139,8 @@ pub struct HelloBody {
     pub log: LogHead,
     /// Digest of its tips.
     pub digest: Digest,
+    /// 32 random bytes of this stream, so that no welcome of another one fits.
+    pub nonce: [u8; 32],
 }
 
 impl Hello {
@@ -157,6 +159,7 @@ impl Hello {
                 log_hash: hello.log.hash.as_bytes().to_vec(),
                 digest: hello.digest.as_bytes().to_vec(),
                 version: PROTOCOL_VERSION,
+                nonce: hello.nonce.to_vec(),
             }
             .encode_to_vec(),
         );
@@ -189,6 +192,9 @@ impl Hello {
                 hash: LogHash::try_from(&body.log_hash[..]).map_err(field("the log of a hello"))?,
             },
             digest: Digest::try_from(&body.digest[..]).map_err(field("the digest of a hello"))?,
+            nonce: body.nonce[..]
+                .try_into()
+                .map_err(|_| FormatError::Field("the nonce of a hello"))?,
         };
         key.verify(&proof_hash(ledger_id, greeting, &self.body), &self.proof)?;
         Ok(hello)
@@ -207,4 +213,73 @@ fn proof_hash(ledger_id: LedgerId, greeting: &Greeting, hello: &[u8]) -> [u8; 32
             hello,
         ],
     )
+}
+
+/// The service's answer to a hello, which opens the session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Welcome {
+    /// Encoded body, verbatim.
+    pub body: Bytes,
+    /// The service key's signature over the proof of the hello and the body.
+    pub signature: Signature,
+}
+
+/// What the service holds, when the session opens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WelcomeBody {
+    /// Where its log ends.
+    pub log: LogHead,
+    /// Digest of its tips.
+    pub digest: Digest,
+    /// The identity's place in its store.
+    pub store_epoch: StoreEpoch,
+}
+
+impl Welcome {
+    /// Signs the answer to the hello with this proof.
+    pub fn sign(
+        signer: &ServiceSigner,
+        ledger_id: LedgerId,
+        proof: &Signature,
+        welcome: &WelcomeBody,
+    ) -> Self {
+        let body = Bytes::from(
+            wire::WelcomeBody {
+                log_position: welcome.log.position,
+                log_hash: welcome.log.hash.as_bytes().to_vec(),
+                digest: welcome.digest.as_bytes().to_vec(),
+                store_epoch: welcome.store_epoch.as_bytes().to_vec(),
+            }
+            .encode_to_vec(),
+        );
+        let signature = signer.sign(&Tag::Welcome.hash(ledger_id, &[proof.as_bytes(), &body]));
+        Self { body, signature }
+    }
+
+    /// Checks that the service of the greeting answers the hello with this proof. A greeting can
+    /// be recorded and shown again; an answer to a fresh hello cannot.
+    ///
+    /// # Errors
+    /// [`HandshakeError`].
+    pub fn check(
+        &self,
+        ledger_id: LedgerId,
+        proof: &Signature,
+        service: &PublicKey,
+    ) -> Result<WelcomeBody, HandshakeError> {
+        let hash = Tag::Welcome.hash(ledger_id, &[proof.as_bytes(), &self.body]);
+        service.verify(&hash, &self.signature)?;
+        let body: wire::WelcomeBody = decode_canonical("a welcome", &self.body)?;
+        let field = |what| move |_| FormatError::Field(what);
+        Ok(WelcomeBody {
+            log: LogHead {
+                position: body.log_position,
+                hash: LogHash::try_from(&body.log_hash[..])
+                    .map_err(field("the log of a welcome"))?,
+            },
+            digest: Digest::try_from(&body.digest[..]).map_err(field("the digest of a welcome"))?,
+            store_epoch: StoreEpoch::try_from(&body.store_epoch[..])
+                .map_err(field("the store epoch of a welcome"))?,
+        })
+    }
 }

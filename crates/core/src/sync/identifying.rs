@@ -7,6 +7,7 @@
 
 use crate::identity::receipt::ReceiptParts;
 use crate::identity::{DeviceState, IdentityLog, LogHead};
+use crate::keys::Signature;
 use crate::sync::frame::Frame;
 use crate::sync::handshake::HelloBody;
 use crate::sync::shell::{Close, Output, Outputs, Standing};
@@ -21,6 +22,7 @@ enum WaitsFor {
 
 pub(super) struct Identifying {
     hello: HelloBody,
+    proof: Signature,
     waits_for: WaitsFor,
     /// The position after which statements were asked for last.
     asked: Option<u64>,
@@ -33,9 +35,10 @@ pub(super) struct Identifying {
 }
 
 impl Identifying {
-    pub(super) fn start(hello: HelloBody, out: &mut Outputs) -> Self {
+    pub(super) fn start(hello: HelloBody, proof: Signature, out: &mut Outputs) -> Self {
         let mut identifying = Self {
             hello,
+            proof,
             waits_for: WaitsFor::Peer,
             asked: None,
             standing: None,
@@ -48,6 +51,11 @@ impl Identifying {
 
     pub(super) fn hello(&self) -> &HelloBody {
         &self.hello
+    }
+
+    /// The proof of the hello, which the welcome answers.
+    pub(super) fn proof(&self) -> &Signature {
+        &self.proof
     }
 
     /// The log changed while the shell was looking: what it finds may be out of date.

@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use crate::identity::receipt::ReceiptParts;
 use crate::identity::{DeviceState, IdentityLog, ServiceCertificate};
-use crate::keys::SecretKey;
-use crate::ledger::Heads;
+use crate::keys::Signature;
 use crate::sync::exchange::{Exchange, Opening, fitting};
-use crate::sync::frame::{Frame, GoAwayReason, Welcome};
-use crate::sync::handshake::{Greeting, Hello, HelloBody};
+use crate::sync::frame::{Frame, GoAwayReason};
+use crate::sync::handshake::{Greeting, Hello, HelloBody, Welcome, WelcomeBody};
 use crate::sync::identifying::Identifying;
 use crate::sync::shell::{Close, Input, Output, Outputs, Standing, WhoWeAre};
 
@@ -20,6 +19,8 @@ enum Phase {
     /// The device waits for `Welcome`; `reading` statements that the service asked for.
     Welcoming {
         certificate: Box<ServiceCertificate>,
+        /// Of the hello that the welcome must answer.
+        proof: Signature,
         reading: bool,
     },
     /// Both exchange entries.
@@ -33,7 +34,7 @@ enum Phase {
 }
 
 /// One end of one stream.
-#[expect(missing_debug_implementations, reason = "holds a device's secret key")]
+#[expect(missing_debug_implementations, reason = "holds a secret key")]
 pub struct Session {
     who: WhoWeAre,
     phase: Phase,
@@ -160,9 +161,14 @@ impl Session {
                 }
                 Ok(())
             }
-            (Phase::Welcoming { certificate, .. }, Frame::Welcome(welcome)) => {
-                let certificate = (**certificate).clone();
-                self.welcome(now_ms, welcome, certificate, out)
+            (
+                Phase::Welcoming {
+                    certificate, proof, ..
+                },
+                Frame::Welcome(welcome),
+            ) => {
+                let (certificate, proof) = ((**certificate).clone(), *proof);
+                self.welcome(now_ms, &welcome, &proof, certificate, out)
             }
             (Phase::Identifying(_) | Phase::Welcoming { .. }, frame) => {
                 Err(Close::BadMessage(frame.name()))
@@ -181,11 +187,13 @@ impl Session {
         let WhoWeAre::Service {
             ledger_id,
             greeting,
+            ..
         } = &self.who
         else {
             return Err(self.expected_first());
         };
-        let identifying = Identifying::start(hello.check(*ledger_id, greeting)?, out);
+        let body = hello.check(*ledger_id, greeting)?;
+        let identifying = Identifying::start(body, hello.proof, out);
         self.phase = Phase::Identifying(Box::new(identifying));
         Ok(())
     }
@@ -196,21 +204,24 @@ impl Session {
         standing: Option<Standing>,
         out: &mut Outputs,
     ) -> Result<(), Close> {
-        let Phase::Identifying(identifying) = &mut self.phase else {
+        let (Phase::Identifying(identifying), WhoWeAre::Service { signer, .. }) =
+            (&mut self.phase, &self.who)
+        else {
             return Ok(());
         };
         let Some(standing) = identifying.judge(standing, out)? else {
             return Ok(());
         };
         let hello = identifying.hello();
-        let digest = standing
-            .heads
-            .digest(standing.log.ledger_id(), hello.identity);
-        out.push(Output::Send(Frame::Welcome(Welcome {
+        let digest = standing.heads.digest(&standing.log);
+        let welcome = WelcomeBody {
             log: standing.log.head(),
             digest,
             store_epoch: standing.store_epoch,
-        })));
+        };
+        let (ledger_id, proof) = (standing.log.ledger_id(), identifying.proof());
+        let welcome = Welcome::sign(signer, ledger_id, proof, &welcome);
+        out.push(Output::Send(Frame::Welcome(welcome)));
         let opening = Opening {
             device: hello.key.device_id(),
             service: None,
@@ -227,25 +238,34 @@ impl Session {
             log,
             heads,
             dialled,
+            nonce,
         } = &self.who
         else {
             return Err(self.expected_first());
         };
         let certificate = greeting.check(log.genesis(), dialled)?;
-        let body = hello_body(key, log, heads);
+        let body = HelloBody {
+            identity: log.identity(),
+            key: key.public_key(),
+            log: log.head(),
+            digest: heads.digest(log),
+            nonce: *nonce,
+        };
         let hello = Hello::sign(log.ledger_id(), greeting, key, &body);
-        out.push(Output::Send(Frame::Hello(hello)));
         self.phase = Phase::Welcoming {
             certificate: Box::new(certificate),
+            proof: hello.proof,
             reading: false,
         };
+        out.push(Output::Send(Frame::Hello(hello)));
         Ok(())
     }
 
     fn welcome(
         &mut self,
         now_ms: u64,
-        welcome: Welcome,
+        welcome: &Welcome,
+        proof: &Signature,
         certificate: ServiceCertificate,
         out: &mut Outputs,
     ) -> Result<(), Close> {
@@ -255,6 +275,7 @@ impl Session {
         else {
             return Err(Close::BadMessage("Welcome"));
         };
+        let welcome = welcome.check(log.ledger_id(), proof, certificate.key())?;
         let ours = log.hash_at(welcome.log.position);
         if ours.is_some_and(|hash| hash != welcome.log.hash) {
             return Err(Close::LogForked);
@@ -263,7 +284,7 @@ impl Session {
             device: key.public_key().device_id(),
             service: Some(certificate),
             peer_log: welcome.log.position,
-            equal: heads.digest(log.ledger_id(), log.identity()) == welcome.digest,
+            equal: heads.digest(log) == welcome.digest,
         };
         let standing = Standing {
             log: log.clone(),
@@ -333,13 +354,4 @@ fn farewell(reason: GoAwayReason, out: &mut Outputs) -> Result<(), Close> {
         retry_after_ms: 0,
     }));
     Err(Close::GoAway(reason))
-}
-
-fn hello_body(key: &SecretKey, log: &IdentityLog, heads: &Heads) -> HelloBody {
-    HelloBody {
-        identity: log.identity(),
-        key: key.public_key(),
-        log: log.head(),
-        digest: heads.digest(log.ledger_id(), log.identity()),
-    }
 }

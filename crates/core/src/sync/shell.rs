@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::identity::receipt::ReceiptParts;
-use crate::identity::{IdentityLog, Point};
+use crate::identity::service_key::ServiceSigner;
+use crate::identity::{IdentityLog, Point, ServiceCertificate};
 use crate::ids::{DeviceId, IdentityId, LedgerId, StoreEpoch};
 use crate::keys::SecretKey;
 use crate::ledger::journals::Have;
@@ -108,7 +109,12 @@ pub enum Output {
     /// count as waiting; if the peer has not got them, they are sent again.
     Taken(Vec<(Tip, Outcome)>),
     /// Receipts arrived and were checked.
-    Acked(Vec<Ack>),
+    Acked {
+        /// The acks.
+        acks: Vec<Ack>,
+        /// The key that signed them.
+        service: ServiceCertificate,
+    },
     /// Handshake done: frames of entries flow from here on.
     Live {
         /// The identity's place in the service's store.
@@ -182,7 +188,7 @@ pub struct Standing {
 
 /// Which end this is.
 #[derive(Clone)]
-#[expect(missing_debug_implementations, reason = "holds a device's secret key")]
+#[expect(missing_debug_implementations, reason = "holds a secret key")]
 pub enum WhoWeAre {
     /// The service, with the greeting that it opens the stream with.
     Service {
@@ -190,6 +196,8 @@ pub enum WhoWeAre {
         ledger_id: LedgerId,
         /// Signed for this stream.
         greeting: Greeting,
+        /// Signs the answer to the hello.
+        signer: Arc<ServiceSigner>,
     },
     /// A device.
     Device {
@@ -201,6 +209,8 @@ pub enum WhoWeAre {
         heads: Heads,
         /// The service's host and port, as they are dialled.
         dialled: String,
+        /// 32 random bytes, of this stream alone.
+        nonce: [u8; 32],
     },
 }
 

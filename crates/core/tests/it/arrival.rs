@@ -156,11 +156,10 @@ fn property() {
         let kept = case.kept(SERVICE);
         prop_assert!(case.acked.is_subset(&kept));
         let log = case.log();
-        let (ledger_id, identity) = (log.ledger_id(), log.identity());
-        let digest = case.replicas[SERVICE].journals.heads().digest(ledger_id, identity);
+        let digest = case.replicas[SERVICE].journals.heads().digest(log);
         let sum = fold(log, case.replicas[SERVICE].journals.entries());
         for replica in &case.replicas {
-            prop_assert_eq!(replica.journals.heads().digest(ledger_id, identity), digest);
+            prop_assert_eq!(replica.journals.heads().digest(log), digest);
             let same = fold(log, replica.journals.entries());
             prop_assert_eq!(same.balance(), sum.balance());
             prop_assert_eq!(&same, &sum);

@@ -1,18 +1,23 @@
 //! Heads and their digest: a function of the set of tips, in which a full journal is one mark.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
-use edge_ledger_core::identity::Point;
-use edge_ledger_core::ids::{DeviceId, EntryHash, IdentityId, LedgerId};
+use edge_ledger_core::identity::statement::SigningAs;
+use edge_ledger_core::identity::{CreditPolicy, IdentityLog, Point};
+use edge_ledger_core::ids::{DeviceId, EntryHash, IdentityId};
 use edge_ledger_core::ledger::{Heads, Tip};
 use edge_ledger_core::limits::JOURNAL_TIPS_MAX;
 use proptest::prelude::*;
 
-use crate::fixture::cases;
 use crate::fixture::tally::Tally;
+use crate::fixture::{World, cases, device_id, key, revoke};
 
-const LEDGER: LedgerId = LedgerId::from_bytes([1; 16]);
-const IDENTITY: IdentityId = IdentityId::from_bytes([2; 32]);
+/// A log in which nothing was said.
+fn log() -> &'static IdentityLog {
+    static LOG: LazyLock<IdentityLog> = LazyLock::new(|| World::uncapped().empty_log());
+    &LOG
+}
 
 fn tip((device, seq, hash): (u8, u64, u8)) -> Tip {
     Tip {
@@ -25,7 +30,7 @@ fn tip((device, seq, hash): (u8, u64, u8)) -> Tip {
 }
 
 fn digest(tips: impl IntoIterator<Item = Tip>) -> [u8; 32] {
-    *Heads::new(tips).digest(LEDGER, IDENTITY).as_bytes()
+    *Heads::new(tips).digest(log()).as_bytes()
 }
 
 /// What a digest says: each journal's tips, or that it is full.
@@ -72,10 +77,12 @@ fn equal_digests_mean_the_same_tips_or_full_journals() {
 #[test]
 fn a_digest_is_of_one_deployment_and_identity() {
     let heads = Heads::new([tip((1, 1, 1))]);
-    let here = heads.digest(LEDGER, IDENTITY);
-    assert_ne!(here, heads.digest(LedgerId::from_bytes([9; 16]), IDENTITY));
-    assert_ne!(here, heads.digest(LEDGER, IdentityId::from_bytes([9; 32])));
-    assert_ne!(here, Heads::default().digest(LEDGER, IDENTITY));
+    let here = heads.digest(log());
+    let other = World::new(CreditPolicy::Issued).empty_log();
+    assert_ne!(here, heads.digest(&other));
+    let other = IdentityLog::empty(log().genesis().clone(), IdentityId::from_bytes([9; 32]));
+    assert_ne!(here, heads.digest(&other));
+    assert_ne!(here, Heads::default().digest(log()));
 }
 
 #[test]
@@ -85,6 +92,32 @@ fn seven_tips_are_told_and_eight_are_a_mark() {
     assert_eq!(digest(of(8, 0)), digest(of(8, 100)));
     assert_eq!(digest(of(8, 0)), digest(of(9, 100)));
     assert_ne!(digest(of(8, 0)), digest(of(7, 0)));
+}
+
+/// Replicas of an ended journal hold what its cut names, however many that is.
+#[test]
+fn of_an_ended_journal_every_tip_is_told() {
+    let world = World::uncapped();
+    let mut log = world.log_with("admin", &["phone"]);
+    let of = |count: u8, hash: u8| {
+        let phone = (0..count).map(|n| tip((1, 5, hash + n)));
+        Heads::new(phone.map(|tip| Tip {
+            device: device_id("phone"),
+            ..tip
+        }))
+    };
+    assert_eq!(of(8, 0).digest(&log), of(8, 100).digest(&log));
+    world
+        .say(
+            &mut log,
+            revoke("phone", Vec::new()),
+            &[SigningAs::Device(&key("admin"))],
+        )
+        .expect("can be revoked");
+    for (one, other) in [((8, 0), (8, 100)), ((8, 0), (9, 0)), ((20, 0), (20, 1))] {
+        let [one, other] = [one, other].map(|(count, hash)| of(count, hash).digest(&log));
+        assert_ne!(one, other);
+    }
 }
 
 #[test]

@@ -50,6 +50,9 @@ fn place(policy: CreditPolicy) -> Place {
             for (event_key, amount) in (0..KEYS).flat_map(|k| AMOUNTS.iter().map(move |a| (k, *a)))
             {
                 let event_key = format!("k{event_key}");
+                if kind == Kind::Refund && beneficiary.is_none() {
+                    continue;
+                }
                 let grant = Grant {
                     identity: world.identity(),
                     refund: kind == Kind::Refund,

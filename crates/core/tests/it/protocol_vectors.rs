@@ -10,7 +10,7 @@ use edge_ledger_core::identity::log::next_hash;
 use edge_ledger_core::identity::pikey::{pikey_id, short_id};
 use edge_ledger_core::identity::statement::SigningAs;
 use edge_ledger_core::identity::{
-    Act, Challenge, CreditPolicy, IdentityLog, Point, Purpose, ReceiptedStatement,
+    Act, Challenge, CreditPolicy, IdentityLog, LogHead, Point, Purpose, ReceiptedStatement,
     ServiceCertificate, SignedTip, Statement,
 };
 use edge_ledger_core::ids::{EntryHash, StoreEpoch};
@@ -18,6 +18,7 @@ use edge_ledger_core::keys::Signature;
 use edge_ledger_core::ledger::ack::AckBody;
 use edge_ledger_core::ledger::issuer::Grant;
 use edge_ledger_core::ledger::{Ack, Draft, Heads, Level, Posting, Run, Tip};
+use edge_ledger_core::sync::{Hello, HelloBody, NewGreeting, Welcome, WelcomeBody, greet};
 use edge_ledger_core::tags::Tag;
 use serde_json::{Value, json};
 
@@ -195,6 +196,7 @@ fn ack(world: &World, log: &IdentityLog, pen: &Pen<'_>, point: Point) -> Value {
             level,
             store_epoch: StoreEpoch::from_bytes([0xe0; 16]),
             service_time_ms: SERVICE_TIME_MS,
+            key_serial: world.service.certificate().serial(),
         };
         let ack = Ack::sign(&world.service, world.ledger_id(), body);
         json!({
@@ -207,28 +209,31 @@ fn ack(world: &World, log: &IdentityLog, pen: &Pen<'_>, point: Point) -> Value {
             "store_epoch": body.store_epoch.to_string(),
             "service_time_ms": body.service_time_ms,
             "signed_hash": hex_of(body.hash(world.ledger_id())),
-            "key_serial": ack.key_serial,
+            "key_serial": body.key_serial,
             "signature": signature(&ack.signature),
         })
     });
     Value::from(acks.to_vec())
 }
 
-fn digests(world: &World, tips: &[Tip]) -> Value {
-    let full = (0..8).map(|branch| Tip {
-        device: device_id("laptop"),
-        point: Point {
-            seq: 3,
-            hash: EntryHash::from_bytes([branch; 32]),
-        },
-    });
+fn digests(log: &IdentityLog, tips: &[Tip]) -> Value {
+    let full = |name: &str| {
+        let device = device_id(name);
+        let branch = move |branch| Tip {
+            device,
+            point: Point {
+                seq: 3,
+                hash: EntryHash::from_bytes([branch; 32]),
+            },
+        };
+        let all = tips.iter().copied().filter(move |tip| tip.device != device);
+        all.chain((0..8).map(branch)).collect()
+    };
     let sets = [
         ("nothing", Vec::new()),
         ("one tip of each", tips.to_vec()),
-        (
-            "a journal with 8 tips",
-            tips.iter().copied().chain(full).collect(),
-        ),
+        ("a journal with 8 tips", full("admin")),
+        ("an ended journal with 8 tips", full("laptop")),
     ];
     let digests = sets.map(|(what, tips)| {
         let heads = Heads::new(tips);
@@ -242,7 +247,7 @@ fn digests(world: &World, tips: &[Tip]) -> Value {
         json!({
             "what": what,
             "tips": tips.collect::<Vec<_>>(),
-            "digest": heads.digest(world.ledger_id(), world.identity()).to_string(),
+            "digest": heads.digest(log).to_string(),
         })
     });
     Value::from(digests.to_vec())
@@ -264,6 +269,36 @@ fn challenge(world: &World) -> Value {
         "expires_ms": challenge.expires_ms,
         "bytes": hex_of(&bytes),
         "proof": signature(&Challenge::prove(world.ledger_id(), &bytes, &key("phone"))),
+    })
+}
+
+/// The three messages that open a stream, by the service, a device and the service.
+fn handshake(world: &World, log: &IdentityLog, heads: &Heads) -> Value {
+    let (ledger_id, phone) = (world.ledger_id(), key("phone"));
+    let new = NewGreeting {
+        nonce: seed("greeting"),
+        audience: "ledger.example:7443".to_owned(),
+    };
+    let greeting = greet(&world.service, ledger_id, new);
+    let digest = heads.digest(log);
+    let hello = HelloBody {
+        identity: world.identity(),
+        key: phone.public_key(),
+        log: LogHead::EMPTY,
+        digest,
+        nonce: seed("hello"),
+    };
+    let hello = Hello::sign(ledger_id, &greeting, &phone, &hello);
+    let welcome = WelcomeBody {
+        log: log.head(),
+        digest,
+        store_epoch: StoreEpoch::from_bytes([0xe0; 16]),
+    };
+    let welcome = Welcome::sign(&world.service, ledger_id, &hello.proof, &welcome);
+    json!({
+        "greeting": { "body": hex_of(&greeting.body), "signature": signature(&greeting.signature) },
+        "hello": { "body": hex_of(&hello.body), "proof": signature(&hello.proof) },
+        "welcome": { "body": hex_of(&welcome.body), "signature": signature(&welcome.signature) },
     })
 }
 
@@ -378,8 +413,9 @@ fn vectors() -> Value {
         "statements": statements,
         "entries": [first_entry, second_entry, other_entry],
         "acks": ack(&world, &log, &phone, second),
-        "digests": digests(&world, &tips),
+        "digests": digests(&log, &tips),
         "challenge": challenge(&world),
+        "handshake": handshake(&world, &log, &Heads::new(tips)),
         "issuer_proofs": issuer_proofs(&world),
     })
 }

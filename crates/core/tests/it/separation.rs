@@ -150,11 +150,12 @@ fn objects(deployment: &str, root: &str, one: &'static str) -> Vec<Object> {
     );
 
     let ack = ack(&world, identity, device_id(one), end, log.head().hash);
+    let service = world.service.certificate().clone();
     object(
         "ack",
         true,
         ack.signature,
-        Box::new(move |signature| Ack { signature, ..ack }.verify(ledger_id, &public).is_ok()),
+        Box::new(move |signature| Ack { signature, ..ack }.verify(ledger_id, &service).is_ok()),
     );
 
     let grant = Grant {
@@ -225,6 +226,7 @@ fn ack(
         level: Level::Durable,
         store_epoch: StoreEpoch::from_bytes([5; 16]),
         service_time_ms: 7,
+        key_serial: world.service.certificate().serial(),
     };
     Ack::sign(&world.service, world.ledger_id(), body)
 }
@@ -280,7 +282,7 @@ fn every_field_of_an_ack_is_signed() {
         point,
         LogHash::from_bytes([3; 32]),
     );
-    let service = key("service").public_key();
+    let service = world.service.certificate().clone();
     assert_eq!(sound.verify(world.ledger_id(), &service), Ok(()));
     let changed = |change: &dyn Fn(&mut AckBody)| {
         let mut other = sound;
@@ -306,11 +308,24 @@ fn every_field_of_an_ack_is_signed() {
             .verify(LedgerId::from_bytes([0; 16]), &service)
             .is_err()
     );
-    assert!(
-        sound
-            .verify(world.ledger_id(), &key("issuer").public_key())
-            .is_err()
-    );
+    let issue = |name: &str, serial| {
+        let (role, public) = (ServiceRole::Service, key(name).public_key());
+        ServiceCertificate::issue(
+            &world.service_root,
+            world.ledger_id(),
+            &public,
+            role,
+            serial,
+        )
+    };
+    let other_key = issue("issuer", service.serial());
+    assert!(sound.verify(world.ledger_id(), &other_key).is_err());
+    // The serial is signed: a second certificate of the key does not make it another ack.
+    let again = issue("service", service.serial() + 1);
+    assert!(sound.verify(world.ledger_id(), &again).is_err());
+    let mut renumbered = sound;
+    renumbered.body.key_serial = again.serial();
+    assert!(renumbered.verify(world.ledger_id(), &again).is_err());
 }
 
 /// A tip is an entry's own signature, so it does stand for it: that is what a cut needs.

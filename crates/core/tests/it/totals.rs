@@ -6,7 +6,7 @@ use bytes::Bytes;
 use edge_ledger_core::identity::service_key::ServiceSigner;
 use edge_ledger_core::identity::statement::SigningAs;
 use edge_ledger_core::identity::{
-    CreditPolicy, IdentityLog, Point, ServiceCertificate, ServiceRole,
+    CreditPolicy, FormatError, IdentityLog, Point, ServiceCertificate, ServiceRole,
 };
 use edge_ledger_core::ids::{DeviceId, IdentityId};
 use edge_ledger_core::ledger::fold::{Void, fold, fold_with};
@@ -332,10 +332,21 @@ fn a_proof_is_for_one_posting() {
     assert!(!proven(&good, &proof(&other_identity), phone));
     let of_refund = Grant {
         refund: true,
+        beneficiary: Some(phone),
         ..sound.clone()
     };
     assert!(!proven(&good, &proof(&of_refund), phone));
     assert!(proven(&refund("a", 9), &proof(&of_refund), phone));
+    assert!(!proven(&refund("a", 9), &proof(&of_refund), tablet));
+    let of_nobody = Grant {
+        beneficiary: None,
+        ..of_refund
+    };
+    let no_beneficiary = Err(FormatError::Field("the beneficiary of a refund"));
+    assert_eq!(
+        of_nobody.sign(world.ledger_id(), &world.issuer),
+        no_beneficiary
+    );
     assert!(!proven(&good, &Bytes::new(), phone));
     for (what, spelling) in other_spellings(&proof(&sound), 15) {
         assert!(!proven(&good, &spelling.into(), phone), "{what}");
@@ -374,17 +385,28 @@ fn a_proof_is_for_one_posting() {
         .varint(2, 9)
         .bytes(3, b"a");
     let hash = Tag::IssuerProof.hash(world.ledger_id(), &[&body.finish()]);
-    let by = |name: &str, certificate: &ServiceCertificate| -> Bytes {
+    let by = |name: &str, certificate: &ServiceCertificate, hash: &[u8; 32]| -> Bytes {
         let proof = Writer::new()
             .bytes(1, certificate.body())
             .bytes(2, certificate.signature().as_bytes())
-            .bytes(3, key(name).sign(&hash).as_bytes());
+            .bytes(3, key(name).sign(hash).as_bytes());
         proof.finish().into()
     };
-    assert_eq!(by("issuer", world.issuer.certificate()), proof(&sound));
+    assert_eq!(
+        by("issuer", world.issuer.certificate(), &hash),
+        proof(&sound)
+    );
+    let of_refund = Writer::new()
+        .bytes(1, world.identity().as_bytes())
+        .varint(2, 9)
+        .bytes(3, b"a")
+        .varint(5, 1);
+    let for_anybody = Tag::IssuerProof.hash(world.ledger_id(), &[&of_refund.finish()]);
+    let for_anybody = by("issuer", world.issuer.certificate(), &for_anybody);
+    assert!(!proven(&refund("a", 9), &for_anybody, phone));
     assert!(!proven(
         &good,
-        &by("service", world.service.certificate()),
+        &by("service", world.service.certificate(), &hash),
         phone
     ));
     let issue = |root: &str, role| {

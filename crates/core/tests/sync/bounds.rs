@@ -181,13 +181,9 @@ fn frames_of_the_handshake_have_no_place_later() {
     let greeting = crate::hand::greeting(1, crate::world::AUDIENCE);
     let hello = crate::hand::hello(&greeting, member(0), &log, &Heads::default());
     let frames = [
+        Frame::Welcome(crate::hand::welcome(&hello, &log, &Heads::default())),
         Frame::Greeting(greeting),
         Frame::Hello(hello),
-        Frame::Welcome(edge_ledger_core::sync::Welcome {
-            log: log.head(),
-            digest: digest(&Heads::default()),
-            store_epoch: crate::world::STORE_EPOCH,
-        }),
     ];
     for frame in frames {
         let name = frame.name();

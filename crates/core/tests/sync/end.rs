@@ -85,6 +85,7 @@ impl End {
         Self::new(WhoWeAre::Service {
             ledger_id,
             greeting,
+            signer: world().signer.clone(),
         })
     }
 
@@ -95,6 +96,7 @@ impl End {
             log: replica.log.clone(),
             heads: replica.heads(),
             dialled: AUDIENCE.to_owned(),
+            nonce: [7; 32],
         })
     }
 
@@ -214,7 +216,7 @@ impl End {
                 Input::Receipts(around.chronicle.receipts(after_position, end))
             }
             Output::Taken(taken) => return self.seen.taken.extend(taken),
-            Output::Acked(acks) => return self.seen.acked.extend(acks),
+            Output::Acked { acks, .. } => return self.seen.acked.extend(acks),
             Output::Live { .. } => return self.seen.live = true,
             Output::Flushed { ping_id, equal } => return self.seen.flushed.push((ping_id, equal)),
             Output::PeerGoesAway { reason, .. } => return self.seen.goes_away = Some(reason),

@@ -7,7 +7,7 @@ use edge_ledger_core::ids::Digest;
 use edge_ledger_core::ledger::{Heads, VerifiedRun};
 use edge_ledger_core::sync::{
     Close, Frame, Greeting, Hello, HelloBody, Input, NewGreeting, Output, Outputs, Session,
-    Standing, Welcome, WhoWeAre, greet,
+    Standing, Welcome, WelcomeBody, WhoWeAre, greet,
 };
 
 use crate::world::{AUDIENCE, Member, STORE_EPOCH, world};
@@ -25,8 +25,12 @@ pub(crate) fn greeting(nonce: u8, audience: &str) -> Greeting {
     greet(&world().signer, world().ledger_id(), new)
 }
 
+/// The digest of tips under a log in which nothing was ended.
 pub(crate) fn digest(heads: &Heads) -> Digest {
-    heads.digest(world().ledger_id(), world().identity())
+    heads.digest(&IdentityLog::empty(
+        world().genesis.clone(),
+        world().identity(),
+    ))
 }
 
 /// The hello of a device with a log and tips.
@@ -41,8 +45,27 @@ pub(crate) fn hello(
         key: member.public,
         log: log.head(),
         digest: digest(heads),
+        nonce: [8; 32],
     };
     Hello::sign(world().ledger_id(), greeting, &member.key, &body)
+}
+
+/// The service's answer to a hello.
+pub(crate) fn welcome(hello: &Hello, log: &IdentityLog, heads: &Heads) -> Welcome {
+    let body = WelcomeBody {
+        log: log.head(),
+        digest: digest(heads),
+        store_epoch: STORE_EPOCH,
+    };
+    Welcome::sign(&world().signer, world().ledger_id(), &hello.proof, &body)
+}
+
+/// The hello that a device sent.
+pub(crate) fn hello_in(outputs: &Outputs) -> &Hello {
+    match &outputs[..] {
+        [Output::Send(Frame::Hello(hello))] => hello,
+        other => panic!("no hello: {other:?}"),
+    }
 }
 
 pub(crate) fn standing(log: &Arc<IdentityLog>, heads: &Heads) -> Standing {
@@ -61,6 +84,7 @@ impl Hand {
         let who = WhoWeAre::Service {
             ledger_id,
             greeting: greeting.clone(),
+            signer: world().signer.clone(),
         };
         let mut hand = Self::new(who);
         let outputs = hand.input(Input::Opened);
@@ -70,11 +94,22 @@ impl Hand {
 
     /// A device's session before `Greeting`.
     pub(crate) fn device(member: &Member, log: &Arc<IdentityLog>, heads: &Heads) -> Self {
+        Self::device_with(member, log, heads, [7; 32])
+    }
+
+    /// The same, with the nonce of its stream.
+    pub(crate) fn device_with(
+        member: &Member,
+        log: &Arc<IdentityLog>,
+        heads: &Heads,
+        nonce: [u8; 32],
+    ) -> Self {
         Self::new(WhoWeAre::Device {
             key: member.key.clone(),
             log: log.clone(),
             heads: heads.clone(),
             dialled: AUDIENCE.to_owned(),
+            nonce,
         })
     }
 
@@ -98,12 +133,8 @@ impl Hand {
     /// A device's session with the service, open and at rest: both hold the same.
     pub(crate) fn open_device(member: &Member, log: &Arc<IdentityLog>, heads: &Heads) -> Self {
         let mut hand = Self::device(member, log, heads);
-        hand.frame(Frame::Greeting(greeting(9, AUDIENCE)));
-        hand.frame(Frame::Welcome(Welcome {
-            log: log.head(),
-            digest: digest(heads),
-            store_epoch: STORE_EPOCH,
-        }));
+        let outputs = hand.frame(Frame::Greeting(greeting(9, AUDIENCE)));
+        hand.frame(Frame::Welcome(welcome(hello_in(&outputs), log, heads)));
         hand.nothing_to_send();
         hand
     }
@@ -150,7 +181,7 @@ pub(crate) fn names(outputs: &[Output]) -> Vec<&'static str> {
         Output::ReadHeads => "read heads",
         Output::ReadReceipts { .. } => "read receipts",
         Output::Taken(_) => "taken",
-        Output::Acked(_) => "acked",
+        Output::Acked { .. } => "acked",
         Output::Live { .. } => "live",
         Output::Flushed { .. } => "flushed",
         Output::PeerGoesAway { .. } => "peer goes away",

@@ -41,6 +41,7 @@ fn judged(frame_id: u64, chronicle: &Chronicle) -> Input {
         level: Level::Durable,
         store_epoch: STORE_EPOCH,
         service_time_ms: 0,
+        key_serial: world().signer.certificate().serial(),
     };
     Input::Judged {
         frame_id,

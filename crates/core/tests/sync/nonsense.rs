@@ -11,10 +11,10 @@ use edge_ledger_core::limits::WINDOW_FRAMES_MAX;
 use edge_ledger_core::sync::{Frame, GoAwayReason, Input, Outcome, Output};
 
 use crate::chronicle::Chronicle;
-use crate::hand::{Hand, digest, greeting, hello, names, standing};
+use crate::hand::{Hand, digest, greeting, hello, names, standing, welcome};
 use crate::pen::{chain, forest};
 use crate::rng::Rng;
-use crate::world::{AUDIENCE, STORE_EPOCH, member};
+use crate::world::{AUDIENCE, member};
 
 /// Sequences of each kind of session.
 const SEQUENCES: u64 = 1_500;
@@ -104,11 +104,10 @@ impl Nonsense {
                 &log,
                 &Heads::default(),
             )),
-            2 => Frame::Welcome(edge_ledger_core::sync::Welcome {
-                log: log.head(),
-                digest: self.digest(),
-                store_epoch: STORE_EPOCH,
-            }),
+            2 => {
+                let hello = hello(&greeting, member(0), &log, &Heads::default());
+                Frame::Welcome(welcome(&hello, &log, &Heads::default()))
+            }
             3 | 4 => Frame::Heads(self.heads()),
             5 => Frame::LogWanted {
                 after_position: self.number(),

@@ -3,11 +3,12 @@
 use edge_ledger_core::identity::{IdentityLog, Point};
 use edge_ledger_core::ledger::Heads;
 use edge_ledger_core::sync::{
-    Close, Frame, GoAwayReason, HandshakeError, Hello, HelloBody, Input, NewGreeting, greet,
+    Close, Frame, GoAwayReason, HandshakeError, Hello, HelloBody, Input, NewGreeting, Welcome,
+    greet,
 };
 
 use crate::chronicle::Chronicle;
-use crate::hand::{Hand, close, digest, greeting, hello, names, standing};
+use crate::hand::{Hand, close, digest, greeting, hello, hello_in, names, standing, welcome};
 use crate::network::Network;
 use crate::pen::{chain, forest};
 use crate::world::{AUDIENCE, genesis, member, signer, world};
@@ -82,6 +83,7 @@ fn a_hello_with_the_key_of_somebody_else_proves_nothing() {
         key: member(0).public,
         log: log.head(),
         digest: digest(&Heads::default()),
+        nonce: [8; 32],
     };
     let forged = Hello::sign(world().ledger_id(), &greeting, &member(9).key, &body);
     let outputs = hand.frame(Frame::Hello(forged));
@@ -216,13 +218,47 @@ fn another_log_at_the_same_position_ends_the_session_on_both_ends() {
     assert_eq!(close(&outputs), Some(&Close::LogForked));
 
     let mut device = Hand::device(member(0), &log, &heads);
-    device.frame(Frame::Greeting(greeting));
-    let outputs = device.frame(Frame::Welcome(edge_ledger_core::sync::Welcome {
-        log: other.head(),
-        digest: digest(&heads),
-        store_epoch: crate::world::STORE_EPOCH,
-    }));
+    let outputs = device.frame(Frame::Greeting(greeting));
+    let answer = welcome(hello_in(&outputs), other, &heads);
+    let outputs = device.frame(Frame::Welcome(answer));
     assert_eq!(close(&outputs), Some(&Close::LogForked));
+}
+
+/// A greeting can be recorded and shown to the next who dials; the answer to its hello cannot.
+#[test]
+fn only_the_service_of_the_greeting_welcomes_and_only_this_hello() {
+    let heads = Heads::default();
+    let log = Chronicle::base().log().clone();
+    let dial = |nonce: u8| {
+        let mut device = Hand::device_with(member(0), &log, &heads, [nonce; 32]);
+        let outputs = device.frame(Frame::Greeting(greeting(9, AUDIENCE)));
+        (device, hello_in(&outputs).clone())
+    };
+    let (mut device, before) = dial(1);
+    let recorded = welcome(&before, &log, &heads);
+    let outputs = device.frame(Frame::Welcome(recorded.clone()));
+    assert_eq!(names(&outputs)[0], "live");
+
+    let refused = |answer: &dyn Fn(&Hello) -> Welcome| {
+        let (mut device, hello) = dial(2);
+        let outputs = device.frame(Frame::Welcome(answer(&hello)));
+        assert_eq!(close(&outputs).cloned(), handshake(HandshakeError::Proof));
+        assert_eq!(names(&outputs), ["close"]);
+    };
+    refused(&|_| recorded.clone());
+    refused(&|hello| Welcome {
+        body: welcome(hello, Chronicle::base().log_at(3), &heads).body,
+        ..welcome(hello, &log, &heads)
+    });
+    let body = |hello: &Hello| {
+        let (service, ledger_id) = (world().signer.certificate().key(), world().ledger_id());
+        let sound = welcome(hello, &log, &heads);
+        sound
+            .check(ledger_id, &hello.proof, service)
+            .expect("sound")
+    };
+    let other = signer(&world().genesis, 251);
+    refused(&|hello| Welcome::sign(&other, world().ledger_id(), &hello.proof, &body(hello)));
 }
 
 /// What a service says to a hello, up to its first answer.
@@ -372,6 +408,7 @@ fn a_peer_that_claims_a_log_without_end_is_refused() {
         key: member(1).public,
         log: chronicle.log().head(),
         digest: digest(&heads),
+        nonce: [8; 32],
     };
     body.log.position = u64::MAX;
     let hello = Hello::sign(world().ledger_id(), &greeting, &member(1).key, &body);

@@ -14,7 +14,7 @@ use edge_ledger_core::sync::Outcome;
 
 use crate::chronicle::Chronicle;
 use crate::pen::Book;
-use crate::world::{Member, world};
+use crate::world::Member;
 
 pub(crate) struct Replica {
     /// Which device it is; `None` for the service.
@@ -65,8 +65,7 @@ impl Replica {
     }
 
     pub(crate) fn digest(&self) -> Digest {
-        let heads = self.journals.heads();
-        heads.digest(world().ledger_id(), world().identity())
+        self.journals.heads().digest(&self.log)
     }
 
     pub(crate) fn heads(&self) -> Heads {

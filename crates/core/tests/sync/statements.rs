@@ -293,6 +293,7 @@ fn ack(chronicle: &Chronicle, position: u64) -> AckParts {
         level: Level::Durable,
         store_epoch: STORE_EPOCH,
         service_time_ms: 5,
+        key_serial: world().signer.certificate().serial(),
     };
     AckParts::from(&Ack::sign(&world().signer, world().ledger_id(), body))
 }
@@ -300,7 +301,7 @@ fn ack(chronicle: &Chronicle, position: u64) -> AckParts {
 fn acked(outputs: &[Output]) -> usize {
     let mut count = 0;
     for output in outputs {
-        if let Output::Acked(acks) = output {
+        if let Output::Acked { acks, .. } = output {
             count += acks.len();
         }
     }
@@ -322,7 +323,9 @@ fn acks_are_checked_and_a_wrong_one_ends_the_session() {
     other_place.log_position = 4;
     let mut other_key = ack(&chronicle, 5);
     other_key.signature = key(99).sign(&[0; 32]);
-    for wrong in [better, further, other_place, other_key] {
+    let mut other_serial = ack(&chronicle, 5);
+    other_serial.key_serial += 1;
+    for wrong in [better, further, other_place, other_key, other_serial] {
         let outputs = device().frame(Frame::Acks(vec![ack(&chronicle, 5), wrong]));
         assert_eq!(names(&outputs), ["close"]);
         assert_eq!(close(&outputs), Some(&Close::BadMessage("Acks")));

@@ -61,7 +61,7 @@ impl Member {
 
 pub(crate) struct World {
     pub(crate) genesis: Genesis,
-    pub(crate) signer: ServiceSigner,
+    pub(crate) signer: Arc<ServiceSigner>,
     pub(crate) root: SecretKey,
     members: Vec<Member>,
 }
@@ -132,7 +132,7 @@ pub(crate) fn signer(genesis: &Genesis, seed: u8) -> ServiceSigner {
 fn make() -> World {
     let genesis = genesis(1);
     World {
-        signer: signer(&genesis, 252),
+        signer: Arc::new(signer(&genesis, 252)),
         genesis,
         root: key(253),
         members: (0..MEMBERS).map(|n| Member::new(n as u8)).collect(),

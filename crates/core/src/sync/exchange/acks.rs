@@ -38,19 +38,22 @@ impl Exchange {
                 level: parts.level,
                 store_epoch: self.store_epoch,
                 service_time_ms: parts.service_time_ms,
+                key_serial: parts.key_serial,
             };
             let ack = Ack {
                 body,
-                key_serial: parts.key_serial,
                 signature: parts.signature,
             };
-            if ack.verify(self.log.ledger_id(), service.key()).is_err() {
+            if ack.verify(self.log.ledger_id(), service).is_err() {
                 return Err(Close::BadMessage("Acks"));
             }
             checked.push(ack);
         }
-        if !checked.is_empty() {
-            out.push(Output::Acked(checked));
+        if let Some(service) = self.service.as_ref().filter(|_| !checked.is_empty()) {
+            out.push(Output::Acked {
+                acks: checked,
+                service: service.clone(),
+            });
         }
         Ok(())
     }

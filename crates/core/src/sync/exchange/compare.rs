@@ -223,7 +223,7 @@ impl Exchange {
             };
             out.push(Output::Send(Frame::Ping {
                 ping_id: probe.ping_id,
-                digest: heads.digest(self.log.ledger_id(), self.log.identity()),
+                digest: heads.digest(&self.log),
             }));
         }
     }
@@ -313,7 +313,7 @@ impl Exchange {
         heads: &Heads,
         out: &mut Outputs,
     ) {
-        let digest = heads.digest(self.log.ledger_id(), self.log.identity());
+        let digest = heads.digest(&self.log);
         out.push(Output::Send(Frame::Pong {
             ping_id: due.ping_id,
             digest,
@@ -336,7 +336,7 @@ impl Exchange {
         sure: bool,
         out: &mut Outputs,
     ) -> bool {
-        let ours = heads.digest(self.log.ledger_id(), self.log.identity());
+        let ours = heads.digest(&self.log);
         let compare = &mut self.compare;
         if ours == theirs {
             compare.unsure = 0;
