@@ -17,7 +17,7 @@ Exit codes:
   130  interrupted
 
 With --json an error is one object on standard output:
-  {\"error\": {\"reason\": \"NO_FUNDS\", \"message\": \"…\", \"next\": \"…\"}}
+  {\"error\": {\"reason\": \"no_funds\", \"message\": \"…\", \"next\": \"…\"}}
 
 First steps:
   edge-ledger demo                 see it work, and leave nothing behind

@@ -36,13 +36,20 @@ pub(crate) async fn run(output: &Output) -> Result<(), Failure> {
         played = play(&mut script, folder.path()) => played,
         () = interrupts.next() => return Err(Failure::interrupted()),
     };
-    let held = played.is_ok();
-    script.end(held).await?;
-    if held {
-        Ok(())
-    } else {
-        Err(Failure::said(Exit::Refused))
+    match played {
+        Ok(()) => script.end(true).await.map_err(not_shown),
+        Err(Cut::Step) => {
+            script.end(false).await.map_err(not_shown)?;
+            Err(Failure::said(Exit::Refused))
+        }
+        Err(Cut::Output(failure)) => Err(not_shown(failure)),
     }
+}
+
+/// The demo shows that all holds: unread, it has not.
+fn not_shown(mut failure: Failure) -> Failure {
+    failure.exit = Exit::Refused;
+    failure
 }
 
 /// The scenes, in order. The first that does not hold ends it.

@@ -30,3 +30,17 @@ impl Interrupts {
         }
     }
 }
+
+/// Runs what may be dropped anywhere, unless the person interrupts.
+pub(crate) async fn unless_interrupted<T, E>(
+    act: impl Future<Output = Result<T, E>>,
+) -> Result<T, Failure>
+where
+    Failure: From<E>,
+{
+    let mut interrupts = Interrupts::listen()?;
+    tokio::select! {
+        done = act => Ok(done?),
+        () = interrupts.next() => Err(Failure::interrupted()),
+    }
+}

@@ -25,9 +25,14 @@ const GREEN: &str = "\x1b[32m";
 const RED: &str = "\x1b[31m";
 const RESET: &str = "\x1b[0m";
 
-/// A step that did not hold, and was told.
+/// Why the demo ended early.
 #[derive(Debug)]
-pub(super) struct Cut;
+pub(super) enum Cut {
+    /// A step did not hold, and was told.
+    Step,
+    /// Nobody could be told.
+    Output(Failure),
+}
 
 /// What the demo prints in the end.
 #[derive(Debug, Default, Serialize)]
@@ -110,8 +115,8 @@ impl Script {
         };
         let told = self.output.words(&step.to_string()).await;
         self.report.steps.push(step);
-        told.map_err(|_| Cut)?;
-        done.map_err(|_| Cut)
+        told.map_err(Cut::Output)?;
+        done.map_err(|_| Cut::Step)
     }
 
     /// Remembers who has what.
@@ -130,7 +135,7 @@ impl Script {
         self.report.propagation_ms = Some(timed);
         self.report.entries = entries;
         let words = format!("    from the call to the other device: p50 {p50} ms, p99 {p99} ms");
-        self.output.words(&words).await.map_err(|_| Cut)
+        self.output.words(&words).await.map_err(Cut::Output)
     }
 
     pub(super) fn agreed(&mut self, balance: i128) {

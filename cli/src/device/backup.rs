@@ -16,6 +16,7 @@ use crate::args::{Backups, Global, Password};
 use crate::explain::Failure;
 use crate::folders;
 use crate::output::Output;
+use crate::signals::unless_interrupted;
 use crate::typed::program;
 
 /// Longest password, in bytes.
@@ -165,7 +166,8 @@ async fn restore(
             new.name
         ))
         .await;
-    let enrolled: Enrolled = device_agent::restore(&new, &keys, trust).await?;
+    let restoring = device_agent::restore(&new, &keys, trust);
+    let enrolled: Enrolled = unless_interrupted(restoring).await?;
     output
         .print(&Restored {
             identity: enrolled.identity.to_string(),

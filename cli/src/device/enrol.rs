@@ -15,6 +15,7 @@ use crate::args::{Global, Init, Join};
 use crate::explain::{Failure, key_format};
 use crate::folders;
 use crate::output::Output;
+use crate::signals::unless_interrupted;
 use crate::typed::program;
 
 /// Where an identity service is when nobody says where.
@@ -41,7 +42,7 @@ pub(super) async fn init(options: Init, global: &Global, output: &Output) -> Res
         Some(ledger_id) => Trust::Ledger(ledger_id),
         None => first_sight(&new, global, output).await?,
     };
-    let enrolled = device_agent::init(&new, trust).await?;
+    let enrolled = unless_interrupted(device_agent::init(&new, trust)).await?;
     output.print(&Made::new(&enrolled, new, true)).await
 }
 
@@ -53,14 +54,15 @@ pub(super) async fn join(options: Join, global: &Global, output: &Output) -> Res
     let new = new_device(options.name, global)?;
     output.note(&format!("joins as \"{}\"", new.name)).await;
     // Who has the code is trusted: the ledger id comes with the link, or sealed by the code.
-    let enrolled = device_agent::join(&new, &invitation, Trust::FirstUse).await?;
+    let joining = device_agent::join(&new, &invitation, Trust::FirstUse);
+    let enrolled = unless_interrupted(joining).await?;
     output.print(&Made::new(&enrolled, new, false)).await
 }
 
 /// Joins in the folder of a device that is there already.
 async fn rejoin(invitation: &Invitation, global: &Global, output: &Output) -> Result<(), Failure> {
     let home = folders::home(global.home.as_deref())?;
-    let enrolled = device_agent::rejoin(&home, invitation).await?;
+    let enrolled = unless_interrupted(device_agent::rejoin(&home, invitation)).await?;
     output
         .print(&Made {
             identity: enrolled.identity.to_string(),

@@ -88,12 +88,30 @@ pub(super) async fn run(
 ) -> Result<(), Failure> {
     let mut interrupts = Interrupts::listen()?;
     let mut device = Device::open(home(global)?, global).await?;
+    let interrupted = interrupted(&command);
     let done = tokio::select! {
         done = device.perform(command, output) => done,
-        () = interrupts.next() => Err(Failure::interrupted()),
+        () = interrupts.next() => Err(interrupted),
     };
     interrupts.unless_again(device.close()).await;
     done
+}
+
+/// What an interrupted person may have done already.
+fn interrupted(command: &UseCommand) -> Failure {
+    let failure = Failure::interrupted();
+    match command {
+        UseCommand::Earn(_) | UseCommand::Spend(_) | UseCommand::Refund(_) => failure.next(
+            "look at `edge-ledger history` before you repeat it: it may be recorded; the same \
+             --key counts once",
+        ),
+        UseCommand::Link(_)
+        | UseCommand::Devices { .. }
+        | UseCommand::Balance
+        | UseCommand::Status
+        | UseCommand::History(_)
+        | UseCommand::Watch => failure,
+    }
 }
 
 /// The folder of the device.

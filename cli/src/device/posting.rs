@@ -63,11 +63,12 @@ async fn post(kind: Kind, options: Posted, agent: &Agent, output: &Output) -> Re
         }
     };
     let recorded = recorded.map_err(|error| in_units(error, &unit))?;
+    let before = before.map_err(|failure| though_recorded(failure, &recorded.event_key))?;
     let act = Act {
         kind,
         amount,
         recorded,
-        before: before?,
+        before,
     };
     tell(agent, act, unit, output).await
 }
@@ -115,6 +116,19 @@ async fn own_debit(agent: &Agent, key: &EventKey) -> Result<u64, Failure> {
         .filter(|item| debit(item))
         .map(|item| item.amount);
     Ok(amounts.max().ok_or(AgentError::NothingToRefund)?)
+}
+
+/// A failure that came after the act was on disk: who repeats it must know.
+fn though_recorded(failure: Failure, key: &EventKey) -> Failure {
+    let mut failure = failure
+        .with("recorded", true)
+        .with("event_key", key.to_string());
+    let message = &failure.message;
+    failure.message = format!(
+        "{message}; it is recorded on this device all the same, under the key {key}: the same \
+         --key counts once"
+    );
+    failure
 }
 
 /// Amounts in words as people type them.
@@ -226,6 +240,7 @@ async fn check_counted(agent: &Agent, recorded: &Recorded) -> Result<(), Failure
     Err(
         Failure::refused("VOID", "the credit is kept, but does not count")
             .with("void", super::history::void_word(void))
+            .with("recorded", true)
             .with("event_key", recorded.event_key.to_string())
             .next("edge-ledger history; what credits count is fixed by the deployment"),
     )
@@ -280,6 +295,19 @@ impl fmt::Display for Done {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refusal_after_the_act_says_that_it_is_recorded() {
+        let key = event_key("order-7").unwrap();
+        let failure = Failure::refused("DEVICE_REVOKED", "it was revoked").next("ask");
+        let failure = though_recorded(failure, &key);
+        assert_eq!(failure.details["recorded"], true);
+        assert_eq!(failure.details["event_key"], "order-7");
+        assert_eq!(failure.reason, "DEVICE_REVOKED");
+        let message = &failure.message;
+        assert!(message.starts_with("it was revoked; ") && message.contains("order-7"));
+        assert_eq!(failure.next.as_deref(), Some("ask"));
+    }
 
     #[test]
     fn keys_are_read_as_they_are_printed() {

@@ -43,3 +43,13 @@ fn a_person_sees_each_step_and_who_has_what() {
     assert!(ticks >= 10 && !ran.stdout.contains('✗'), "{}", ran.stdout);
     assert!(ran.stdout.contains("p99") && ran.stdout.contains("the service is down"));
 }
+
+#[test]
+fn a_demo_that_nobody_reads_has_not_shown_anything() {
+    let folder = tempfile::tempdir().unwrap();
+    for options in [&["demo"][..], &["demo", "--json"]] {
+        let mut child = edge_ledger(folder.path()).args(options).spawn().unwrap();
+        drop(child.stdout.take());
+        assert_eq!(child.wait().unwrap().code(), Some(1), "{options:?}");
+    }
+}

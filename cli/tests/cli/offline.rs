@@ -1,6 +1,8 @@
 //! What happens while the services are away.
 
-use super::process::{Ran, Up};
+use std::net::TcpListener;
+
+use super::process::{Ran, Running, Up, edge_ledger};
 
 #[test]
 fn what_is_recorded_offline_is_said_to_be_and_syncs_later() {
@@ -64,4 +66,16 @@ fn nothing_is_made_without_a_service() {
         .run(&["init", "--identity-url", &laptop.identity_url])
         .failed(75, "UNREACHABLE");
     laptop.run(&["balance"]).failed(1, "NO_DEVICE");
+}
+
+#[test]
+fn who_interrupts_init_is_told_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let mut command = edge_ledger(folder.path());
+    let mut init = Running::start(command.args(["init", "--json", "--identity-url", &url]));
+    let _dialled = silent.accept().unwrap();
+    init.signal("INT");
+    init.end().failed(130, "INTERRUPTED");
 }

@@ -83,6 +83,12 @@ fn two_devices_share_a_balance_until_one_is_revoked() {
     ] {
         phone.run(args).failed(1, "DEVICE_REVOKED");
     }
+    let earned = phone.run(&["earn", "1", "--key", "late"]);
+    let earned = earned.failed(1, "DEVICE_REVOKED");
+    assert_eq!(
+        (&earned["recorded"], &earned["event_key"]),
+        (&true.into(), &"late".into())
+    );
     let status = phone.run(&["status"]).done();
     assert_eq!(
         (&status["state"], &status["synced"]),
