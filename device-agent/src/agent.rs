@@ -1,13 +1,13 @@
 //! The agent: the handle that an application holds.
 
+mod link_session;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use edge_ledger_core::identity::statement::SigningAs;
-use edge_ledger_core::identity::{
-    Act, DeviceState, IdentityLog, RevokeReason, Statement, StatementBody,
-};
+use edge_ledger_core::identity::{Act, IdentityLog, RevokeReason, Statement, StatementBody};
 use edge_ledger_core::ids::DeviceId;
 use edge_ledger_core::keys::SecretKey;
 use edge_ledger_core::ledger::posting::EventKey;
@@ -24,9 +24,11 @@ use crate::error::AgentError;
 use crate::event::{EventLog, Events};
 use crate::identity_client::{Caller, IdentityClient, IdentitySession};
 use crate::limits::{COMMANDS_MAX, STATEMENT_RETRIES_MAX};
-use crate::link::{self, Invitation, LinkCode, LinkStream};
+use crate::link::{self, Invitation, LinkCode};
 use crate::status::{Balance, DeviceInfo, HistoryItem, Status};
 use crate::vault::{Membership, Vault};
+
+pub use link_session::{Joining, LinkSession};
 
 /// What an agent may be told beside its home folder.
 #[derive(Debug, Clone, Default)]
@@ -130,7 +132,8 @@ impl Agent {
     /// debit names the larger total.
     ///
     /// # Errors
-    /// As [`earn`](Self::earn), and [`AgentError::NothingToRefund`].
+    /// As [`earn`](Self::earn), [`AgentError::NothingToRefund`], and [`AgentError::RefundTotal`]
+    /// for a total below an earlier one or above the debit.
     pub async fn refund(
         &self,
         debit: EventKey,
@@ -410,86 +413,6 @@ pub struct Details {
     pub memo: String,
     /// An issuer's proof, where the deployment asks for one.
     pub issuer_proof: Vec<u8>,
-}
-
-/// A link session of a linked device.
-#[expect(missing_debug_implementations, reason = "holds a link code")]
-pub struct LinkSession {
-    agent: Agent,
-    stream: LinkStream,
-    code: String,
-    link: String,
-    expires_in_s: u32,
-}
-
-/// A device that wants to join, and then has.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Joining {
-    /// The new device.
-    pub device: DeviceId,
-    /// Its name.
-    pub name: String,
-    /// Its platform.
-    pub platform: String,
-    /// Whether it may sign statements about others.
-    pub admin: bool,
-}
-
-impl LinkSession {
-    /// The code to type.
-    pub fn code(&self) -> &str {
-        &self.code
-    }
-
-    /// The link to scan or to send: it also names the service and the deployment.
-    pub fn link(&self) -> &str {
-        &self.link
-    }
-
-    /// Seconds until the session ends.
-    pub fn expires_in_s(&self) -> u32 {
-        self.expires_in_s
-    }
-
-    /// Waits for the new device, links it, and tells it so. `seen` hears who asks before it is
-    /// linked.
-    ///
-    /// # Errors
-    /// [`AgentError::LinkEnded`] when nobody came or the codes differ, [`AgentError::Refused`].
-    pub async fn accept(
-        mut self,
-        admin: bool,
-        seen: impl FnOnce(&Joining),
-    ) -> Result<Joining, AgentError> {
-        let certificate = self.stream.offer(&self.agent.log()).await?;
-        let joining = Joining {
-            device: certificate.key().device_id(),
-            name: certificate.name().to_owned(),
-            platform: certificate.platform().to_owned(),
-            admin,
-        };
-        seen(&joining);
-        let add = |_: &IdentityLog| Act::AddDevice {
-            certificate: Box::new(certificate.clone()),
-            admin,
-        };
-        let added = match self.agent.log().device(&joining.device).map(|d| d.state) {
-            // A new device that lost the answer asks again with the same key.
-            Some(DeviceState::Active) => self.agent.sign_in().await,
-            _ => self.agent.state_act(add).await,
-        };
-        match added {
-            Ok(_) => {
-                let position = self.agent.log().head().position;
-                self.stream.welcome(position).await?;
-                Ok(joining)
-            }
-            Err(error) => {
-                self.stream.refuse(&error.to_string()).await;
-                Err(error)
-            }
-        }
-    }
 }
 
 /// Runs a future for at most so long.

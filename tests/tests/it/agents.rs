@@ -166,7 +166,7 @@ async fn a_key_counts_once_and_means_one_thing() -> anyhow::Result<()> {
     ));
     assert!(matches!(
         phone.refund(debit.clone(), 5, String::new()).await,
-        Err(AgentError::EventKeyConflict)
+        Err(AgentError::RefundTotal { .. })
     ));
     phone.refund(debit.clone(), 1, String::new()).await?;
     phone.refund(debit.clone(), 4, String::new()).await?;

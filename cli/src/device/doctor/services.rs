@@ -1,7 +1,7 @@
 //! The services, as this machine can reach them.
 
+use device_agent::AgentError;
 use device_agent::probe::{self, Home, Site};
-use device_agent::{AgentError, Genesis};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
@@ -16,13 +16,15 @@ pub(super) async fn checks(global: &Global, home: Option<&Home>) -> Vec<Check> {
     let typed = global.identity_url.clone();
     let url = typed.or_else(|| home.map(|home| home.identity_url.clone()));
     let url = url.unwrap_or_else(|| IDENTITY_URL.to_owned());
-    let mut checks = vec![plain("identity_tls", &url)];
-    let mut site = None;
+    let (mut checks, mut site) = (Vec::new(), None);
     match reach("identity_reach", &url).await {
         Ok(reached) => {
-            checks.push(reached);
             let answer = probe::identity_service(&url).await;
-            checks.push(identity(&answer, home));
+            checks.extend([
+                reached,
+                privacy("identity_tls", &url, is_open(&answer)),
+                identity(&answer, home),
+            ]);
             site = answer.ok();
         }
         Err(unreached) => checks.push(unreached),
@@ -35,14 +37,22 @@ pub(super) async fn checks(global: &Global, home: Option<&Home>) -> Vec<Check> {
         .or_else(|| home.map(|home| home.ledger_url.clone()))
         .or_else(|| site.as_ref().map(|site| site.ledger_url.clone()));
     let url = url.unwrap_or_else(|| LEDGER_URL.to_owned());
-    checks.push(plain("ledger_tls", &url));
     let genesis = home.map(|home| &home.genesis);
     let genesis = genesis.or(site.as_ref().map(|site| &site.genesis));
     match (reach("ledger_reach", &url).await, genesis) {
-        (Ok(reached), Some(genesis)) => checks.extend([reached, ledger(&url, genesis).await]),
+        (Ok(reached), Some(genesis)) => {
+            let answer = probe::ledger_service(&url, genesis).await;
+            let privacy = privacy("ledger_tls", &url, is_open(&answer));
+            checks.extend([reached, privacy, ledger(&answer)]);
+        }
         (Ok(seen), None) | (Err(seen), _) => checks.push(seen),
     }
     checks
+}
+
+/// Whether the service was spoken to, whatever it said.
+fn is_open<T>(answer: &Result<T, AgentError>) -> bool {
+    !matches!(answer, Err(AgentError::Unreachable { .. }))
 }
 
 /// Whether the name is known and somebody listens there; an error if not.
@@ -78,10 +88,20 @@ fn place(url: &str) -> Option<String> {
 }
 
 /// Whether others can read along.
-fn plain(check: &str, url: &str) -> Check {
+fn privacy(check: &str, url: &str, is_open: bool) -> Check {
     if url.starts_with("https://") {
-        Check::ok(check, "it is dialled with TLS")
-    } else if is_loopback(url) {
+        if is_open {
+            return Check::ok(
+                check,
+                "a certificate that is trusted, valid and of this name",
+            );
+        }
+        let says = format!("no connection with TLS could be made to {url}");
+        let fix = "see what the greeting says below; the certificate may have expired, be of \
+                   another name, or of an authority that this machine does not trust";
+        return Check::fail(check, says, fix);
+    }
+    if is_loopback(url) {
         Check::ok(check, "plaintext, which does not leave this machine")
     } else {
         let says = format!("{url} is plaintext: who is between can read and disturb it");
@@ -108,10 +128,10 @@ fn identity(site: &Result<Site, AgentError>, home: Option<&Home>) -> Check {
     }
 }
 
-async fn ledger(url: &str, genesis: &Genesis) -> Check {
-    match probe::ledger_service(url, genesis).await {
+fn ledger(answer: &Result<(), AgentError>) -> Check {
+    match answer {
         Ok(()) => Check::ok("ledger_greeting", "its key is certified for this ledger"),
-        Err(error) => unanswered("ledger_greeting", &error),
+        Err(error) => unanswered("ledger_greeting", error),
     }
 }
 

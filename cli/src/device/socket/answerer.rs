@@ -113,17 +113,17 @@ async fn answer(stream: UnixStream, site: Arc<Site>) -> Option<()> {
     let (reads, writes) = stream.into_split();
     let (reads, writes) = wire::split(reads, writes);
     let mut asker = Asker { reads, writes };
-    let line = timeout(TAKEN_WITHIN, asker.reads.next())
-        .await
-        .ok()??
-        .ok()?;
-    let room = site.room.try_acquire().map_err(|_| busy());
-    let last = match room.and_then(|room| Ok((room, understood(&line, &site)?))) {
-        Ok((_room, request)) => {
+    let Ok(_room) = site.room.try_acquire() else {
+        return asker.tell(&failed(busy())).await;
+    };
+    let line = timeout(TAKEN_WITHIN, asker.reads.next()).await;
+    let line = line.ok()??.ok()?;
+    let last = match understood(&line, &site) {
+        Ok(request) => {
             asker.tell(&Answer::Taken).await?;
             asker.serve(request, &site).await?
         }
-        Err(failure) => Answer::Failed(failure.into_explanation()),
+        Err(failure) => failed(failure),
     };
     asker.tell(&last).await
 }
@@ -157,8 +157,12 @@ impl Asker {
         while let Ok(say) = said.try_recv() {
             self.tell(&Answer::Said(say)).await?;
         }
-        Some(last.unwrap_or_else(|failure| Answer::Failed(failure.into_explanation())))
+        Some(last.unwrap_or_else(failed))
     }
+}
+
+fn failed(failure: Failure) -> Answer {
+    Answer::Failed(failure.into_explanation())
 }
 
 fn understood(line: &str, site: &Site) -> Result<Request, Failure> {
