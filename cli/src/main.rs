@@ -40,9 +40,7 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli, output: &Output) -> Result<(), Failure> {
-    // A device that is offline, or services that are taken away, are no news to whoever did it.
-    let is_service = matches!(cli.command, Command::Up(_));
-    logging::start(cli.global.verbose, if is_service { "warn" } else { "off" });
+    logging::start(cli.global.verbose, cli.command.logs());
     let runtime = tokio::runtime::Runtime::new()
         .map_err(|error| Failure::refused("RUNTIME", format!("cannot start: {error}")))?;
     let done = runtime.block_on(async {
