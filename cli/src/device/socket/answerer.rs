@@ -11,7 +11,7 @@ use edge_ledger_chassis::Tasks;
 use futures::StreamExt as _;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{sleep, timeout};
 
 use super::wire::{self, Answer, Head, Job, Reader, Request, VERSION, Writer};
@@ -94,7 +94,10 @@ async fn accept(listener: UnixListener, shared: Arc<Shared>, tasks: Tasks) {
     let stopping = tasks.stopping();
     while let Some(accepted) = stopping.run_until_cancelled(listener.accept()).await {
         match accepted {
-            Ok((stream, _)) => tasks.spawn(answer(stream, shared.clone())),
+            Ok((stream, _)) => {
+                let room = shared.room.clone().try_acquire_owned().ok();
+                tasks.spawn(answer(stream, room, shared.clone()));
+            }
             Err(error) => {
                 tracing::warn!(%error, "a command could not connect");
                 sleep(ACCEPT_AGAIN_AFTER).await;
@@ -104,7 +107,11 @@ async fn accept(listener: UnixListener, shared: Arc<Shared>, tasks: Tasks) {
 }
 
 /// Answers one command, to its end or until the asker leaves.
-async fn answer(stream: UnixStream, shared: Arc<Shared>) -> Option<()> {
+async fn answer(
+    stream: UnixStream,
+    room: Option<OwnedSemaphorePermit>,
+    shared: Arc<Shared>,
+) -> Option<()> {
     let who = stream.peer_cred().map(|who| who.uid());
     if !who.is_ok_and(|uid| uid == shared.owner) {
         tracing::warn!("another user tried to use the device");
@@ -113,9 +120,9 @@ async fn answer(stream: UnixStream, shared: Arc<Shared>) -> Option<()> {
     let (reads, writes) = stream.into_split();
     let (reads, writes) = wire::split(reads, writes);
     let mut asker = Asker { reads, writes };
-    let Ok(_room) = shared.room.try_acquire() else {
+    if room.is_none() {
         return asker.tell(&failed(busy())).await;
-    };
+    }
     let line = timeout(TAKEN_WITHIN, asker.reads.next()).await;
     let line = line.ok()??.ok()?;
     let last = match understood(&line, &shared) {
