@@ -111,6 +111,21 @@ pub(crate) enum Command {
     },
 }
 
+impl Command {
+    /// The level at which it logs. A device that is offline, or services that are taken away, are
+    /// no news to whoever did it; somebody reads the log of what runs for weeks.
+    pub(crate) fn logs(&self) -> &'static str {
+        match self {
+            Self::Up(_) | Self::Device(DeviceCommand::Agent) => "warn",
+            Self::Demo
+            | Self::Keys(_)
+            | Self::Device(_)
+            | Self::Completions { .. }
+            | Self::Man { .. } => "off",
+        }
+    }
+}
+
 /// The commands of a device.
 #[derive(Debug, Subcommand)]
 pub(crate) enum DeviceCommand {

@@ -18,7 +18,7 @@ mod watch;
 
 use std::path::Path;
 
-use device_agent::Agent;
+use device_agent::{Agent, Events};
 
 use crate::args::{DeviceCommand, Devices, Global, UseCommand};
 use crate::explain::{Exit, Failure};
@@ -68,13 +68,22 @@ fn check(command: &UseCommand) -> Result<(), Failure> {
     }
 }
 
+/// The device that a command is carried out on.
+struct Site<'a> {
+    agent: &'a Agent,
+    /// Its folder, as it was typed.
+    home: &'a Path,
+    /// What happens from when the command began.
+    events: Events,
+}
+
 /// Carries out a command: here, or in the agent for another process, with the same words.
-async fn perform(
-    command: UseCommand,
-    agent: &Agent,
-    home: &Path,
-    output: &Output,
-) -> Result<(), Failure> {
+async fn perform(command: UseCommand, site: Site<'_>, output: &Output) -> Result<(), Failure> {
+    let Site {
+        agent,
+        home,
+        events,
+    } = site;
     match command {
         UseCommand::Link(options) => link::run(options, agent, output).await,
         UseCommand::Devices { act } => devices::run(act, agent, output).await,
@@ -84,6 +93,6 @@ async fn perform(
         UseCommand::Balance => state::balance(agent, output).await,
         UseCommand::Status => state::status(agent, home, output).await,
         UseCommand::History(options) => history::run(options, agent, output).await,
-        UseCommand::Watch => watch::run(agent, output).await,
+        UseCommand::Watch => watch::run(agent, events, output).await,
     }
 }

@@ -5,12 +5,9 @@ use std::io::stderr;
 use tracing_subscriber::EnvFilter;
 
 /// Starts logging. `RUST_LOG` picks exactly; `-v` shows what people feel, `-vv` all.
-///
-/// Unasked, only a service warns: a device that is offline is no news to whoever made it so.
-pub(crate) fn start(verbose: u8, is_service: bool) {
+pub(crate) fn start(verbose: u8, default: &str) {
     let directives = match verbose {
-        0 if is_service => "warn",
-        0 => "off",
+        0 => default,
         1 => "info",
         _ => "debug,h2=info,hyper=info,tower=info",
     };

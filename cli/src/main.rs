@@ -41,8 +41,7 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli, output: &Output) -> Result<(), Failure> {
-    let is_service = matches!(cli.command, Command::Up(_));
-    logging::start(cli.global.verbose, is_service);
+    logging::start(cli.global.verbose, cli.command.logs());
     let runtime = tokio::runtime::Runtime::new()
         .map_err(|error| Failure::refused("RUNTIME", format!("cannot start: {error}")))?;
     let done = runtime.block_on(async {

@@ -7,7 +7,7 @@ use device_agent::{Agent, AgentError, HomeError, Options};
 
 use super::doctor::Check;
 use super::socket::asker::Running;
-use super::{doctor, perform};
+use super::{Site, doctor, perform};
 use crate::args::{Global, UseCommand};
 use crate::explain::Failure;
 use crate::folders;
@@ -58,7 +58,15 @@ impl Device {
     /// Carries out a command.
     async fn perform(&mut self, command: UseCommand, output: &Output) -> Result<(), Failure> {
         match &mut self.held {
-            Held::Here(agent) => perform(command, agent, &self.home, output).await,
+            Held::Here(agent) => {
+                let site = Site {
+                    agent,
+                    home: &self.home,
+                    // It was opened for this command.
+                    events: agent.events_from(0),
+                };
+                perform(command, site, output).await
+            }
             Held::Running(running) => running.perform(command, output).await,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use device_agent::{Agent, Event};
+use device_agent::{Agent, Event, Events};
 use serde::Serialize;
 
 use super::posting::level;
@@ -73,9 +73,8 @@ impl fmt::Display for Told {
     }
 }
 
-pub(super) async fn run(agent: &Agent, output: &Output) -> Result<(), Failure> {
+pub(super) async fn run(agent: &Agent, mut events: Events, output: &Output) -> Result<(), Failure> {
     let unit = unit(agent);
-    let mut events = agent.events_from(0);
     let status = agent.status();
     let shown = unit.show(status.balance.balance);
     output

@@ -30,9 +30,12 @@ fn it_keeps_the_device_synced_and_ends_in_order() {
     laptop.init();
     laptop.link(&phone, "link", &[]);
     let mut agent = laptop.agent(&[]);
+    phone.run(&["earn", "5"]).done();
+    assert_eq!(laptop.balance(), "5");
+    // What happened before somebody watched is no news.
     let mut watching = Running::start(&mut laptop.command(&["watch"]));
-    assert_eq!(watching.line()["event"], "watching");
-    phone.run(&["earn", "7"]).done();
+    assert_eq!(watching.line()["balance"], "5");
+    phone.run(&["earn", "2"]).done();
     assert_eq!(watching.event("entries_kept")["balance"], "7");
     phone.run(&["devices", "rename", "phone", "pocket"]).done();
     assert_eq!(agent.event("devices_changed")["log_position"], 3);

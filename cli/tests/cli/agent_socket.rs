@@ -89,6 +89,33 @@ fn what_is_not_understood_is_refused_and_disturbs_nobody() {
 }
 
 #[test]
+fn it_serves_as_many_as_it_says_and_says_so_to_one_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let up = Up::start(folder.path());
+    let laptop = up.device("laptop");
+    laptop.init();
+    let _agent = laptop.agent(&[]);
+    let connect = |_| {
+        let mut stream = UnixStream::connect(laptop.home.join("agent.sock")).unwrap();
+        let look = json!({ "json": true, "terminal": false, "colours": false });
+        let job = json!({ "perform": { "command": "watch", "look": look } });
+        let request = json!({ "version": 1, "job": job, "home": "/home" });
+        stream.write_all(format!("{request}\n").as_bytes()).unwrap();
+        let mut answers = BufReader::new(stream);
+        let mut taken = String::new();
+        answers.read_line(&mut taken).unwrap();
+        assert_eq!(taken.trim(), "\"taken\"");
+        answers
+    };
+    let mut watching: Vec<_> = (0..64).map(connect).collect();
+    laptop.run(&["balance"]).failed(75, "AGENT_BUSY");
+    watching.pop();
+    // Room is made as soon as it is noticed.
+    while laptop.run(&["balance"]).code == Some(75) {}
+    assert_eq!(laptop.balance(), "0");
+}
+
+#[test]
 fn other_addresses_than_the_agents_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let up = Up::start(folder.path());

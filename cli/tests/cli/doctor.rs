@@ -26,11 +26,12 @@ fn look(laptop: &Device, args: &[&str], code: i32) -> Value {
     Value::Object(seen)
 }
 
-/// What is not as it should be.
+/// What is not as it should be, but for the disk, which is the machine's.
 fn faults(seen: &Value) -> Vec<(&str, &str)> {
     let all = seen.as_object().unwrap().iter();
     let all = all.map(|(check, verdict)| (check.as_str(), verdict.as_str().unwrap()));
-    all.filter(|(_, verdict)| *verdict != "ok").collect()
+    all.filter(|(check, verdict)| *check != "space" && *verdict != "ok")
+        .collect()
 }
 
 #[test]
@@ -45,7 +46,6 @@ fn all_is_well_with_and_without_an_agent() {
     for check in [
         "device",
         "permissions",
-        "space",
         "agent",
         "store",
         "journal",
@@ -62,9 +62,14 @@ fn all_is_well_with_and_without_an_agent() {
         assert_eq!(alone[check], "ok", "{alone}");
     }
     let _agent = laptop.agent(&[]);
-    assert_eq!(look(&laptop, &[], 0), alone);
+    assert_eq!(faults(&look(&laptop, &[], 0)), []);
     let words = Ran::of(&mut laptop.words(&["doctor"]));
-    assert!(words.stdout.ends_with("All is well.\n"), "{words:?}");
+    let end = words.stdout.lines().last().unwrap();
+    // Unless the machine's disk is nearly full.
+    assert!(
+        ["All is well.", "It works, with 1 to know of."].contains(&end),
+        "{words:?}"
+    );
     assert!(words.stdout.contains("ok    ledger greeting"), "{words:?}");
 }
 

@@ -11,12 +11,12 @@ use edge_ledger_chassis::Tasks;
 use futures::StreamExt as _;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{sleep, timeout};
 
 use super::wire::{self, Answer, Head, Job, Reader, Request, VERSION, Writer};
 use crate::device::open::socket;
-use crate::device::{doctor, perform};
+use crate::device::{self, doctor, perform};
 use crate::explain::{Exit, Failure};
 use crate::limits::{
     ACCEPT_AGAIN_AFTER, ASKERS_MAX, LEAVE_WITHIN, PIECES_WAITING_MAX, READ_WITHIN, TAKEN_WITHIN,
@@ -31,7 +31,7 @@ pub(in crate::device) struct Socket {
 }
 
 /// What all commands of an agent share.
-struct Site {
+struct Shared {
     agent: Agent,
     /// Who may ask.
     owner: u32,
@@ -47,13 +47,13 @@ impl Socket {
         take_over(&path).map_err(unusable)?;
         let listener = UnixListener::bind(&path).map_err(unusable)?;
         fs::set_permissions(&path, Permissions::from_mode(0o600)).map_err(unusable)?;
-        let site = Arc::new(Site {
+        let shared = Arc::new(Shared {
             agent: agent.clone(),
             owner: fs::metadata(&path).map_err(unusable)?.uid(),
             room: Arc::new(Semaphore::new(ASKERS_MAX)),
         });
         let tasks = Tasks::new();
-        tasks.spawn(accept(listener, site, tasks.clone()));
+        tasks.spawn(accept(listener, shared, tasks.clone()));
         Ok(Self { path, tasks })
     }
 
@@ -90,11 +90,14 @@ fn unusable(path: &Path, error: &io::Error) -> Failure {
         .next("give a folder of your own, with a path below 100 bytes, with --home DIR")
 }
 
-async fn accept(listener: UnixListener, site: Arc<Site>, tasks: Tasks) {
+async fn accept(listener: UnixListener, shared: Arc<Shared>, tasks: Tasks) {
     let stopping = tasks.stopping();
     while let Some(accepted) = stopping.run_until_cancelled(listener.accept()).await {
         match accepted {
-            Ok((stream, _)) => tasks.spawn(answer(stream, site.clone())),
+            Ok((stream, _)) => {
+                let room = shared.room.clone().try_acquire_owned().ok();
+                tasks.spawn(answer(stream, room, shared.clone()));
+            }
             Err(error) => {
                 tracing::warn!(%error, "a command could not connect");
                 sleep(ACCEPT_AGAIN_AFTER).await;
@@ -104,24 +107,28 @@ async fn accept(listener: UnixListener, site: Arc<Site>, tasks: Tasks) {
 }
 
 /// Answers one command, to its end or until the asker leaves.
-async fn answer(stream: UnixStream, site: Arc<Site>) -> Option<()> {
+async fn answer(
+    stream: UnixStream,
+    room: Option<OwnedSemaphorePermit>,
+    shared: Arc<Shared>,
+) -> Option<()> {
     let who = stream.peer_cred().map(|who| who.uid());
-    if !who.is_ok_and(|uid| uid == site.owner) {
+    if !who.is_ok_and(|uid| uid == shared.owner) {
         tracing::warn!("another user tried to use the device");
         return None;
     }
     let (reads, writes) = stream.into_split();
     let (reads, writes) = wire::split(reads, writes);
     let mut asker = Asker { reads, writes };
-    let Ok(_room) = site.room.try_acquire() else {
+    if room.is_none() {
         return asker.tell(&failed(busy())).await;
-    };
+    }
     let line = timeout(TAKEN_WITHIN, asker.reads.next()).await;
     let line = line.ok()??.ok()?;
-    let last = match understood(&line, &site) {
+    let last = match understood(&line, &shared) {
         Ok(request) => {
             asker.tell(&Answer::Taken).await?;
-            asker.serve(request, &site).await?
+            asker.serve(request, &shared).await?
         }
         Err(failure) => failed(failure),
     };
@@ -142,9 +149,9 @@ impl Asker {
 
     /// Carries out what was asked. An asker that leaves drops it where it waits: what was asked
     /// of the device by then is done by the device, whole.
-    async fn serve(&mut self, request: Request, site: &Site) -> Option<Answer> {
+    async fn serve(&mut self, request: Request, shared: &Shared) -> Option<Answer> {
         let (says, mut said) = mpsc::channel(PIECES_WAITING_MAX);
-        let mut work = std::pin::pin!(carry_out(request, site, says));
+        let mut work = std::pin::pin!(carry_out(request, shared, says));
         let last = loop {
             tokio::select! {
                 biased;
@@ -165,7 +172,7 @@ fn failed(failure: Failure) -> Answer {
     Answer::Failed(failure.into_explanation())
 }
 
-fn understood(line: &str, site: &Site) -> Result<Request, Failure> {
+fn understood(line: &str, shared: &Shared) -> Result<Request, Failure> {
     let head: Head = wire::read(line).map_err(misunderstood)?;
     if head.version != VERSION {
         return Err(misunderstood(format!(
@@ -174,7 +181,7 @@ fn understood(line: &str, site: &Site) -> Result<Request, Failure> {
         )));
     }
     let request: Request = wire::read(line).map_err(misunderstood)?;
-    let (identity_url, ledger_url) = site.agent.addresses();
+    let (identity_url, ledger_url) = shared.agent.addresses();
     for (option, typed, used) in [
         ("--identity-url", &request.identity_url, identity_url),
         ("--ledger-url", &request.ledger_url, ledger_url),
@@ -202,16 +209,20 @@ fn busy() -> Failure {
 /// Carries out what was asked, and returns the last answer.
 async fn carry_out(
     request: Request,
-    site: &Site,
+    shared: &Shared,
     says: mpsc::Sender<Say>,
 ) -> Result<Answer, Failure> {
     match request.job {
         Job::Perform { command, look } => {
             let output = Output::to_asker(look, says);
-            let home = PathBuf::from(request.home);
-            perform(command, &site.agent, &home, &output).await?;
+            let on = device::Site {
+                agent: &shared.agent,
+                home: Path::new(&request.home),
+                events: shared.agent.events(),
+            };
+            perform(command, on, &output).await?;
             Ok(Answer::Done)
         }
-        Job::Check => Ok(Answer::Checks(doctor::device::checks(&site.agent).await)),
+        Job::Check => Ok(Answer::Checks(doctor::device::checks(&shared.agent).await)),
     }
 }
