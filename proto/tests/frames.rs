@@ -38,14 +38,15 @@ fn receipted() -> impl Strategy<Value = ReceiptedStatement> {
 }
 
 fn run() -> impl Strategy<Value = ledger::Run> {
-    let head = (exactly(16), any::<u16>(), any::<u64>(), exactly(32));
-    (head, vec(blob(), 0..4), exactly(64)).prop_map(
-        |((device, format, first_seq, first_prev), payloads, signature)| ledger::Run {
+    let head = (exactly(16), any::<u64>(), exactly(32));
+    let entries = vec((any::<u16>(), blob()), 0..4);
+    (head, entries, exactly(64)).prop_map(
+        |((device, first_seq, first_prev), entries, signature)| ledger::Run {
             device,
-            format: format.into(),
+            formats: entries.iter().map(|(format, _)| (*format).into()).collect(),
             first_seq,
             first_prev,
-            payloads,
+            payloads: entries.into_iter().map(|(_, payload)| payload).collect(),
             signature,
         },
     )
@@ -191,7 +192,7 @@ fn wrong_lengths_are_named() {
 fn a_run() -> ledger::Run {
     ledger::Run {
         device: vec![1; 16].into(),
-        format: 1,
+        formats: vec![1],
         first_seq: 1,
         first_prev: vec![0; 32].into(),
         payloads: vec![],
@@ -202,7 +203,7 @@ fn a_run() -> ledger::Run {
 #[test]
 fn numbers_out_of_range_are_named() {
     let run = ledger::Run {
-        format: 65_536,
+        formats: vec![1, 65_536],
         ..a_run()
     };
     let runs = ledger::Runs {
@@ -211,7 +212,7 @@ fn numbers_out_of_range_are_named() {
     };
     assert_eq!(
         refused(Some(Message::Runs(runs))),
-        ("run.format", Problem::Range)
+        ("run.formats", Problem::Range)
     );
     let taken = |verdict, reason| {
         let runs = vec![ledger::RunTaken { verdict, reason }];
@@ -243,7 +244,7 @@ fn numbers_out_of_range_are_named() {
 #[test]
 fn a_run_that_only_the_gate_can_judge_passes() {
     let run = ledger::Run {
-        format: 0,
+        formats: vec![0],
         first_seq: 0,
         ..a_run()
     };

@@ -232,10 +232,10 @@ pub fn end(
         key: &key,
     };
     let mut at = run.parent();
-    for payload in &run.payloads {
+    for (format, payload) in run.formats.iter().zip(&run.payloads) {
         let seq = at.seq + 1;
         let hash =
-            edge_ledger_core::ledger::entry::entry_hash(author, run.format, seq, at.hash, payload);
+            edge_ledger_core::ledger::entry::entry_hash(author, *format, seq, at.hash, payload);
         at = Point { seq, hash };
     }
     at

@@ -62,6 +62,7 @@ macro_rules! conformance {
         $crate::conformance!(@rules $make, pages: [
             a_page_stops_at_its_budget
             a_page_holds_no_more_runs_than_a_frame
+            a_run_crosses_formats
             an_unknown_tip_is_answered_with_a_locator
             a_run_larger_than_the_budget_is_sent_alone
         ]);

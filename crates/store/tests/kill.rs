@@ -72,7 +72,8 @@ async fn append_for_ever(store: Embedded, journal: u8) {
     let mut at = tip(&store, device).await;
     loop {
         let payloads = (0..=at.seq % 4).map(|n| Bytes::from(vec![journal; 20 + 90 * n as usize]));
-        let run = sign_raw(LEDGER_ID, IDENTITY, &key, FORMAT, at, payloads.collect());
+        let payloads = payloads.map(|payload| (FORMAT, payload)).collect();
+        let run = sign_raw(LEDGER_ID, IDENTITY, &key, at, payloads);
         let run = verified(&key.public_key(), &run);
         at = run.last();
         let runs = vec![Admissible { run, in_cut: false }];
@@ -112,9 +113,8 @@ async fn spend_for_ever(store: Embedded) {
             LEDGER_ID,
             IDENTITY,
             &key,
-            FORMAT,
             at,
-            vec![postings.concat().into()],
+            vec![(FORMAT, postings.concat().into())],
         );
         let run = verified(&key.public_key(), &run);
         at = run.last();

@@ -13,7 +13,7 @@ impl From<Run> for ledger::Run {
     fn from(run: Run) -> Self {
         Self {
             device: Bytes::copy_from_slice(run.device.as_bytes()),
-            format: run.format.into(),
+            formats: run.formats.into_iter().map(u32::from).collect(),
             first_seq: run.first_seq,
             first_prev: Bytes::copy_from_slice(run.first_prev.as_bytes()),
             payloads: run.payloads,
@@ -29,10 +29,12 @@ impl TryFrom<ledger::Run> for Run {
     fn try_from(run: ledger::Run) -> Result<Self, ConvertError> {
         Ok(Self {
             device: DeviceId::from_bytes(fixed("run.device", &run.device)?),
-            format: run
-                .format
-                .try_into()
-                .map_err(|_| ConvertError::range("run.format"))?,
+            formats: run
+                .formats
+                .into_iter()
+                .map(u16::try_from)
+                .collect::<Result<_, _>>()
+                .map_err(|_| ConvertError::range("run.formats"))?,
             first_seq: run.first_seq,
             first_prev: EntryHash::from_bytes(fixed("run.first_prev", &run.first_prev)?),
             payloads: run.payloads,

@@ -87,9 +87,8 @@ impl Place {
             ledger_id,
             identity,
             &device.key,
-            format,
             device.tip,
-            vec![Bytes::from(payload)],
+            vec![(format, Bytes::from(payload))],
         )
     }
 
@@ -219,17 +218,16 @@ async fn s24_a_signature_for_another_key_identity_or_deployment_is_refused() -> 
     let tip = place.identity.devices[0].tip;
     let elsewhere = Deployment::new()?;
     let stranger = Identity::create(&place.deployment, 1).await?;
-    let bytes = || vec![Bytes::from(payload(vec![posting("k", 1)]))];
+    let bytes = || vec![(1, Bytes::from(payload(vec![posting("k", 1)])))];
     let log = &place.identity.log;
     let (ours, ledger_id) = (log.identity(), log.ledger_id());
     let key = &place.identity.devices[0].key;
-    let of_ledger = sign_raw(elsewhere.ledger_id(), ours, key, 1, tip, bytes());
-    let of_identity = sign_raw(ledger_id, stranger.log.identity(), key, 1, tip, bytes());
+    let of_ledger = sign_raw(elsewhere.ledger_id(), ours, key, tip, bytes());
+    let of_identity = sign_raw(ledger_id, stranger.log.identity(), key, tip, bytes());
     let mut of_key = sign_raw(
         ledger_id,
         ours,
         &place.identity.devices[1].key,
-        1,
         tip,
         bytes(),
     );

@@ -151,9 +151,9 @@ impl Draft {
         let hash = entry_hash(author, ENTRY_FORMAT, seq, parent.hash, &payload);
         Ok(Run {
             device: public_key.device_id(),
-            format: ENTRY_FORMAT,
             first_seq: seq,
             first_prev: parent.hash,
+            formats: vec![ENTRY_FORMAT],
             payloads: vec![payload],
             signature: Point { seq, hash }.sign(ledger_id, key),
         })
@@ -165,15 +165,14 @@ impl Draft {
     }
 }
 
-/// Signs payload bytes as they are, whatever they say: for tests of the gate.
+/// Signs payload bytes of some formats as they are, whatever they say: for tests of the gate.
 #[cfg(any(test, feature = "testing"))]
 pub fn sign_raw(
     ledger_id: LedgerId,
     identity: IdentityId,
     key: &SecretKey,
-    format: u16,
     parent: Point,
-    payloads: Vec<Bytes>,
+    payloads: Vec<(u16, Bytes)>,
 ) -> Run {
     let public_key = key.public_key();
     let author = Author {
@@ -182,8 +181,8 @@ pub fn sign_raw(
         key: &public_key,
     };
     let mut at = parent;
-    for payload in &payloads {
-        let hash = entry_hash(author, format, at.seq.wrapping_add(1), at.hash, payload);
+    for (format, payload) in &payloads {
+        let hash = entry_hash(author, *format, at.seq.wrapping_add(1), at.hash, payload);
         at = Point {
             seq: at.seq.wrapping_add(1),
             hash,
@@ -191,10 +190,10 @@ pub fn sign_raw(
     }
     Run {
         device: public_key.device_id(),
-        format,
         first_seq: parent.seq.wrapping_add(1),
         first_prev: parent.hash,
-        payloads,
+        formats: payloads.iter().map(|(format, _)| *format).collect(),
+        payloads: payloads.into_iter().map(|(_, payload)| payload).collect(),
         signature: at.sign(ledger_id, key),
     }
 }

@@ -17,7 +17,7 @@ use crate::wire;
 /// Why a run was refused; nothing of it is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Reject {
-    /// No entries, format 0, or `seq` and `prev` that do not agree.
+    /// No entries, not one format for each or format 0, or `seq` and `prev` that do not agree.
     #[error("the run is malformed")]
     BadRun,
     /// A payload, memo, event key, number of postings, or the run, out of its limits.
@@ -48,7 +48,8 @@ pub fn verify(author: Author<'_>, run: &Run) -> Result<VerifiedRun, Reject> {
     let starts = run.first_seq == 1;
     let last_seq = run.first_seq.checked_add(run.payloads.len() as u64);
     if run.payloads.is_empty()
-        || run.format == 0
+        || run.formats.len() != run.payloads.len()
+        || run.formats.contains(&0)
         || run.first_seq == 0
         || last_seq.is_none()
         || starts != (run.first_prev == EntryHash::ZERO)
@@ -60,13 +61,13 @@ pub fn verify(author: Author<'_>, run: &Run) -> Result<VerifiedRun, Reject> {
     }
     let mut entries = Vec::with_capacity(run.payloads.len());
     let mut at = run.parent();
-    for payload in &run.payloads {
-        let content = read_payload(run.format, payload)?;
+    for (format, payload) in run.formats.iter().copied().zip(&run.payloads) {
+        let content = read_payload(format, payload)?;
         let seq = at.seq + 1;
-        let hash = entry_hash(author, run.format, seq, at.hash, payload);
+        let hash = entry_hash(author, format, seq, at.hash, payload);
         entries.push(VerifiedEntry {
             device: run.device,
-            format: run.format,
+            format,
             point: Point { seq, hash },
             prev: at.hash,
             payload: payload.clone(),

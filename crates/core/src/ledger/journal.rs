@@ -46,8 +46,6 @@ pub trait JournalView {
 /// What matters of a kept entry when it is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Freight {
-    /// The payload's format; a run has one.
-    pub format: u16,
     /// Bytes of the payload.
     pub bytes: usize,
     /// Whether the author's signature of this entry is known, so that a run can end here.
@@ -272,8 +270,8 @@ pub fn lacking<V: JournalView>(view: &V, have: &BTreeSet<Point>) -> Result<Lacki
 }
 
 /// For each entry the child that it travels with: an entry without a signature of its own needs
-/// one of the same format above it, and of several the one whose next signature is nearest. It is
-/// never further than the end of the run that brought the entry.
+/// one above it, and of several children the one whose next signature is nearest. Unless a cut
+/// came between, that is never further than the end of the run that brought the entry.
 ///
 /// Takes entries highest first; gives the child, and the bytes up to that signature.
 fn carriers<V: JournalView>(
@@ -291,13 +289,9 @@ fn carriers<V: JournalView>(
             None => continue,
         };
         let bytes = freight.bytes + beyond;
-        let same_format = view
-            .freight(parent)?
-            .is_some_and(|f| f.format == freight.format);
-        if same_format
-            && carriers
-                .get(&parent)
-                .is_none_or(|(_, least)| bytes < *least)
+        if carriers
+            .get(&parent)
+            .is_none_or(|(_, least)| bytes < *least)
         {
             carriers.insert(parent, (*point, bytes));
         }

@@ -42,7 +42,6 @@ impl JournalView for Journal {
 
     fn freight(&self, point: Point) -> Result<Option<Freight>, Infallible> {
         let freight = |(entry, signature): &(VerifiedEntry, Option<Signature>)| Freight {
-            format: entry.format(),
             bytes: entry.payload().len(),
             signed: signature.is_some(),
         };

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::identity::Point;
 use crate::ids::{DeviceId, EntryHash};
 use crate::keys::Signature;
-use crate::ledger::run::{KeptRun, RUN_ENVELOPE_BYTES, Run};
+use crate::ledger::run::{ENTRY_ENVELOPE_BYTES, KeptRun, RUN_ENVELOPE_BYTES, Run};
 use crate::limits::{FRAME_RUNS_MAX, PAGE_BYTES_MAX, RUN_BYTES_MAX};
 
 /// One kept entry as a store reads it.
@@ -27,15 +27,15 @@ pub struct Row {
 
 impl Row {
     fn weight(&self) -> usize {
-        self.payload.len() + 4
+        self.payload.len() + ENTRY_ENVELOPE_BYTES
     }
 }
 
 /// Builds one page. At least one run is taken, since no run weighs more than a frame.
 ///
-/// An entry without a signature of its own travels with one of the same format that follows it.
-/// Where there is none that a run can reach (a cut dropped it, or a forked journal changes its
-/// format), the entry and what stands on it are left out: nobody could verify them.
+/// An entry without a signature of its own travels with one that follows it. Where there is none
+/// that a run can reach (a cut dropped it, and the next is too far above), the entry and what
+/// stands on it are left out: nobody could verify them.
 #[derive(Debug)]
 pub struct PageBuilder {
     runs: Vec<KeptRun>,
@@ -64,8 +64,7 @@ impl PageBuilder {
         let above = self.tail.last();
         let follows =
             above.is_some_and(|above| above.point.hash == row.prev && above.device == row.device);
-        let unreachable = follows && above.is_some_and(|above| above.format != row.format);
-        if unreachable || self.left_out == Some((row.device, row.prev)) {
+        if self.left_out == Some((row.device, row.prev)) {
             return self.leave_out(&row);
         }
         if !follows {
@@ -109,29 +108,29 @@ impl PageBuilder {
             hash: first.prev,
         };
         let end = last.point;
-        let joins = self.runs.last().is_some_and(|kept| {
-            kept.last == parent
-                && kept.run.device == first.device
-                && kept.run.format == first.format
-        });
+        let joins = self
+            .runs
+            .last()
+            .is_some_and(|kept| kept.last == parent && kept.run.device == first.device);
         if !joins {
             if self.runs.len() >= FRAME_RUNS_MAX {
                 return false;
             }
             let run = Run {
                 device: first.device,
-                format: first.format,
                 first_seq: first.point.seq,
                 first_prev: first.prev,
+                formats: Vec::new(),
                 payloads: Vec::new(),
                 signature,
             };
             self.runs.push(KeptRun { run, last: end });
         }
         if let Some(kept) = self.runs.last_mut() {
-            kept.run
-                .payloads
-                .extend(self.tail.drain(..).map(|row| row.payload));
+            for row in self.tail.drain(..) {
+                kept.run.formats.push(row.format);
+                kept.run.payloads.push(row.payload);
+            }
             kept.run.signature = signature;
             kept.last = end;
         }

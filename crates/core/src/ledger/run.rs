@@ -8,20 +8,23 @@ use crate::ids::{DeviceId, EntryHash};
 use crate::keys::Signature;
 use crate::ledger::entry::VerifiedEntry;
 
-/// Bytes of a run beside its payloads, at most.
+/// Bytes of a run beside its entries, at most.
 pub(in crate::ledger) const RUN_ENVELOPE_BYTES: usize = 128;
+/// Bytes of an entry beside its payload, at most: its format, and length and tag of the payload.
+pub(in crate::ledger) const ENTRY_ENVELOPE_BYTES: usize = 7;
 
 /// A run as it travels, not checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Run {
     /// The journal's device.
     pub device: DeviceId,
-    /// Format of all payloads.
-    pub format: u16,
     /// Place of the first entry, 1 and up.
     pub first_seq: u64,
     /// Hash of the entry before the first.
     pub first_prev: EntryHash,
+    /// The format of each payload. The signature covers entries of all formats below it, so a run
+    /// may cross them; a cut can leave entries that only such a run can bring.
+    pub formats: Vec<u16>,
     /// Encoded payloads in order.
     pub payloads: Vec<Bytes>,
     /// The device's signature of the last entry.
@@ -29,9 +32,10 @@ pub struct Run {
 }
 
 impl Run {
-    /// Bytes that it weighs in a frame, roughly: payloads and 128 for the rest.
+    /// Bytes that it weighs in a frame, at most: 128, and 7 beside each payload.
     pub fn weight(&self) -> usize {
-        self.payloads.iter().map(|p| p.len() + 4).sum::<usize>() + RUN_ENVELOPE_BYTES
+        let entry = |payload: &Bytes| payload.len() + ENTRY_ENVELOPE_BYTES;
+        self.payloads.iter().map(entry).sum::<usize>() + RUN_ENVELOPE_BYTES
     }
 
     /// The point before the first entry.
@@ -101,9 +105,9 @@ impl VerifiedRun {
         let first = &self.entries[0];
         Run {
             device: first.device,
-            format: first.format,
             first_seq: first.point.seq,
             first_prev: first.prev,
+            formats: self.entries.iter().map(|e| e.format).collect(),
             payloads: self.entries.iter().map(|e| e.payload.clone()).collect(),
             signature: self.signature,
         }

@@ -157,7 +157,7 @@ fn changed(run: &Run, what: u8, where_: usize) -> Option<Run> {
     let index = where_ % run.payloads.len();
     match what {
         0 => run.device = DeviceId::from_bytes(flipped(run.device.as_bytes(), where_)),
-        1 => run.format ^= 1 << (where_ % 16),
+        1 => run.formats[index] ^= 1 << (where_ / 7 % 16),
         2 => run.first_seq ^= 1 << (where_ % 64),
         3 => run.first_prev = EntryHash::from_bytes(flipped(run.first_prev.as_bytes(), where_)),
         4 => run.signature = Signature::from_bytes(flipped(run.signature.as_bytes(), where_)),
@@ -172,6 +172,7 @@ fn changed(run: &Run, what: u8, where_: usize) -> Option<Run> {
             run.payloads[index] = payload.slice(..where_ / 5 % payload.len());
         }
         7 => {
+            run.formats.remove(index);
             run.payloads.remove(index);
         }
         8 => {
@@ -181,8 +182,16 @@ fn changed(run: &Run, what: u8, where_: usize) -> Option<Run> {
             }
             run.payloads.swap(index, other);
         }
-        9 => run.payloads.insert(index, run.payloads[index].clone()),
-        _ => run.payloads.push(payload_at(0, &[credit("more", 1)])),
+        9 => {
+            run.formats.insert(index, run.formats[index]);
+            run.payloads.insert(index, run.payloads[index].clone());
+        }
+        10 => run.formats.push(1),
+        11 => run.formats.truncate(index),
+        _ => {
+            run.formats.push(1);
+            run.payloads.push(payload_at(0, &[credit("more", 1)]));
+        }
     }
     Some(run)
 }
@@ -192,7 +201,7 @@ proptest! {
 
     /// Whatever single thing of a run is changed, the gate refuses it.
     #[test]
-    fn a_changed_run_is_refused(plan in plans(), what in 0..11_u8, where_ in any::<usize>()) {
+    fn a_changed_run_is_refused(plan in plans(), what in 0..13_u8, where_ in any::<usize>()) {
         let world = world();
         let pen = Pen::new(world, "phone");
         let run = plan.run(&pen);
@@ -218,6 +227,7 @@ proptest! {
             let part = Run {
                 first_seq: points[from].seq + 1,
                 first_prev: points[from].hash,
+                formats: run.formats[from..to].to_vec(),
                 payloads: run.payloads[from..to].to_vec(),
                 ..run
             };

@@ -285,7 +285,10 @@ fn a_higher_format_is_kept_unread() {
         }
         assert_eq!(verified.to_run(), run);
         // The format is signed.
-        let other = Run { format: 4, ..run };
+        let other = Run {
+            formats: vec![format, 4],
+            ..run
+        };
         assert_eq!(verify(pen.author(), &other), Err(Reject::BadSignature));
     }
     let run = pen.run(0, Point::START, vec![anything.clone()]);

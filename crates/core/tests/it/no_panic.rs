@@ -270,7 +270,7 @@ fn any_header_key_and_text_is_refused_or_taken() {
         let pen = Pen::new(&sound().world, "phone");
         let run = Run {
             device: if own { pen.device() } else { DeviceId::from_bytes(device) },
-            format: if own { format % 3 } else { format },
+            formats: vec![if own { format % 3 } else { format }; payloads.len()],
             first_seq,
             first_prev: EntryHash::from_bytes(hash),
             payloads: payloads.into_iter().map(Bytes::from).collect(),

@@ -107,21 +107,56 @@ fn a_journal_of_single_entries_is_paged_by_bytes() {
 #[test]
 fn a_page_has_at_most_256_runs() {
     let world = World::uncapped();
-    let pen = Pen::new(&world, "phone");
     let mut journals = Journals::default();
-    let mut at = Point::START;
-    // Every other entry is of another format, so that runs cannot be joined.
-    for number in 0..FRAME_RUNS_MAX as i64 + 1 {
-        let run = pen.run(1 + (number % 2) as u16, at, vec![light(number)]);
-        append(&mut journals, &pen, &run);
-        at = pen.verified(&run).last();
-    }
+    // Runs of different journals cannot be joined.
+    let mut sent: Vec<Run> = (0..=FRAME_RUNS_MAX)
+        .map(|number| {
+            let pen = Pen::new(&world, &format!("device {number}"));
+            let run = pen.run(1, Point::START, vec![light(1)]);
+            append(&mut journals, &pen, &run);
+            run
+        })
+        .collect();
+    sent.sort_unstable_by_key(|run| run.device);
     let pages = pages(&journals, Have::new());
     assert_eq!(
         pages.iter().map(Vec::len).collect::<Vec<_>>(),
         [FRAME_RUNS_MAX, 1]
     );
-    assert_eq!(received(&pen, &pages).heads(), journals.heads());
+    let runs = pages.iter().flatten().map(|kept| &kept.run);
+    assert!(runs.eq(&sent));
+}
+
+/// A cut can drop the entry that the ones below a fork came with, and leave a branch of another
+/// format: its signature covers them too.
+#[test]
+fn a_run_crosses_formats() {
+    let world = World::uncapped();
+    let pen = Pen::new(&world, "phone");
+    let mut journals = Journals::default();
+    let trunk = pen.run(1, Point::START, (0..5).map(light).collect());
+    append(&mut journals, &pen, &trunk);
+    let fork = pen.verified(&trunk).entries()[2].point();
+    let branch = pen.run(2, fork, (5..7).map(light).collect());
+    append(&mut journals, &pen, &branch);
+    let tip = SignedTip {
+        device: pen.device(),
+        point: pen.verified(&branch).last(),
+        signature: branch.signature,
+    };
+    journals.cut(pen.device(), &Cut::of_device(pen.device(), [tip].iter()));
+    let pages = pages(&journals, Have::new());
+    let [kept] = &pages.iter().flatten().collect::<Vec<_>>()[..] else {
+        panic!("not one run: {pages:?}")
+    };
+    assert_eq!(kept.run.formats, [1, 1, 1, 2, 2]);
+    let there = received(&pen, &pages);
+    assert!(there.entries().eq(journals.entries()), "the same entries");
+    assert_eq!(there.heads(), journals.heads());
+    let mut mislabelled = kept.run.clone();
+    mislabelled.formats[3] = 3;
+    let refused = verify(pen.author(), &mislabelled);
+    assert_eq!(refused, Err(Reject::BadSignature));
 }
 
 /// Heavy branches that leave each other in the middle of runs: of the two ways to go on from an
@@ -149,41 +184,39 @@ fn forks_inside_heavy_runs_travel_as_they_came() {
     }
 }
 
-/// When a cut drops the entry that an unsigned one came with, no run can bring it any more. It is
-/// left out, alone: all else goes on.
+/// When a cut drops the entry that an unsigned one came with, and the next signature is too far, no
+/// run can bring it any more. It is left out, alone: all else goes on.
 #[test]
 fn what_no_run_can_bring_is_left_out() {
     let world = World::uncapped();
     let (pen, other) = (Pen::new(&world, "phone"), Pen::new(&world, "tablet"));
-    for (format, payload) in [(1, heavy as fn(i64) -> bytes::Bytes), (2, light)] {
-        let mut journals = Journals::default();
-        let first = pen.run(1, Point::START, (0..4).map(heavy).collect());
-        append(&mut journals, &pen, &first);
-        let fork = pen.verified(&first).entries()[2].point();
-        let second = pen.run(format, fork, (10..14).map(payload).collect());
-        append(&mut journals, &pen, &second);
-        let sound = other.run(1, Point::START, vec![light(1)]);
-        append(&mut journals, &other, &sound);
-        let cut_tip = SignedTip {
-            device: pen.device(),
-            point: pen.verified(&second).last(),
-            signature: second.signature,
-        };
-        journals.cut(
-            pen.device(),
-            &Cut::of_device(pen.device(), [cut_tip].iter()),
-        );
-        assert_eq!(journals.entries().count(), 3 + 4 + 1);
-        let pages = pages(&journals, Have::new());
-        let runs: Vec<&KeptRun> = pages.iter().flatten().collect();
-        assert_eq!(runs.len(), 1);
-        assert_eq!(runs[0].run, sound);
-        // Who has the entries below the fork gets the rest.
-        let have = Have::from([(pen.device(), [fork].into())]);
-        let pages = self::pages(&journals, have);
-        let mut runs = pages.iter().flatten();
-        assert!(runs.any(|kept| kept.last == cut_tip.point));
-    }
+    let mut journals = Journals::default();
+    let first = pen.run(1, Point::START, (0..4).map(heavy).collect());
+    append(&mut journals, &pen, &first);
+    let fork = pen.verified(&first).entries()[2].point();
+    let second = pen.run(1, fork, (10..14).map(heavy).collect());
+    append(&mut journals, &pen, &second);
+    let sound = other.run(1, Point::START, vec![light(1)]);
+    append(&mut journals, &other, &sound);
+    let cut_tip = SignedTip {
+        device: pen.device(),
+        point: pen.verified(&second).last(),
+        signature: second.signature,
+    };
+    journals.cut(
+        pen.device(),
+        &Cut::of_device(pen.device(), [cut_tip].iter()),
+    );
+    assert_eq!(journals.entries().count(), 3 + 4 + 1);
+    let pages = pages(&journals, Have::new());
+    let runs: Vec<&KeptRun> = pages.iter().flatten().collect();
+    assert_eq!(runs.len(), 1);
+    assert_eq!(runs[0].run, sound);
+    // Who has the entries below the fork gets the rest.
+    let have = Have::from([(pen.device(), [fork].into())]);
+    let pages = self::pages(&journals, have);
+    let mut runs = pages.iter().flatten();
+    assert!(runs.any(|kept| kept.last == cut_tip.point));
 }
 
 /// Who has a part gets the rest of it, from the middle of a run too.

@@ -172,7 +172,7 @@ fn entry(
     });
     let value = json!({
         "device": pen.device().to_string(),
-        "format": run.format,
+        "format": run.formats[0],
         "seq": point.seq,
         "prev": run.first_prev.to_string(),
         "wall_ms": wall_ms,

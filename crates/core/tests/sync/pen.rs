@@ -65,6 +65,7 @@ pub(crate) fn long_chain(author: &Member, entries: u64, book: &mut Book) -> Veri
         match &mut long {
             None => long = Some(run),
             Some(long) => {
+                long.formats.extend(run.formats);
                 long.payloads.extend(run.payloads);
                 long.signature = run.signature;
             }
@@ -78,6 +79,7 @@ pub(crate) fn joined(runs: &[VerifiedRun]) -> Run {
     let mut joined = runs[0].to_run();
     for run in &runs[1..] {
         let run = run.to_run();
+        joined.formats.extend(run.formats);
         joined.payloads.extend(run.payloads);
         joined.signature = run.signature;
     }
@@ -89,8 +91,8 @@ pub(crate) fn points(run: &Run) -> Vec<Point> {
     let author = member_of(run.device);
     let mut at = run.parent();
     let mut points = Vec::with_capacity(run.payloads.len());
-    for payload in &run.payloads {
-        let hash = entry_hash(author.author(), run.format, at.seq + 1, at.hash, payload);
+    for (format, payload) in run.formats.iter().zip(&run.payloads) {
+        let hash = entry_hash(author.author(), *format, at.seq + 1, at.hash, payload);
         at = Point {
             seq: at.seq + 1,
             hash,
@@ -131,6 +133,7 @@ impl Book {
     pub(crate) fn beginning(&self, kept: &KeptRun, entries: usize) -> KeptRun {
         let last = points(&kept.run)[entries - 1];
         let mut run = kept.run.clone();
+        run.formats.truncate(entries);
         run.payloads.truncate(entries);
         run.signature = self.signed(run.device, last).signature;
         KeptRun { run, last }

@@ -107,8 +107,14 @@ impl Device {
 
     /// A run in a format.
     pub fn run_in_format(&self, format: u16, parent: Point, payloads: Vec<Bytes>) -> VerifiedRun {
+        let payloads = payloads.into_iter().map(|payload| (format, payload));
+        self.run_in_formats(parent, payloads.collect())
+    }
+
+    /// A run of payloads, each of its format.
+    pub fn run_in_formats(&self, parent: Point, payloads: Vec<(u16, Bytes)>) -> VerifiedRun {
         let Key(secret, public) = &self.key;
-        let run = sign_raw(LEDGER, self.identity, secret, format, parent, payloads);
+        let run = sign_raw(LEDGER, self.identity, secret, parent, payloads);
         let author = Author {
             ledger_id: LEDGER,
             identity: self.identity,
@@ -122,9 +128,9 @@ impl Device {
         let entries = &run.entries()[from..to];
         let payloads = entries
             .iter()
-            .map(|entry| entry.payload().clone())
+            .map(|entry| (entry.format(), entry.payload().clone()))
             .collect();
-        self.run_in_format(entries[0].format(), entries[0].parent(), payloads)
+        self.run_in_formats(entries[0].parent(), payloads)
     }
 }
 

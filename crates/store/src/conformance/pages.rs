@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use edge_ledger_core::identity::Point;
+use edge_ledger_core::identity::{Cut, Point, SignedTip};
 use edge_ledger_core::ledger::journals::Have;
 use edge_ledger_core::ledger::{Heads, KeptRun, Tip};
 use edge_ledger_core::limits::{ENTRY_PAYLOAD_BYTES_MAX, FRAME_RUNS_MAX, PAGE_BYTES_MAX};
 
 use super::Stores;
-use super::fixtures::{Device, FORMAT, all_runs, append, fresh_identity};
+use super::fixtures::{Device, FORMAT, adoption, all_runs, append, fresh_identity};
+use crate::identity::LogEnd;
 
 fn payload_bytes(runs: &[KeptRun]) -> usize {
     runs.iter()
@@ -45,17 +46,13 @@ pub async fn a_page_stops_at_its_budget(stores: &Stores) {
     assert_eq!(runs.last().map(|run| run.last), Some(end));
 }
 
-/// Entries of different formats cannot be in one run.
+/// Those of different journals cannot be joined.
 pub async fn a_page_holds_no_more_runs_than_a_frame(stores: &Stores) {
     let identity = fresh_identity();
-    let device = Device::new(identity);
-    let (mut at, mut runs) = (Point::START, Vec::new());
-    for index in 0..FRAME_RUNS_MAX as u16 + 40 {
-        let format = FORMAT + index % 2;
-        let run = device.run_in_format(format, at, vec![Bytes::from_static(b"x")]);
-        at = run.last();
-        runs.push(run);
-    }
+    let devices = (0..FRAME_RUNS_MAX + 40).map(|_| Device::new(identity));
+    let runs = devices.map(|device| device.chain(Point::START, 1, 0));
+    let mut runs: Vec<_> = runs.collect();
+    runs.sort_unstable_by_key(|run| run.device());
     append(stores, identity, &runs.iter().collect::<Vec<_>>()).await;
     let page = stores
         .ledger
@@ -70,6 +67,31 @@ pub async fn a_page_holds_no_more_runs_than_a_frame(stores: &Stores) {
         kept,
         runs.iter().map(|run| run.to_run()).collect::<Vec<_>>()
     );
+}
+
+/// A cut can drop the entry that the ones below a fork came with, and leave a branch of another
+/// format.
+pub async fn a_run_crosses_formats(stores: &Stores) {
+    let identity = fresh_identity();
+    let device = Device::new(identity);
+    let trunk = device.chain(Point::START, 5, 0);
+    let fork = trunk.entries()[2].point();
+    let branch = device.chain_in_format(FORMAT + 1, fork, 2, 1);
+    append(stores, identity, &[&trunk, &branch]).await;
+    let tip = SignedTip {
+        device: device.id,
+        point: branch.last(),
+        signature: branch.signature(),
+    };
+    let cut = Cut::of_device(device.id, [tip].iter());
+    let adopted = adoption(LogEnd::EMPTY, vec![(device.id, cut)]);
+    stores.identity.adopt(identity, adopted).await.unwrap();
+    let entries = trunk.entries()[..3].iter().chain(branch.entries());
+    let entries = entries.map(|entry| (entry.format(), entry.payload().clone()));
+    let whole = device.run_in_formats(Point::START, entries.collect());
+    let kept = all_runs(stores, identity).await;
+    let kept: Vec<_> = kept.into_iter().map(|run| run.run).collect();
+    assert_eq!(kept, [whole.to_run()]);
 }
 
 /// The locator has points that the other side knows, and the rest follows from there.

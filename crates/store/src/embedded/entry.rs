@@ -79,7 +79,6 @@ pub(super) fn decode_freight(key: &EntryKey, value: &[u8]) -> Result<Freight, Fa
     let (head, rest) = EntryHead::decode(key, value)?;
     let bytes = rest.len().checked_sub(2 * CHECK_LEN);
     Ok(Freight {
-        format: head.format,
         bytes: bytes.ok_or_else(|| Fault::damaged(ENTRY))?,
         signed: head.signature.is_some(),
     })

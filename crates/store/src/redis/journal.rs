@@ -153,7 +153,6 @@ impl JournalView for Journal {
     fn freight(&self, point: Point) -> Result<Option<Freight>, Infallible> {
         let head = self.head(point);
         Ok(head.map(|head| Freight {
-            format: head.format,
             bytes: head.bytes,
             signed: head.signed,
         }))
