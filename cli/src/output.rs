@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::io::{IsTerminal as _, Write as _, stdin, stdout};
 use std::process::ExitCode;
 
+use edge_ledger_core::text::shown;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -90,19 +91,21 @@ impl Output {
     }
 
     fn explain(&self, failure: &Explanation) {
-        let mut text = format!("{RED}error:{RESET} {}", failure.message);
+        // What a service or another device says is in it.
+        let message = shown(&failure.message);
+        let mut text = format!("{RED}error:{RESET} {message}");
         if failure.exit == Exit::Interrupted {
-            text.clone_from(&failure.message);
+            text = message;
         }
         if self.verbose {
             for cause in &failure.causes {
                 text.push_str("\n  because ");
-                text.push_str(cause);
+                text.push_str(&shown(cause));
             }
         }
         if let Some(next) = &failure.next {
             text.push_str("\n  next: ");
-            text.push_str(next);
+            text.push_str(&shown(next));
         }
         to_stderr(&text);
     }

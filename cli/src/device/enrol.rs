@@ -73,7 +73,7 @@ pub(super) fn checked_name(name: String) -> Result<String, Failure> {
     if check_name(&name).is_ok() {
         return Ok(name);
     }
-    let message = "a device's name has 1 to 64 bytes, and no control characters";
+    let message = "a device's name has 1 to 64 bytes, and no control or invisible characters";
     Err(Failure::usage("NAME_FORMAT", message))
 }
 
