@@ -167,6 +167,8 @@ impl From<AgentError> for Failure {
             AgentError::Posting(PostingError::Size(_)) => {
                 Self::usage("ENTRY_SIZE", message).next("keys and memos have at most 128 bytes")
             }
+            AgentError::Posting(PostingError::Text(_)) => Self::usage("BAD_TEXT", message)
+                .next("type the memo again, as one line without invisible characters"),
             AgentError::Posting(PostingError::Kind) => Self::refused("BAD_MESSAGE", message),
             AgentError::NoFunds { available, asked } => Self::refused("no_funds", message)
                 .with("available", *available)
@@ -323,6 +325,9 @@ fn of_refusal(refusal: &Refusal) -> Failure {
             "show a new code with `edge-ledger link`; it works once, for two minutes"
         }
         "DEVICE_LIMIT" => "revoke one that is no longer used: `edge-ledger devices revoke NAME`",
+        "STATEMENT_LIMIT" => {
+            "leave the name as it is; what was revoked stays so without another statement"
+        }
         "AUDIENCE_UNKNOWN" => "dial a name that the services know: `edge-ledger up --host NAME`",
         _ => return failure,
     };

@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::io::{IsTerminal as _, Write as _, stdin, stdout};
 use std::process::ExitCode;
 
+use edge_ledger_core::text::shown;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -188,19 +189,21 @@ impl Output {
     }
 
     fn explain(&self, failure: &Explanation) {
-        let mut text = format!("{RED}error:{RESET} {}", failure.message);
+        // What a service or another device says is in it.
+        let message = shown(&failure.message);
+        let mut text = format!("{RED}error:{RESET} {message}");
         if failure.exit == Exit::Interrupted {
-            text.clone_from(&failure.message);
+            text = message;
         }
         if self.verbose {
             for cause in &failure.causes {
                 text.push_str("\n  because ");
-                text.push_str(cause);
+                text.push_str(&shown(cause));
             }
         }
         if let Some(next) = &failure.next {
             text.push_str("\n  next: ");
-            text.push_str(next);
+            text.push_str(&shown(next));
         }
         to_stderr(&text);
     }
@@ -222,7 +225,7 @@ fn pieces(mut text: &str) -> impl Iterator<Item = &str> {
 
 /// A warning, also when the answer is JSON.
 pub(crate) fn warn(text: &str) {
-    to_stderr(&format!("{YELLOW}note:{RESET} {text}"));
+    to_stderr(&format!("{YELLOW}note:{RESET} {}", shown(text)));
 }
 
 fn to_stderr(text: &str) {

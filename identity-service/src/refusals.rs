@@ -76,5 +76,9 @@ pub(crate) fn statement(statement: &Statement, error: &LogError) -> Status {
             Reason::DeviceLimit,
             "the identity has as many devices as it may",
         ),
+        LogError::StatementLimit => refusal(
+            Reason::StatementLimit,
+            "the device was renamed, or the lineage revoked, as often as it may be",
+        ),
     }
 }

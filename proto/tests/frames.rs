@@ -79,7 +79,7 @@ fn ack() -> impl Strategy<Value = ledger::Ack> {
 fn run_taken() -> impl Strategy<Value = ledger::RunTaken> {
     prop_oneof![
         (1..3_i32).prop_map(|verdict| ledger::RunTaken { verdict, reason: 0 }),
-        (1..10_i32).prop_map(|reason| ledger::RunTaken { verdict: 3, reason }),
+        (1..11_i32).prop_map(|reason| ledger::RunTaken { verdict: 3, reason }),
     ]
 }
 

@@ -107,7 +107,7 @@ pub(super) fn identity_url(global: &Global, backup: &Backup) -> String {
 /// Refuses what cannot be the name of a device.
 pub(super) fn check_name(name: &str) -> Result<(), Failure> {
     certificate::check_name(name).map_err(|_| {
-        let message = "a device's name has 1 to 64 bytes, and no control characters";
+        let message = "a device's name has 1 to 64 bytes, and no control or invisible characters";
         Failure::usage("NAME_FORMAT", message)
     })
 }

@@ -6,6 +6,7 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
 use device_agent::{Agent, Effect, HistoryItem};
 use edge_ledger_core::ledger::fold::Void;
+use edge_ledger_core::text::shown;
 use serde::Serialize;
 
 use super::calendar::utc;
@@ -120,7 +121,7 @@ impl fmt::Display for Shown {
                 format!("{}{weight}", item.kind),
                 format!("{sign}{}", self.unit.digits(item.amount.into())),
                 item.device_name.clone(),
-                printable(&item.memo),
+                shown(&item.memo),
                 item.event_key.clone(),
             ]);
         }
@@ -129,10 +130,4 @@ impl fmt::Display for Shown {
         }
         write!(f, "{}", table.trim_fmt())
     }
-}
-
-/// What others wrote does not move the cursor.
-fn printable(memo: &str) -> String {
-    let shown = |c: char| if c.is_control() { '\u{fffd}' } else { c };
-    memo.chars().map(shown).collect()
 }

@@ -16,6 +16,7 @@ pub mod ids;
 pub mod keys;
 pub mod limits;
 pub mod tags;
+pub mod text;
 
 pub mod identity;
 pub mod ledger;

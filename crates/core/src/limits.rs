@@ -38,8 +38,12 @@ pub const LOCATOR_FRAME_POINTS_MAX: usize = 16 * LOCATOR_POINTS_MAX;
 pub const HAVE_POINTS_MAX: usize = HEADS_TIPS_MAX + LOCATOR_FRAME_POINTS_MAX;
 /// Most statements in one frame.
 pub const FRAME_STATEMENTS_MAX: usize = 64;
-/// Most tips in one `Heads` frame: 256 devices with 8 tips each.
-pub const HEADS_TIPS_MAX: usize = DEVICES_EVER_MAX * JOURNAL_TIPS_MAX;
+/// Most tips of an identity, which all fit into one `Heads` frame. A device has 8 until it is
+/// ended; each statement that ends it can name 8 more, and it is replaced once before it is revoked.
+pub const HEADS_TIPS_MAX: usize =
+    DEVICES_EVER_MAX * JOURNAL_TIPS_MAX * (2 + REVOKES_PER_LINEAGE_MAX);
+/// Most acks in one frame.
+pub const FRAME_ACKS_MAX: usize = 2_048;
 
 /// Most bytes of runs that wait for something below them, per identity.
 pub const WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -54,13 +58,21 @@ pub const DEVICES_EVER_MAX: usize = 256;
 pub const NAME_BYTES_MAX: usize = 64;
 /// Longest platform text, in bytes of UTF-8.
 pub const PLATFORM_BYTES_MAX: usize = 64;
+/// Most renamings of one device. With the limit of devices, and of revocations, it bounds a log.
+pub const RENAMES_PER_DEVICE_MAX: usize = 32;
+/// Most revocations of one lineage: all but the first can only name what the others forgot.
+pub const REVOKES_PER_LINEAGE_MAX: usize = 4;
 /// Most tips that one statement names.
 pub const STATEMENT_TIPS_MAX: usize = 64;
+/// Most tips of one device that one statement names: as many as its journal has before it ends.
+pub const STATEMENT_DEVICE_TIPS_MAX: usize = JOURNAL_TIPS_MAX;
 /// Most signatures of one statement: a `Replace` has two.
 pub const STATEMENT_SIGNATURES_MAX: usize = 2;
-/// Most tips in one receipt. A lineage can have as many devices as its identity, each with tips,
-/// and it must be possible to end any lineage.
-pub const RECEIPT_TIPS_MAX: usize = HEADS_TIPS_MAX;
+/// Most tips in one receipt. A lineage can have as many devices as its identity, each with its own
+/// tips and those that its replacement named, and it must be possible to end any lineage, also
+/// again.
+pub const RECEIPT_TIPS_MAX: usize =
+    DEVICES_EVER_MAX * 2 * JOURNAL_TIPS_MAX + REVOKES_PER_LINEAGE_MAX * STATEMENT_TIPS_MAX;
 /// Longest encoded statement, in bytes.
 pub const STATEMENT_BYTES_MAX: usize = 64 * 1024;
 /// Longest unit name of a deployment, in bytes of UTF-8.

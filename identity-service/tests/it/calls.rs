@@ -97,8 +97,15 @@ async fn a_log_is_read_in_pages() {
     let mut client = world.client().await;
     let mut person = Person::registered(&world, &mut client, 10).await;
     let token = person.session(&mut client).await;
-    for number in 0..256 {
-        let rename = person.rename(&format!("laptop {number}"));
+    let phones: Vec<_> = (40..50).map(key).collect();
+    for phone in &phones {
+        let add = person.add(phone, "phone", false);
+        person.append(&mut client, &token, add).await;
+    }
+    // The first statement opened the log.
+    for number in phones.len()..256 {
+        let phone = phones[number % phones.len()].public_key().device_id();
+        let rename = person.rename_other(phone, &format!("phone {number}"));
         person.append(&mut client, &token, rename).await;
     }
     let page = get_log(&mut client, &token, person.id_bytes(), 0)

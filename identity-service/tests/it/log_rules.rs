@@ -6,6 +6,7 @@ use edge_ledger_core::identity::statement::SigningAs;
 use edge_ledger_core::identity::{Act, Point, SignedTip};
 use edge_ledger_core::ids::{DeviceId, EntryHash};
 use edge_ledger_core::keys::SecretKey;
+use edge_ledger_core::limits::RENAMES_PER_DEVICE_MAX;
 use edge_ledger_proto::identity as wire;
 use prost::Message as _;
 use tonic::Code;
@@ -220,4 +221,24 @@ async fn tips_that_their_device_did_not_sign() {
         .refused(revoke, Code::Unauthenticated, Reason::BadSignature)
         .await;
     scene.close().await;
+}
+
+#[tokio::test]
+async fn more_renamings_than_a_device_may_have() {
+    let mut scene = Scene::open().await;
+    for number in 0..RENAMES_PER_DEVICE_MAX {
+        let rename = scene.person.rename(&format!("name {number}"));
+        let person = &mut scene.person;
+        person.append(&mut scene.client, &scene.token, rename).await;
+    }
+    let bytes = scene.person.rename("one more");
+    scene
+        .refused(bytes, Code::ResourceExhausted, Reason::StatementLimit)
+        .await;
+    // None of it is in the way of a revocation.
+    let phone = key(30);
+    scene.add(&phone, false).await;
+    let revoke = scene.person.revoke(phone.public_key().device_id());
+    let person = &mut scene.person;
+    person.append(&mut scene.client, &scene.token, revoke).await;
 }

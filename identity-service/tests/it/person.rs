@@ -98,7 +98,10 @@ impl Person {
     }
 
     pub(crate) fn rename(&self, name: &str) -> Bytes {
-        let device = self.laptop.public_key().device_id();
+        self.rename_other(self.laptop.public_key().device_id(), name)
+    }
+
+    pub(crate) fn rename_other(&self, device: DeviceId, name: &str) -> Bytes {
         self.say(Act::Rename {
             device,
             name: name.to_owned(),

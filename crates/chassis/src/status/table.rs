@@ -83,6 +83,8 @@ reasons! {
     VersionConflict, "VERSION_CONFLICT", Aborted, "read the log again and sign a new statement after its head";
     /// As many devices as there may be.
     DeviceLimit, "DEVICE_LIMIT", ResourceExhausted, "revoke a device that is no longer used";
+    /// As many statements of this kind as there may be.
+    StatementLimit, "STATEMENT_LIMIT", ResourceExhausted, "leave the name as it is; a revocation holds";
     /// A message above its limit.
     MessageTooLarge, "MESSAGE_TOO_LARGE", ResourceExhausted, "send smaller messages";
     /// More metadata than a request may carry.

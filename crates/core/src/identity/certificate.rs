@@ -8,6 +8,7 @@ use crate::ids::{DeviceId, IdentityId, LedgerId};
 use crate::keys::{PublicKey, SecretKey, Signature};
 use crate::limits::{NAME_BYTES_MAX, PLATFORM_BYTES_MAX};
 use crate::tags::Tag;
+use crate::text::{is_blank, is_plain};
 use crate::wire;
 
 /// A device's signed description of itself, checked.
@@ -27,23 +28,20 @@ pub struct Certificate {
 pub struct Description {
     /// The identity that it joins.
     pub identity: IdentityId,
-    /// Name for people, 1 to 64 bytes.
+    /// Name for people, 1 to 64 bytes of plain text.
     pub name: String,
-    /// Platform for people, at most 64 bytes.
+    /// Platform for people, at most 64 bytes of plain text.
     pub platform: String,
     /// The device that it replaces.
     pub replaces: Option<DeviceId>,
 }
 
-/// Checks a device name: 1 to 64 bytes of UTF-8 without control characters.
+/// Checks a device name: 1 to 64 bytes of plain text in which there is something to be seen.
 ///
 /// # Errors
 /// [`FormatError::Field`].
 pub fn check_name(name: &str) -> Result<(), FormatError> {
-    let sound = !name.trim().is_empty()
-        && name.len() <= NAME_BYTES_MAX
-        && !name.chars().any(char::is_control);
-    if sound {
+    if !is_blank(name) && name.len() <= NAME_BYTES_MAX && is_plain(name) {
         Ok(())
     } else {
         Err(FormatError::Field("the name of a device"))
@@ -89,9 +87,7 @@ impl Certificate {
         let key = PublicKey::from_bytes(&message.public_key)
             .map_err(|e| FormatError::Key("the key of a certificate", e))?;
         check_name(&message.name)?;
-        if message.platform.len() > PLATFORM_BYTES_MAX
-            || message.platform.chars().any(char::is_control)
-        {
+        if message.platform.len() > PLATFORM_BYTES_MAX || !is_plain(&message.platform) {
             return Err(FormatError::Field("the platform of a device"));
         }
         let replaces = match &message.replaces[..] {

@@ -8,6 +8,7 @@ use crate::ids::LedgerId;
 use crate::keys::PublicKey;
 use crate::limits::{DECIMALS_MAX, UNIT_BYTES_MAX};
 use crate::tags::Tag;
+use crate::text::{is_blank, is_plain};
 use crate::wire;
 
 /// Who may create credits.
@@ -43,7 +44,7 @@ pub struct GenesisSpec {
     pub service_root: PublicKey,
     /// [`next_key_hash`] of the root's successor.
     pub next_service_root_hash: [u8; 32],
-    /// Name of one whole unit for people, 1 to 16 bytes without control characters.
+    /// Name of one whole unit for people, 1 to 16 bytes of plain text.
     pub unit: String,
     /// Decimal places, 0 to 18.
     pub decimals: u32,
@@ -97,10 +98,7 @@ impl Genesis {
             .try_into()
             .map_err(|_| FormatError::Field("the next service root"))?;
         let unit = &message.unit;
-        if unit.trim().is_empty()
-            || unit.len() > UNIT_BYTES_MAX
-            || unit.chars().any(char::is_control)
-        {
+        if is_blank(unit) || unit.len() > UNIT_BYTES_MAX || !is_plain(unit) {
             return Err(FormatError::Field("the unit"));
         }
         if message.decimals > DECIMALS_MAX {

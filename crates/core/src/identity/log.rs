@@ -42,6 +42,9 @@ pub enum LogError {
     /// Too many devices.
     #[error("the identity has as many devices as it may")]
     DeviceLimit,
+    /// A device was renamed, or a lineage revoked, as often as it may be.
+    #[error("this was said as often as it may be")]
+    StatementLimit,
 }
 
 /// Where a log ends.
@@ -104,6 +107,10 @@ pub struct IdentityLog {
     records: Vec<StatementRecord>,
     hashes: Vec<LogHash>,
     devices: BTreeMap<DeviceId, DeviceRecord>,
+    /// How often each device was renamed.
+    renames: BTreeMap<DeviceId, usize>,
+    /// How often each lineage was revoked.
+    revokes: BTreeMap<DeviceId, usize>,
 }
 
 /// The log's hash after a record (`docs/protocol.md`, "hash chain"). It covers what the store
@@ -123,6 +130,8 @@ impl IdentityLog {
             records: Vec::new(),
             hashes: Vec::new(),
             devices: BTreeMap::new(),
+            renames: BTreeMap::new(),
+            revokes: BTreeMap::new(),
         }
     }
 
@@ -267,8 +276,11 @@ impl IdentityLog {
                 );
                 self.add(certificate, admin, position);
             }
-            Act::Revoke { tips, .. } => {
-                self.end(&ends, &record, tips, |_| DeviceState::Revoked, None)
+            Act::Revoke { device, tips, .. } => {
+                self.end(&ends, &record, tips, |_| DeviceState::Revoked, None);
+                if let Some(lineage) = self.lineage(device) {
+                    *self.revokes.entry(lineage).or_default() += 1;
+                }
             }
             Act::Replace {
                 old,
@@ -286,6 +298,7 @@ impl IdentityLog {
                 self.add(certificate, admin, position);
             }
             Act::Rename { device, name } => {
+                *self.renames.entry(*device).or_default() += 1;
                 if let Some(device) = self.devices.get_mut(device) {
                     device.name.clone_from(name);
                 }

@@ -8,7 +8,9 @@ use prost::Message as _;
 use crate::identity::{Certificate, FormatError, Genesis, SignedTip, decode_canonical};
 use crate::ids::{DeviceId, IdentityId, LedgerId, LogHash};
 use crate::keys::{PublicKey, SecretKey, Signature};
-use crate::limits::{STATEMENT_BYTES_MAX, STATEMENT_SIGNATURES_MAX, STATEMENT_TIPS_MAX};
+use crate::limits::{
+    STATEMENT_BYTES_MAX, STATEMENT_DEVICE_TIPS_MAX, STATEMENT_SIGNATURES_MAX, STATEMENT_TIPS_MAX,
+};
 use crate::tags::Tag;
 use crate::wire;
 
@@ -322,7 +324,7 @@ fn decode_body(
                     return Err(FormatError::Field("the reason of a revocation"));
                 }
             },
-            tips: decode_tips(&revoke.tips, STATEMENT_TIPS_MAX)?,
+            tips: decode_named(&revoke.tips)?,
         },
         wire::Act::Replace(replace) => Act::Replace {
             old: device(&replace.old)?,
@@ -330,7 +332,7 @@ fn decode_body(
                 ledger_id,
                 replace.certificate.as_ref(),
             )?),
-            tips: decode_tips(&replace.tips, STATEMENT_TIPS_MAX)?,
+            tips: decode_named(&replace.tips)?,
         },
         wire::Act::Rename(rename) => {
             super::certificate::check_name(&rename.name)?;
@@ -355,6 +357,16 @@ fn decode_body(
 
 fn device(bytes: &[u8]) -> Result<DeviceId, FormatError> {
     DeviceId::try_from(bytes).map_err(|_| FormatError::Field("the device of a statement"))
+}
+
+/// Tips that a statement names, few of each device.
+fn decode_named(tips: &[wire::SignedTip]) -> Result<Vec<SignedTip>, FormatError> {
+    let tips = decode_tips(tips, STATEMENT_TIPS_MAX)?;
+    let mut of_devices = tips.chunk_by(|a, b| a.device == b.device);
+    if of_devices.any(|tips| tips.len() > STATEMENT_DEVICE_TIPS_MAX) {
+        return Err(FormatError::Field("the number of tips"));
+    }
+    Ok(tips)
 }
 
 pub(crate) fn decode_tips(

@@ -29,6 +29,9 @@ pub enum Reject {
     /// A payload of format 1 that does not equal its own re-encoding.
     #[error("a payload is not canonical")]
     NotCanonical,
+    /// A memo that is not plain text.
+    #[error("a memo has characters that control, hide or reorder what is shown")]
+    BadText,
     /// The signature does not fit place, hashes, key, identity and deployment.
     #[error("the signature does not fit")]
     BadSignature,
@@ -105,6 +108,7 @@ fn read_payload(format: u16, payload: &Bytes) -> Result<EntryContent, Reject> {
         .map_err(|e| match e {
             PostingError::Size(_) => Reject::EntrySize,
             PostingError::Amount => Reject::AmountRange,
+            PostingError::Text(_) => Reject::BadText,
             PostingError::Kind => Reject::NotCanonical,
         })?;
     Ok(EntryContent::V1 {

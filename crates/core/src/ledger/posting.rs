@@ -6,6 +6,7 @@ use bytes::Bytes;
 use prost::Message as _;
 
 use crate::limits::{AMOUNT_MAX, EVENT_KEY_BYTES_MAX, ISSUER_PROOF_BYTES_MAX, MEMO_BYTES_MAX};
+use crate::text::is_plain;
 use crate::wire;
 
 /// Idempotency key of a posting: 1 to 128 bytes, independent of its place in a journal.
@@ -82,7 +83,7 @@ pub struct Posting {
     pub event_key: EventKey,
     /// Minor units, 1 to 2^53 − 1.
     pub amount: u64,
-    /// For people, at most 128 bytes.
+    /// For people, at most 128 bytes of plain text.
     pub memo: String,
     /// Encoded proof of an issuer; empty under a self-reported policy.
     pub issuer_proof: Bytes,
@@ -97,6 +98,9 @@ pub enum PostingError {
     /// The amount is 0 or above 2^53 − 1.
     #[error("an amount must be from 1 to {AMOUNT_MAX}")]
     Amount,
+    /// Text that is not plain.
+    #[error("{0} has characters that control, hide or reorder what is shown")]
+    Text(&'static str),
     /// It is of no known kind.
     #[error("a posting is of no known kind")]
     Kind,
@@ -122,7 +126,7 @@ impl Posting {
     /// The same with a memo.
     ///
     /// # Errors
-    /// [`PostingError::Size`] above 128 bytes.
+    /// [`PostingError::Size`] above 128 bytes, [`PostingError::Text`] if it is not plain.
     pub fn with_memo(mut self, memo: impl Into<String>) -> Result<Self, PostingError> {
         self.memo = memo.into();
         self.check()?;
@@ -142,6 +146,9 @@ impl Posting {
         }
         if self.issuer_proof.len() > ISSUER_PROOF_BYTES_MAX {
             return Err(PostingError::Size("an issuer proof"));
+        }
+        if !is_plain(&self.memo) {
+            return Err(PostingError::Text("a memo"));
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use crate::keys::Signature;
 use crate::ledger::admission::Refusal;
 use crate::ledger::{Ack, Heads, Level, Run, Tip};
 use crate::limits::{
-    FRAME_RUNS_MAX, FRAME_STATEMENTS_MAX, HEADS_TIPS_MAX, LOCATOR_FRAME_POINTS_MAX,
+    FRAME_ACKS_MAX, FRAME_RUNS_MAX, FRAME_STATEMENTS_MAX, HEADS_TIPS_MAX, LOCATOR_FRAME_POINTS_MAX,
 };
 use crate::sync::handshake::{Greeting, Hello, Welcome};
 
@@ -98,7 +98,7 @@ impl Frame {
             Self::Heads(heads) => heads.tips().count() > HEADS_TIPS_MAX,
             Self::Locator(points) => points.len() > LOCATOR_FRAME_POINTS_MAX,
             Self::Statements(parts) => parts.len() > FRAME_STATEMENTS_MAX,
-            Self::Acks(acks) => acks.len() > HEADS_TIPS_MAX,
+            Self::Acks(acks) => acks.len() > FRAME_ACKS_MAX,
             Self::Greeting(_)
             | Self::Hello(_)
             | Self::Welcome(_)

@@ -88,6 +88,25 @@ fn an_entry_has_at_most_256_kib() {
     assert_eq!(unreadable(0), Err(Reject::EntrySize));
 }
 
+/// A memo is shown to other people.
+#[test]
+fn a_memo_is_plain_text() {
+    let world = World::uncapped();
+    let pen = Pen::new(&world, "phone");
+    for (memo, expected) in [
+        ("coffee, π 👩\u{200d}💻", Ok(())),
+        ("two\nlines", Err(Reject::BadText)),
+        ("\u{1b}[2J", Err(Reject::BadText)),
+        ("\u{202e}001 tnaps", Err(Reject::BadText)),
+        ("\u{feff}", Err(Reject::BadText)),
+    ] {
+        let posting = raw_posting(1, b"a", memo, b"");
+        let judged = judged(&pen, payload_of(&[posting]));
+        assert_eq!(judged, expected, "{memo:?}");
+        assert_eq!(debit("a", 1).with_memo(memo).is_ok(), expected.is_ok());
+    }
+}
+
 #[test]
 fn parts_of_a_posting_have_limits() {
     let world = World::uncapped();

@@ -5,7 +5,10 @@ use edge_ledger_core::identity::{
     Act, CreditPolicy, DeviceState, FormatError, IdentityLog, LogError, Statement, StatementBody,
 };
 use edge_ledger_core::ids::LogHash;
-use edge_ledger_core::limits::{DEVICES_ACTIVE_MAX, DEVICES_EVER_MAX};
+use edge_ledger_core::limits::{
+    DEVICES_ACTIVE_MAX, DEVICES_EVER_MAX, HEADS_TIPS_MAX, JOURNAL_TIPS_MAX, RECEIPT_TIPS_MAX,
+    RENAMES_PER_DEVICE_MAX, REVOKES_PER_LINEAGE_MAX, STATEMENT_DEVICE_TIPS_MAX, STATEMENT_TIPS_MAX,
+};
 
 use crate::fixture::{World, device_id, key, record, rename, revoke};
 
@@ -400,4 +403,44 @@ fn replay_gives_the_same_log_and_finds_places_in_it() {
     );
     let twice = log.apply(record(records[2].statement.clone(), Vec::new()));
     assert_eq!(twice, Err(LogError::Conflict));
+}
+
+/// The number of statements is bounded, and no act uses up the place of another.
+#[test]
+fn renamings_and_revocations_are_bounded_each_by_itself() {
+    let world = World::uncapped();
+    let mut log = world.log_with("admin", &["phone", "tablet"]);
+    let phone = key("phone");
+    let by_phone = [SigningAs::Device(&phone)];
+    for number in 0..RENAMES_PER_DEVICE_MAX {
+        let act = rename("phone", &format!("name {number}"));
+        world.say(&mut log, act, &by_phone).expect("may be renamed");
+    }
+    let once_more = rename("phone", "one more");
+    let refused = world.say(&mut log, once_more.clone(), &by_phone);
+    assert_eq!(refused, Err(LogError::StatementLimit));
+    let refused = by_admin(&world, &mut log, once_more);
+    assert_eq!(refused, Err(LogError::StatementLimit), "whoever says it");
+    by_admin(&world, &mut log, rename("tablet", "desk")).expect("another device");
+
+    for _ in 0..REVOKES_PER_LINEAGE_MAX {
+        by_admin(&world, &mut log, revoke("phone", Vec::new())).expect("may be revoked");
+    }
+    let before = log.head();
+    let refused = by_admin(&world, &mut log, revoke("phone", Vec::new()));
+    assert_eq!(refused, Err(LogError::StatementLimit));
+    assert_eq!(log.head(), before);
+    by_admin(&world, &mut log, revoke("tablet", Vec::new())).expect("another lineage");
+}
+
+/// Whoever replaces a device by another again and again, naming all that it may, must not make the
+/// receipt of the revocation too long to be read.
+#[test]
+fn the_longest_lineage_can_be_revoked() {
+    let per_device = 2 * JOURNAL_TIPS_MAX;
+    assert!(DEVICES_EVER_MAX * per_device <= RECEIPT_TIPS_MAX);
+    let again = (REVOKES_PER_LINEAGE_MAX - 1) * STATEMENT_TIPS_MAX;
+    assert!(DEVICES_EVER_MAX * per_device + again <= RECEIPT_TIPS_MAX);
+    let named = REVOKES_PER_LINEAGE_MAX * STATEMENT_DEVICE_TIPS_MAX;
+    assert!(DEVICES_EVER_MAX * (per_device + named) <= HEADS_TIPS_MAX);
 }

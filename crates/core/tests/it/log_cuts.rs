@@ -6,7 +6,7 @@ use edge_ledger_core::identity::{
 };
 use edge_ledger_core::ids::{DeviceId, EntryHash};
 use edge_ledger_core::keys::{KeyError, Signature};
-use edge_ledger_core::limits::STATEMENT_TIPS_MAX;
+use edge_ledger_core::limits::{STATEMENT_DEVICE_TIPS_MAX, STATEMENT_TIPS_MAX};
 
 use crate::fixture::{World, device_id, key, revoke, tip};
 
@@ -135,8 +135,22 @@ fn a_later_cut_replaces_what_was_named_and_keeps_what_was_recorded() {
         [low, beside, high],
         "also when the store has lost it"
     );
-    assert_eq!(revoke_with(vec![], vec![high]), [low, high], "it arrived");
-    assert_eq!(revoke_with(vec![], vec![]), [low, high]);
+}
+
+/// What arrives within a cut is kept from then on, like what was there when it was made.
+#[test]
+fn what_was_named_and_arrived_stays() {
+    let world = World::uncapped();
+    let mut log = world.log_with("admin", &["phone"]);
+    let (low, high) = (point(2, 1), point(6, 1));
+    for (named, recorded) in [
+        (vec![tip("phone", high)], vec![tip("phone", low)]),
+        (vec![], vec![tip("phone", high)]),
+        (vec![], vec![]),
+    ] {
+        by_admin(&world, &mut log, revoke("phone", named), recorded).expect("can be revoked");
+        assert_eq!(cut_of(&log, "phone"), Some(vec![low, high]));
+    }
 }
 
 /// A link that replaces cuts at what the store keeps, also when the device had a cut before.
@@ -220,21 +234,26 @@ fn tips_of_a_statement_have_a_place_and_a_limit() {
         let admin = key("admin");
         Statement::sign(world.ledger_id(), &body, &[SigningAs::Device(&admin)])
     };
-    let some = |count| {
-        (1..=count as u64)
-            .map(|seq| tip("phone", point(seq, 1)))
-            .collect()
+    let some = |device: &str, count| -> Vec<SignedTip> {
+        let points = (1..=count as u64).map(|seq| point(seq, 1));
+        points.map(|point| tip(device, point)).collect()
     };
     assert_eq!(
         sign(vec![tip("phone", Point::START)]),
         Err(FormatError::Field("the seq of a tip"))
     );
-    let full = sign(some(STATEMENT_TIPS_MAX)).expect("at the limit");
+    let full = sign(some("phone", STATEMENT_DEVICE_TIPS_MAX)).expect("at the limit");
     assert_eq!(log.check(&full), Ok(()));
-    assert_eq!(
-        sign(some(STATEMENT_TIPS_MAX + 1)),
-        Err(FormatError::Field("the number of tips"))
-    );
+    let number = Err(FormatError::Field("the number of tips"));
+    assert_eq!(sign(some("phone", STATEMENT_DEVICE_TIPS_MAX + 1)), number);
+    let of_devices = |count: usize| {
+        let names = (0..count).map(|n| format!("device {n}"));
+        let tips = names.flat_map(|name| some(&name, STATEMENT_DEVICE_TIPS_MAX));
+        sign(tips.collect())
+    };
+    let devices = STATEMENT_TIPS_MAX / STATEMENT_DEVICE_TIPS_MAX;
+    assert!(of_devices(devices).is_ok());
+    assert_eq!(of_devices(devices + 1), number);
     let mut wrong = tip("phone", point(1, 1));
     wrong.signature = Signature::from_bytes([0; 64]);
     assert!(

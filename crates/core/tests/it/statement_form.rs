@@ -227,11 +227,14 @@ fn names_and_platforms_have_limits() {
         "a\nb",
         "a\u{1b}[31m",
         "\u{85}",
+        "phone\u{202e}enohp",
+        "pho\u{200b}ne",
+        "\u{3000}\u{200d}",
     ] {
         assert_eq!(describe(&world, bad, ""), name, "{bad:?}");
     }
     let platform = Err(FormatError::Field("the platform of a device"));
-    for bad in [&text(PLATFORM_BYTES_MAX + 1), "a\rb"] {
+    for bad in [&text(PLATFORM_BYTES_MAX + 1), "a\rb", "a\u{2066}b"] {
         assert_eq!(describe(&world, "x", bad), platform, "{bad:?}");
     }
     let log = world.log_with("admin", &["phone"]);
@@ -252,6 +255,7 @@ fn names_and_platforms_have_limits() {
     let name = Err(FormatError::Field("the name of a device"));
     assert_eq!(sign(text(NAME_BYTES_MAX + 1)), name);
     assert_eq!(sign("tab\t".to_owned()), name);
+    assert_eq!(sign("right\u{200f}left".to_owned()), name);
 }
 
 #[test]

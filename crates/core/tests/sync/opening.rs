@@ -309,8 +309,8 @@ fn a_stranger_who_cannot_show_the_log_learns_nothing_of_it() {
 fn a_device_that_the_service_does_not_know_yet_brings_the_log_along() {
     for statements in [1_u64, 60, 130] {
         let mut chronicle = Chronicle::base();
-        for number in 1..statements {
-            chronicle.rename(member(0).id, &format!("name {number}"));
+        for number in 1..statements as usize {
+            chronicle.rename(member(number % 5).id, &format!("name {number}"));
         }
         chronicle.add(member(9), false);
         let end = chronicle.position();
@@ -337,8 +337,8 @@ fn a_device_that_the_service_does_not_know_yet_brings_the_log_along() {
 #[test]
 fn a_wiped_service_takes_the_log_back() {
     let mut chronicle = Chronicle::base();
-    for number in 0..130 {
-        chronicle.rename(member(0).id, &format!("name {number}"));
+    for number in 0..130_usize {
+        chronicle.rename(member(number % 5).id, &format!("name {number}"));
     }
     let mut network = Network::new(chronicle, 0);
     let device = network.device(member(3), 135);
@@ -362,8 +362,8 @@ fn a_wiped_service_takes_the_log_back() {
 #[test]
 fn a_device_far_behind_gets_the_log_in_several_frames() {
     let mut chronicle = Chronicle::base();
-    for number in 0..130 {
-        chronicle.rename(member(0).id, &format!("name {number}"));
+    for number in 0..130_usize {
+        chronicle.rename(member(number % 5).id, &format!("name {number}"));
     }
     let mut network = Network::new(chronicle, 135);
     let device = network.device(member(0), 1);

@@ -5,7 +5,18 @@ use crate::identity::statement::Signer;
 use crate::identity::{Act, Certificate, FormatError, SignedTip, Statement};
 use crate::ids::DeviceId;
 use crate::keys::KeyError;
-use crate::limits::{DEVICES_ACTIVE_MAX, DEVICES_EVER_MAX};
+use crate::limits::{
+    DEVICES_ACTIVE_MAX, DEVICES_EVER_MAX, RENAMES_PER_DEVICE_MAX, REVOKES_PER_LINEAGE_MAX,
+};
+
+/// Acts that add nothing else are bounded one by one, so that none can use up the place of another:
+/// whatever a thief says, the first revocation of a lineage is possible.
+fn said_less_than(most: usize, times: Option<&usize>) -> Result<(), LogError> {
+    match times {
+        Some(times) if *times >= most => Err(LogError::StatementLimit),
+        Some(_) | None => Ok(()),
+    }
+}
 
 impl IdentityLog {
     /// Decides whether a statement may be the next.
@@ -42,6 +53,7 @@ impl IdentityLog {
             Act::Revoke { device, tips, .. } => {
                 let lineage = self.lineage(device).ok_or(LogError::UnknownDevice)?;
                 self.check_admin_remains(lineage)?;
+                said_less_than(REVOKES_PER_LINEAGE_MAX, self.revokes.get(&lineage))?;
                 self.check_tips(tips, |tip| self.lineage(&tip.device) == Some(lineage))
             }
             Act::Replace {
@@ -56,7 +68,10 @@ impl IdentityLog {
                 self.check_tips(tips, |tip| tip.device == *old)?;
                 self.check_new_device(certificate)
             }
-            Act::Rename { device, .. } => self.active(device).map(|_| ()),
+            Act::Rename { device, .. } => {
+                self.active(device)?;
+                said_less_than(RENAMES_PER_DEVICE_MAX, self.renames.get(device))
+            }
         }
     }
 

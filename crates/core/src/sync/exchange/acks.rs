@@ -2,13 +2,13 @@
 
 use super::Exchange;
 use crate::ledger::ack::{Ack, AckBody};
-use crate::limits::{HEADS_TIPS_MAX, WAITING_ACKS_MAX};
+use crate::limits::{FRAME_ACKS_MAX, WAITING_ACKS_MAX};
 use crate::sync::frame::{AckParts, Frame};
 use crate::sync::shell::{Close, Output, Outputs};
 
 /// Sends receipts for entries, in as many frames as they need.
 pub(super) fn send(acks: &[Ack], out: &mut Outputs) {
-    for acks in acks.chunks(HEADS_TIPS_MAX) {
+    for acks in acks.chunks(FRAME_ACKS_MAX) {
         let parts = acks.iter().map(AckParts::from).collect();
         out.push(Output::Send(Frame::Acks(parts)));
     }
