@@ -47,6 +47,14 @@ impl TestDevice {
     }
 }
 
+/// Who signs a statement: devices by their place.
+#[derive(Debug, Clone, Copy)]
+enum By {
+    Root,
+    Admin,
+    Both(usize, usize),
+}
+
 /// An identity with its log and devices.
 #[expect(missing_debug_implementations, reason = "holds keys")]
 pub struct Identity {
@@ -75,7 +83,7 @@ impl Identity {
             log,
             devices: vec![TestDevice::fresh()],
         };
-        let certificate = Box::new(this.certificate(&this.devices[0].key)?);
+        let certificate = Box::new(this.certificate(&this.devices[0].key, None)?);
         let next = SecretKey::from_seed(rand::random()).public_key();
         let genesis = Box::new(deployment.genesis.clone());
         let incept = Act::Incept {
@@ -83,7 +91,7 @@ impl Identity {
             genesis,
             certificate,
         };
-        this.append(deployment, incept, true).await?;
+        this.append(deployment, incept, By::Root).await?;
         for _ in 1..devices {
             this.add_device(deployment).await?;
         }
@@ -99,7 +107,7 @@ impl Identity {
         deployment: &Deployment<S>,
     ) -> anyhow::Result<usize> {
         let device = TestDevice::fresh();
-        let certificate = Box::new(self.certificate(&device.key)?);
+        let certificate = Box::new(self.certificate(&device.key, None)?);
         self.devices.push(device);
         self.append(
             deployment,
@@ -107,7 +115,7 @@ impl Identity {
                 certificate,
                 admin: false,
             },
-            false,
+            By::Admin,
         )
         .await?;
         Ok(self.devices.len() - 1)
@@ -130,17 +138,43 @@ impl Identity {
                 reason: RevokeReason::Lost,
                 tips: Vec::new(),
             },
-            false,
+            By::Admin,
         )
         .await
     }
 
-    fn certificate(&self, key: &SecretKey) -> anyhow::Result<Certificate> {
+    /// Puts a fresh device in the place of another, naming no tips.
+    ///
+    /// # Errors
+    /// When the statement is refused.
+    pub async fn replace<S: Store>(
+        &mut self,
+        deployment: &Deployment<S>,
+        old: usize,
+    ) -> anyhow::Result<usize> {
+        let (device, id) = (TestDevice::fresh(), self.devices[old].id());
+        let certificate = Box::new(self.certificate(&device.key, Some(id))?);
+        self.devices.push(device);
+        let new = self.devices.len() - 1;
+        let act = Act::Replace {
+            old: id,
+            certificate,
+            tips: Vec::new(),
+        };
+        self.append(deployment, act, By::Both(old, new)).await?;
+        Ok(new)
+    }
+
+    fn certificate(
+        &self,
+        key: &SecretKey,
+        replaces: Option<DeviceId>,
+    ) -> anyhow::Result<Certificate> {
         let description = Description {
             identity: self.log.identity(),
             name: format!("device {}", self.devices.len()),
             platform: "test".to_owned(),
-            replaces: None,
+            replaces,
         };
         Ok(Certificate::sign(self.log.ledger_id(), key, &description)?)
     }
@@ -149,7 +183,7 @@ impl Identity {
         &mut self,
         deployment: &Deployment<S>,
         act: Act,
-        as_root: bool,
+        by: By,
     ) -> anyhow::Result<()> {
         let head = self.log.head();
         let body = StatementBody {
@@ -158,12 +192,13 @@ impl Identity {
             expected_head: head.hash,
             act,
         };
-        let signer = if as_root {
-            SigningAs::Root(&self.root)
-        } else {
-            SigningAs::Device(&self.devices[0].key)
+        let device = |of: usize| SigningAs::Device(&self.devices[of].key);
+        let signers = match by {
+            By::Root => vec![SigningAs::Root(&self.root)],
+            By::Admin => vec![device(0)],
+            By::Both(old, new) => vec![device(old), device(new)],
         };
-        let statement = Statement::sign(self.log.ledger_id(), &body, &[signer])?;
+        let statement = Statement::sign(self.log.ledger_id(), &body, &signers)?;
         let append = StatementAppend {
             expected: LogEnd::of(&self.log),
             statement: statement.bytes().clone(),

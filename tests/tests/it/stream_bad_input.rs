@@ -1,161 +1,38 @@
-//! S-20 … S-32, S-47: what a member may send that it should not. Each row asserts the code and
-//! the reason (or the verdict), that nobody else's heads changed, and that the same stream, where
-//! it stays open, still takes a good entry.
+//! S-16, S-22 … S-32, S-47: entries that a member may not send. Each row asserts the verdict, that
+//! heads and balances are as before, and that the same stream still takes a good entry.
 
 use bytes::Bytes;
-use edge_ledger_core::identity::Point;
-use edge_ledger_core::ids::EntryHash;
+use edge_ledger_core::identity::{LogHead, Point};
+use edge_ledger_core::ids::{EntryHash, LogHash};
 use edge_ledger_core::ledger::admission::Refusal;
 use edge_ledger_core::ledger::entry::sign_raw;
-use edge_ledger_core::ledger::{Heads, Reject, Run};
+use edge_ledger_core::ledger::{Heads, Reject};
 use edge_ledger_core::sync::{Frame, Outcome};
 use edge_ledger_proto::ledger as pb;
-use edge_ledger_store::LedgerStore as _;
 use edge_ledger_tests::{Deployment, Identity, RawStream, refusal};
 use prost::Message as _;
 use tonic::Code;
 
-struct Place {
-    _server: ledger_service::Server,
-    url: String,
-    deployment: Deployment,
-    identity: Identity,
-    stream: RawStream,
-    others: Heads,
-}
-
-async fn place() -> anyhow::Result<Place> {
-    let deployment = Deployment::new()?;
-    let server = deployment.ledger_service().await?;
-    let url = format!("http://{}", server.local_addr());
-    let mut identity = Identity::create(&deployment, 2).await?;
-    let mut other = RawStream::hello(&url, &identity, 1, &Heads::default()).await?;
-    let run = identity.credit(1, "of the other", 5)?;
-    assert_eq!(other.push_taken(vec![run]).await?, vec![Outcome::Kept]);
-    let others = deployment.store.heads(identity.log.identity()).await?.value;
-    let stream = RawStream::hello(&url, &identity, 0, &others).await?;
-    Ok(Place {
-        _server: server,
-        url,
-        deployment,
-        identity,
-        stream,
-        others,
-    })
-}
-
-impl Place {
-    async fn others_unchanged(&self) -> anyhow::Result<()> {
-        let heads = self
-            .deployment
-            .store
-            .heads(self.identity.log.identity())
-            .await?
-            .value;
-        let other = self.identity.devices[1].id();
-        assert_eq!(heads.of(&other), self.others.of(&other));
-        Ok(())
-    }
-
-    /// The same stream takes a good entry, and nothing else changed.
-    async fn goes_on(&mut self) -> anyhow::Result<()> {
-        self.others_unchanged().await?;
-        let good = self.identity.credit(0, "good", 1)?;
-        assert_eq!(
-            self.stream.push_taken(vec![good]).await?,
-            vec![Outcome::Kept]
-        );
-        Ok(())
-    }
-
-    /// A new stream takes a good entry, and nothing else changed.
-    async fn comes_back(&mut self) -> anyhow::Result<()> {
-        let heads = self
-            .deployment
-            .store
-            .heads(self.identity.log.identity())
-            .await?
-            .value;
-        self.stream = RawStream::hello(&self.url, &self.identity, 0, &heads).await?;
-        self.goes_on().await
-    }
-
-    fn signed(&self, device: usize, format: u16, payload: Vec<u8>) -> Run {
-        let device = &self.identity.devices[device];
-        let (ledger_id, identity) = (self.identity.log.ledger_id(), self.identity.log.identity());
-        sign_raw(
-            ledger_id,
-            identity,
-            &device.key,
-            device.tip,
-            vec![(format, Bytes::from(payload))],
-        )
-    }
-
-    async fn refuses(&mut self, run: Run, expected: Refusal) -> anyhow::Result<()> {
-        assert_eq!(
-            self.stream.push_taken(vec![run]).await?,
-            vec![Outcome::Refused(expected)]
-        );
-        self.goes_on().await
-    }
-}
-
-fn payload(postings: Vec<pb::Posting>) -> Vec<u8> {
-    pb::EntryPayload {
-        wall_ms: 1,
-        postings,
-    }
-    .encode_to_vec()
-}
-
-fn posting(key: &str, amount: u64) -> pb::Posting {
-    pb::Posting {
-        effect: Some(pb::posting::Effect::Credit(amount)),
-        event_key: Bytes::copy_from_slice(key.as_bytes()),
-        memo: String::new(),
-        issuer_proof: Bytes::new(),
-    }
-}
+use super::place::{Place, payload, place, posting};
 
 #[tokio::test]
-async fn s20_a_message_above_a_frame_closes_the_stream() -> anyhow::Result<()> {
+async fn s16_entries_outside_the_cut_never_count() -> anyhow::Result<()> {
     let mut place = place().await?;
-    let heavy = place.signed(0, 1, vec![0; 1_100_000]);
-    place.stream.push(vec![heavy]).await?;
-    let status = place.stream.end().await?;
-    assert_eq!(
-        refusal(&status),
-        (Code::ResourceExhausted, "MESSAGE_TOO_LARGE".to_owned())
-    );
-    place.comes_back().await
-}
-
-#[tokio::test]
-async fn s21_a_message_without_sense_closes_the_stream() -> anyhow::Result<()> {
-    for request in [
-        pb::SyncRequest { frame: None },
-        pb::SyncRequest {
-            frame: Some(pb::Frame { message: None }),
-        },
-        pb::SyncRequest {
-            frame: Some(pb::Frame {
-                message: Some(pb::frame::Message::Runs(pb::Runs {
-                    frame_id: 1,
-                    runs: Vec::new(),
-                })),
-            }),
-        },
-    ] {
-        let mut place = place().await?;
-        place.stream.send_raw(request).await?;
-        let status = place.stream.end().await?;
-        assert_eq!(
-            refusal(&status),
-            (Code::InvalidArgument, "BAD_MESSAGE".to_owned())
-        );
-        place.comes_back().await?;
+    let held_back = place.identity.credit(1, "held back", 100)?;
+    place.identity.devices[1].tip = Point::START;
+    let old_seq = place.identity.credit(1, "instead of the first", 100)?;
+    place.identity.revoke(&place.deployment, 1).await?;
+    for run in [held_back, old_seq] {
+        place.refuses(run, Refusal::OutsideCut).await?;
     }
+    let heads = place.held().await?.heads;
+    let mut own = RawStream::open(&place.url).await?;
+    let hello = own.sign_hello(&place.identity, &place.identity.devices[1].key, &heads);
+    own.send(Frame::Hello(hello)).await?;
+    assert_eq!(
+        refusal(&own.end().await?),
+        (Code::PermissionDenied, "DEVICE_REVOKED".to_owned())
+    );
     Ok(())
 }
 
@@ -259,33 +136,55 @@ async fn s25_a_gap_waits_and_is_closed_by_what_was_missing() -> anyhow::Result<(
         place.stream.push_taken(vec![first]).await?,
         vec![Outcome::Kept]
     );
-    let heads = place
-        .deployment
-        .store
-        .heads(place.identity.log.identity())
-        .await?
-        .value;
-    assert_eq!(
-        heads.of(&place.identity.devices[0].id()),
-        [place.identity.devices[0].tip]
-    );
     place.goes_on().await
 }
 
 #[tokio::test]
-async fn s26_a_duplicate_is_acked_again() -> anyhow::Result<()> {
+async fn s25_who_says_to_know_more_of_the_log_is_asked_for_it() -> anyhow::Result<()> {
     let mut place = place().await?;
-    let run = place.identity.credit(0, "one", 1)?;
+    let before = place.held().await?;
+    let log = &place.identity.log;
+    let (ledger_id, identity, head) = (log.ledger_id(), log.identity(), log.head());
+    let longer = LogHead {
+        position: head.position + 1,
+        hash: LogHash::from_bytes([9; 32]),
+    };
+    let mut stream = RawStream::open(&place.url).await?;
+    let key = &place.identity.devices[0].key;
+    let hello = stream.sign_hello_of(ledger_id, identity, longer, key, before.heads.digest(log));
+    stream.send(Frame::Hello(hello)).await?;
+    let wanted = |frame| match frame {
+        Frame::LogWanted { after_position } => Some(after_position),
+        _ => None,
+    };
+    assert_eq!(stream.until(wanted).await?, head.position);
+    stream.send(Frame::Statements(Vec::new())).await?;
+    assert_eq!(
+        refusal(&stream.end().await?),
+        (Code::PermissionDenied, "FORBIDDEN".to_owned())
+    );
+    assert_eq!(place.held().await?, before);
+    place.goes_on().await
+}
+
+#[tokio::test]
+async fn s26_a_duplicate_is_acked_again_and_counts_once() -> anyhow::Result<()> {
+    let mut place = place().await?;
+    let before = place.held().await?.fold.balance();
+    let credit = |place: &mut Place, i: u64| place.identity.credit(0, &format!("key {i}"), 1);
+    let journal: Vec<_> = (0..20)
+        .map(|i| credit(&mut place, i))
+        .collect::<Result<_, _>>()?;
+    let tip = place.identity.devices[0].tip;
+    let kept = vec![Outcome::Kept; journal.len()];
     for _ in 0..5 {
-        assert_eq!(
-            place.stream.push_taken(vec![run.clone()]).await?,
-            vec![Outcome::Kept]
-        );
+        let outcomes = place.stream.push_taken(journal.clone()).await?;
+        assert_eq!(outcomes, kept);
         let acks = place.stream.acks().await?;
-        assert!(
-            acks.iter()
-                .any(|ack| ack.point == place.identity.devices[0].tip)
-        );
+        assert!(acks.iter().any(|ack| ack.point == tip), "{acks:?}");
+        let held = place.held().await?;
+        assert_eq!(held.heads.of(&place.identity.devices[0].id()), [tip]);
+        assert_eq!(held.fold.balance(), before + 20);
     }
     place.goes_on().await
 }
@@ -293,13 +192,9 @@ async fn s26_a_duplicate_is_acked_again() -> anyhow::Result<()> {
 #[tokio::test]
 async fn s27_a_fork_is_kept_and_told_and_its_device_is_stopped() -> anyhow::Result<()> {
     let mut place = place().await?;
-    let heads = place
-        .deployment
-        .store
-        .heads(place.identity.log.identity())
-        .await?
-        .value;
-    let mut witness = RawStream::hello(&place.url, &place.identity, 1, &heads).await?;
+    let before = place.held().await?;
+    let heads = &before.heads;
+    let mut witness = RawStream::hello(&place.url, &place.identity, 1, heads).await?;
     let one = place.identity.credit(0, "one", 1)?;
     place.identity.devices[0].tip = Point::START;
     let other = place.identity.credit(0, "other", 2)?;
@@ -329,7 +224,11 @@ async fn s27_a_fork_is_kept_and_told_and_its_device_is_stopped() -> anyhow::Resu
         );
     }
     assert!(seen.contains(&one) && seen.contains(&other));
-    place.others_unchanged().await?;
+    // A fork counts each of its entries once, and nobody else's differently.
+    let held = place.held().await?;
+    assert_eq!(held.fold.balance(), before.fold.balance() + 3);
+    let of_other = place.identity.devices[1].id();
+    assert_eq!(held.heads.of(&of_other), heads.of(&of_other));
     // What others relay of the journal is taken; the forked device's own stream is refused.
     let relayed = witness.push_taken(vec![more]).await?;
     assert_eq!(relayed, vec![Outcome::Kept]);
@@ -353,6 +252,58 @@ async fn s27_a_fork_is_kept_and_told_and_its_device_is_stopped() -> anyhow::Resu
     Ok(())
 }
 
+/// How a forked journal is closed.
+#[derive(Debug, Clone, Copy)]
+enum Closing {
+    Revoke,
+    Replace,
+}
+
+#[tokio::test]
+async fn s27_revoke_and_replace_close_a_fork() -> anyhow::Result<()> {
+    for closing in [Closing::Revoke, Closing::Replace] {
+        let mut place = place().await?;
+        let heads = place.held().await?.heads;
+        let mut forked = RawStream::hello(&place.url, &place.identity, 1, &heads).await?;
+        let one = place.identity.credit(1, "one", 1)?;
+        let one_end = place.identity.devices[1].tip;
+        place.identity.devices[1].tip = heads.of(&place.identity.devices[1].id())[0];
+        let other = place.identity.credit(1, "other", 2)?;
+        let other_end = place.identity.devices[1].tip;
+        let outcomes = forked.push_taken(vec![one, other]).await?;
+        assert_eq!(outcomes, vec![Outcome::Kept; 2], "{closing:?}");
+        let before = place.held().await?;
+        let next = match closing {
+            Closing::Revoke => {
+                place.identity.revoke(&place.deployment, 1).await?;
+                None
+            }
+            Closing::Replace => Some(place.identity.replace(&place.deployment, 1).await?),
+        };
+        assert_eq!(
+            refusal(&forked.end().await?),
+            (Code::PermissionDenied, "DEVICE_REVOKED".to_owned())
+        );
+        // Both branches stay, and neither goes on.
+        let held = place.held().await?;
+        assert_eq!(held.fold.balance(), before.fold.balance(), "{closing:?}");
+        let mut tips = held.heads.of(&place.identity.devices[1].id()).to_vec();
+        tips.sort();
+        let mut ends = [one_end, other_end];
+        ends.sort();
+        assert_eq!(tips, ends);
+        let more = place.identity.credit(1, "more", 3)?;
+        place.refuses(more, Refusal::OutsideCut).await?;
+        if let Some(next) = next {
+            let heads = place.held().await?.heads;
+            let mut new = RawStream::hello(&place.url, &place.identity, next, &heads).await?;
+            let good = place.identity.credit(next, "in its place", 4)?;
+            assert_eq!(new.push_taken(vec![good]).await?, vec![Outcome::Kept]);
+        }
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn s29_amounts_out_of_range_are_refused() -> anyhow::Result<()> {
     let range = Refusal::Gate(Reject::AmountRange);
@@ -361,12 +312,15 @@ async fn s29_amounts_out_of_range_are_refused() -> anyhow::Result<()> {
         let run = place.signed(0, 1, payload(vec![posting("k", amount)]));
         place.refuses(run, range).await?;
     }
-    let largest = place.signed(0, 1, payload(vec![posting("k", (1 << 53) - 1)]));
+    let before = place.held().await?.fold.balance();
+    let largest = place.identity.credit(0, "k", (1 << 53) - 1)?;
     assert_eq!(
         place.stream.push_taken(vec![largest]).await?,
         vec![Outcome::Kept]
     );
-    place.others_unchanged().await
+    // It is an amount, but above what this deployment lets a device credit itself.
+    assert_eq!(place.held().await?.fold.balance(), before);
+    place.goes_on().await
 }
 
 #[tokio::test]
@@ -420,12 +374,7 @@ async fn s47_payloads_that_are_not_canonical_are_refused() -> anyhow::Result<()>
 #[tokio::test]
 async fn s47_a_higher_format_is_kept_and_relayed() -> anyhow::Result<()> {
     let mut place = place().await?;
-    let heads = place
-        .deployment
-        .store
-        .heads(place.identity.log.identity())
-        .await?
-        .value;
+    let heads = place.held().await?.heads;
     let mut reader = RawStream::hello(&place.url, &place.identity, 1, &heads).await?;
     let run = place.signed(0, 2, b"from the future".to_vec());
     let log = &place.identity.log;
@@ -443,6 +392,7 @@ async fn s47_a_higher_format_is_kept_and_relayed() -> anyhow::Result<()> {
         })
         .await?;
     assert_eq!(relayed, vec![run]);
+    assert!(place.held().await?.fold.upgrade_required());
     place.goes_on().await
 }
 
