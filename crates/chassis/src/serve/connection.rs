@@ -171,3 +171,36 @@ fn metadata_fits<B>(request: &Request<B>) -> bool {
         .sum();
     headers.len() <= METADATA_ENTRIES_MAX && bytes <= METADATA_BYTES_MAX
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(entries: usize, bytes: usize) -> Request<()> {
+        let name = "x";
+        let rest = bytes - entries * name.len();
+        let mut request = Request::new(());
+        for nth in 0..entries {
+            let len = if nth == 0 { rest } else { 0 };
+            let value = "v".repeat(len).parse().expect("letters are a value");
+            request.headers_mut().append(name, value);
+        }
+        request
+    }
+
+    /// S-33: the limit passes, one more does not.
+    #[test]
+    fn metadata_fits_up_to_its_limits() {
+        for (entries, bytes, fits) in [
+            (METADATA_ENTRIES_MAX, METADATA_BYTES_MAX, true),
+            (METADATA_ENTRIES_MAX + 1, METADATA_BYTES_MAX, false),
+            (METADATA_ENTRIES_MAX, METADATA_BYTES_MAX + 1, false),
+            (1, METADATA_BYTES_MAX, true),
+            (1, METADATA_BYTES_MAX + 1, false),
+        ] {
+            let request = with(entries, bytes);
+            assert_eq!(metadata_fits(&request), fits, "{entries} of {bytes} bytes");
+        }
+        assert!(metadata_fits(&Request::new(())));
+    }
+}
