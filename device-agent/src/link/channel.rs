@@ -95,6 +95,27 @@ mod tests {
         assert_eq!(joiner.open(&second).unwrap(), message("b"));
     }
 
+    /// The page has them from another implementation of the cipher.
+    #[test]
+    fn messages_are_sealed_as_the_page_says() {
+        let page = include_str!("../../../docs/protocol.md");
+        let mut random = [0; 20];
+        for (at, byte) in (0..).zip(&mut random) {
+            *byte = at;
+        }
+        let code = LinkCode::new(random);
+        assert!(page.contains(&format!("code          {code}\n")));
+        let mut opener = Channel::new(&code, Side::Opener);
+        let mut joiner = Channel::new(&code, Side::Joiner);
+        for n in 0..2 {
+            let by_opener = hex::encode(opener.seal(&message("no")).unwrap());
+            let by_joiner = hex::encode(joiner.seal(&message("no")).unwrap());
+            let line =
+                format!("sealed, n = {n} {by_opener} by the opener, {by_joiner} by the joiner\n");
+            assert!(page.contains(&line), "{line}");
+        }
+    }
+
     #[test]
     fn another_code_a_changed_byte_and_an_own_message_are_refused() {
         let code = LinkCode::new([5; 20]);
