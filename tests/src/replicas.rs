@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use device_agent::{Agent, NewDevice, Options, Trust};
+use edge_ledger_store::redis::commands::acl_rules;
 use edge_ledger_store::redis::server::{DURABLE, Server};
 use edge_ledger_store::redis::{RedisConfig, RedisStore};
 
@@ -16,7 +17,8 @@ const GRACE: Duration = Duration::from_secs(5);
 const ANSWERS_WITHIN: Duration = Duration::from_millis(500);
 /// Most stores: one per replica of each service, and one for the test itself.
 const USERS_MAX: usize = 8;
-const MAY: &str = "on >secret ~el:* &el:feed:{*} +@all";
+/// Each may do what the page allows, and no more.
+const PAGE: &str = include_str!("../../docs/two-services.md");
 
 /// Replicas of both services, and a balancer before each service.
 #[expect(missing_debug_implementations, reason = "holds keys")]
@@ -36,8 +38,9 @@ pub struct Replicas {
 
 /// A server with a user for each store, who keep their rights when it is started again.
 pub fn redis_server() -> Server {
+    let may = acl_rules(PAGE).join(" ");
     let users: Vec<_> = (0..USERS_MAX)
-        .map(|number| format!("--user {} {MAY}", user(number)))
+        .map(|number| format!("--user {} on >secret {may}", user(number)))
         .collect();
     let users = users.iter().flat_map(|user| user.split(' '));
     let settings: Vec<_> = DURABLE.iter().copied().chain(users).collect();

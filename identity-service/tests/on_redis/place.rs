@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use edge_ledger_store::redis::RedisConfig;
 pub(crate) use edge_ledger_store::redis::RedisStore as Store;
+use edge_ledger_store::redis::commands::acl_rules;
 use edge_ledger_store::redis::server::{DURABLE, Server};
 
 /// One place for all replicas of a world.
@@ -17,13 +18,15 @@ pub(crate) struct Place {
 
 /// Most replicas of a world.
 const REPLICAS_MAX: usize = 4;
-const MAY: &str = "on >secret ~el:* &el:feed:{*} +@all";
+/// Each may do what the page allows, and no more.
+const PAGE: &str = include_str!("../../../docs/two-services.md");
 
 impl Place {
     #[expect(clippy::unused_async, reason = "other places are made by waiting")]
     pub(crate) async fn new() -> Self {
+        let may = acl_rules(PAGE).join(" ");
         let users: Vec<_> = (0..REPLICAS_MAX)
-            .map(|number| format!("--user replica{number} {MAY}"))
+            .map(|number| format!("--user replica{number} on >secret {may}"))
             .collect();
         let users = users.iter().flat_map(|user| user.split(' '));
         let settings: Vec<_> = DURABLE.iter().copied().chain(users).collect();

@@ -43,7 +43,8 @@ async fn store(agent: &Agent) -> Check {
 fn journal(status: &Status) -> Check {
     if status.rolled_back {
         let says = "this folder is an old copy of the device, so it records nothing";
-        let fix = "join anew in another folder: `edge-ledger --home DIR join CODE`";
+        let fix = "it gets a new key as soon as the service answers; if that is refused, `edge-ledger \
+                   link` on another device and `edge-ledger join CODE --replace` here";
         return Check::fail("journal", says, fix);
     }
     let entries = status.tip.map_or(0, |tip| tip.seq);
@@ -54,7 +55,8 @@ fn journal(status: &Status) -> Check {
 }
 
 fn unsynced(why: &str) -> Check {
-    let fix = "see below whether the services can be reached; what is recorded goes up then";
+    let fix = "see below whether the services can be reached; if all is well there, whoever runs them \
+               has to look at their log and store; what is recorded goes up then";
     Check::warn("sync", format!("not now: {why}"), fix)
 }
 

@@ -61,7 +61,7 @@ pub(super) async fn checks(
 /// Whether the name is known and somebody listens there; an error if not.
 async fn reach(check: &str, url: &str) -> Result<Check, Check> {
     let fail = |says: String| {
-        let fix = "start the services with `edge-ledger up`, or correct the address: \
+        let fix = "start the service (`edge-ledger up` starts both), or correct the address: \
                    --identity-url, --ledger-url";
         Check::fail(check, says, fix)
     };

@@ -50,7 +50,7 @@ fn shown(form: Form, value: &Value) -> Json {
     }
 }
 
-/// A URL without what may be secret: user, password, and what follows a question mark.
+/// A URL without what may be secret: user, password, and what follows a question or hash mark.
 fn hidden(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
         return HIDDEN.to_owned();
@@ -59,8 +59,8 @@ fn hidden(url: &str) -> String {
         Some((_, host)) => format!("{HIDDEN}@{host}"),
         None => rest.to_owned(),
     };
-    match rest.split_once('?') {
-        Some((before, _)) => format!("{scheme}://{before}?{HIDDEN}"),
+    match rest.find(['?', '#']) {
+        Some(at) => format!("{scheme}://{}{HIDDEN}", &rest[..=at]),
         None => format!("{scheme}://{rest}"),
     }
 }

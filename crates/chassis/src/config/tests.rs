@@ -331,6 +331,7 @@ fn secrets_are_hidden_where_they_are_shown() {
             "redis+unix:///run/redis?pass=hunter2",
             "redis+unix:///run/redis?***",
         ),
+        ("redis://host:6379#hunter2", "redis://host:6379#***"),
         ("redis://host:6379", "redis://host:6379"),
         ("hunter2", "***"),
     ] {

@@ -80,6 +80,34 @@ pub(super) fn of_channel(channel: &[u8]) -> Option<[u8; 32]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::redis::commands::is_key;
+
+    proptest::proptest! {
+        /// S-70, whatever an id is made of.
+        #[test]
+        fn every_key_has_the_form(
+            bytes in proptest::array::uniform32(proptest::num::u8::ANY),
+            other in proptest::array::uniform32(proptest::num::u8::ANY),
+            device in proptest::array::uniform16(proptest::num::u8::ANY),
+        ) {
+            let keys = Keys::of(IdentityId::from_bytes(bytes));
+            let link = Keys::of_link(other);
+            let all = [
+                keys.log(),
+                keys.statements(),
+                keys.tips(),
+                keys.entries(DeviceId::from_bytes(device)),
+                keys.nonce(other),
+                keys.session(other),
+                keys.channel(),
+                link.link(),
+            ];
+            for key in all.iter().map(String::as_str).chain([FENCE]) {
+                proptest::prop_assert!(is_key(key), "{key}");
+            }
+            proptest::prop_assert_eq!(of_channel(keys.channel().as_bytes()), Some(bytes));
+        }
+    }
 
     #[test]
     fn keys_are_kinds_and_hex() {
