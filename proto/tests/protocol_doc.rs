@@ -5,8 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chacha20poly1305::aead::Aead as _;
+use chacha20poly1305::{Key, KeyInit as _, XChaCha20Poly1305, XNonce};
 use edge_ledger_core::limits;
 use edge_ledger_core::tags::Tag;
+use edge_ledger_proto::identity::{LinkMessage, link_message};
+use prost::Message as _;
 
 const PAGE: &str = include_str!("../../docs/protocol.md");
 const VECTORS: &str = include_str!("../../tests/vectors/protocol_v1.json");
@@ -288,7 +292,7 @@ fn reasons_and_their_codes() {
 }
 
 /// The example of a link code, made again.
-fn link_example() -> [String; 5] {
+fn link_example() -> Vec<String> {
     let random: Vec<u8> = (0..20).collect();
     let (nameplate, secret) = random.split_at(4);
     let check = Tag::Nameplate.hash_unbound(&[b"check", &random]);
@@ -304,13 +308,29 @@ fn link_example() -> [String; 5] {
         .collect();
     let code: Vec<String> = digits.chunks(4).map(|four| four.iter().collect()).collect();
     let key = |direction: &[u8]| Tag::LinkKey.hash_unbound(&[nameplate, secret, direction]);
-    [
+    let mut made = vec![
         code.join("-"),
         hex(&Tag::Nameplate.hash_unbound(&[nameplate])),
         hex(&key(b"opener")),
         hex(&key(b"joiner")),
         hex(secret),
-    ]
+    ];
+    for direction in [b"opener", b"joiner"] {
+        made.extend([0, 1].map(|n| hex(&sealed(key(direction), n))));
+    }
+    made
+}
+
+/// Message `n` of a direction: refused, with "no".
+fn sealed(key: [u8; 32], n: u64) -> Vec<u8> {
+    let message = LinkMessage {
+        message: Some(link_message::Message::Refused("no".to_owned())),
+    };
+    let nonce = [&[0; 16][..], &n.to_be_bytes()].concat();
+    let nonce = XNonce::try_from(&nonce[..]).unwrap();
+    XChaCha20Poly1305::new(&Key::from(key))
+        .encrypt(&nonce, &*message.encode_to_vec())
+        .unwrap()
 }
 
 fn hex(bytes: &[u8]) -> String {
