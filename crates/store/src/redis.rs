@@ -11,9 +11,10 @@
 //! | `el:link:{S}` | hash | a link session with its messages, until a minute after its end |
 //! | `el:fence:{g}` | string | nothing: a server that syncs once a second is waited for by it |
 //! | `el:probe:{g}` | string | nothing: it tells whether the server takes writes |
+//! | `el:probe:{g}:R` | string | nothing: it tells what the user may do; R is new each time |
 //! | `el:feed:{I}`, `el:feed:{S}` | channel | hints for other processes |
 //!
-//! I, S, N and T stand for 64, D for 32 hex digits. How values are laid out says `layout.rs`. All
+//! I, S, N and T stand for 64, D for 32, R for 16 hex digits. How values are laid out says `layout.rs`. All
 //! keys of an identity have one hash tag, so that one script can touch them wherever they are.
 //!
 //! Entries lie in one hash per journal, keyed by their place: the parent of every kept entry is
@@ -27,8 +28,8 @@
 //!
 //! An ack needs `appendonly yes` with `appendfsync always`, or `everysec` on a server that can be
 //! waited for (`WAITAOF`, from 7.2 on; it then takes up to a second). `maxmemory-policy noeviction`
-//! is needed in any case. All are looked at whenever the committer connects. The user needs no
-//! more than
+//! is needed in any case. All are looked at whenever the committer connects, and so is what the
+//! user may do, by calls that change nothing. The user needs no more than
 //!
 //! ```text
 //! ACL SETUSER edge-ledger on >PASSWORD resetkeys ~el:* resetchannels &el:feed:{*} -@all
@@ -66,11 +67,13 @@ mod pages;
 mod passes;
 #[cfg(any(test, feature = "testing"))]
 pub mod proxy;
+mod rights;
 mod script;
 #[cfg(any(test, feature = "testing"))]
 pub mod server;
 mod stamp;
 mod survey;
+mod unfit;
 
 use std::sync::Arc;
 
@@ -78,8 +81,10 @@ use edge_ledger_core::ledger::Level;
 use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
-pub use check::ConnectError;
 pub use config::{AppendFsync, RedisConfig};
+pub use fault::Unanswered;
+pub use rights::Lack;
+pub use unfit::ConnectError;
 
 use crate::change::CHANGES_BEHIND_MAX;
 use crate::{Change, Health, StoreError};
@@ -118,7 +123,7 @@ impl RedisStore {
     /// [`ConnectError`] saying what to change.
     pub async fn connect(config: RedisConfig) -> Result<Self, ConnectError> {
         let connector = Arc::new(Connector::new(config)?);
-        let (link, promise) = connector.open_checked().await?;
+        let (link, promise) = connector.open_first().await?;
         let (feed, _) = broadcast::channel(CHANGES_BEHIND_MAX);
         let stamps = Arc::new(Stamps::new());
         let mut tasks = JoinSet::new();
@@ -130,7 +135,7 @@ impl RedisStore {
         };
         let broken = Arc::new(Notify::new());
         let listening = listener.subscribe(Arc::clone(&broken)).await;
-        let listening = listening.map_err(|fault| connector.unreachable(fault))?;
+        let listening = listening.map_err(|fault| connector.unfit("psubscribe", fault))?;
         tasks.spawn(listener.run(listening, broken));
 
         let fences = Arc::new(Fences::default());

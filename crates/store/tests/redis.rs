@@ -6,12 +6,14 @@ mod redis {
     mod conforming;
     mod connecting;
     mod cut_off;
+    mod denied;
     mod ending;
     mod failing;
     mod health;
     mod hints;
     mod limited;
     mod load;
+    mod loading;
     mod seven_two;
     mod syncing;
 }

@@ -7,61 +7,14 @@ use redis::aio::MultiplexedConnection;
 use redis::{RedisError, cmd};
 
 use super::config::{AppendFsync, RedisConfig};
-use super::fault::Fault;
 use super::fence;
+use super::rights;
+use super::unfit::{ConnectError, Place};
 
 /// The oldest version whose scripts can say what they do.
 const MAJOR_VERSION_MIN: u32 = 7;
 /// The one policy that never drops what is kept.
 const POLICY: &str = "noeviction";
-
-/// Why a server is not used.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
-    /// The URL cannot be read; it is not repeated here, since it may hold a password.
-    #[error("the address of redis is no redis:// URL, or asks for what is not built in (TLS)")]
-    Url,
-    /// It cannot be reached, or does not let us in.
-    #[error("cannot connect to redis at {address}: {why}")]
-    Unreachable {
-        /// Host and port.
-        address: String,
-        /// What happened.
-        why: String,
-    },
-    /// Its version is too old.
-    #[error("redis {0} is too old: version 7.0 or later is needed")]
-    TooOld(String),
-    /// It is part of a set-up that this store does not know.
-    #[error("redis runs in {0} mode: only a standalone server is supported")]
-    Mode(String),
-    /// It is a replica, which takes no writes.
-    #[error("redis is a replica: name its primary")]
-    Replica,
-    /// It may drop keys when memory is full.
-    #[error(
-        "redis may drop what is kept (maxmemory-policy {0}): set `maxmemory-policy noeviction`, \
-         and run `CONFIG SET maxmemory-policy noeviction` for the running server"
-    )]
-    Evicts(String),
-    /// It may lose what it answered.
-    #[error(
-        "redis may lose what it answered ({found}): set `appendonly yes` and `appendfsync always` \
-         (for the running server `CONFIG SET appendonly yes` and `CONFIG SET appendfsync always`); \
-         or `appendfsync everysec` on redis 7.2 or later, and allow `WAITAOF` to this user; \
-         or accept the loss window by name, and then nothing is acked"
-    )]
-    LossWindow {
-        /// Its settings.
-        found: String,
-    },
-    /// It does not let us ask for its settings.
-    #[error(
-        "redis does not tell {0}: allow `CONFIG GET` and `INFO` to this user, or declare \
-         `appendfsync` in the configuration"
-    )]
-    Untold(&'static str),
-}
 
 /// What a server's answers are worth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,15 +39,32 @@ impl Promise {
     };
 }
 
-/// Checks the server; says what its answers are worth.
+/// Checks the server, and what its user may do; says what its answers are worth.
 pub(super) async fn check(
     connection: &mut MultiplexedConnection,
     config: &RedisConfig,
-    address: &str,
+    place: &Place,
+) -> Result<Promise, ConnectError> {
+    let promise = settings(connection, config, place).await?;
+    rights::check(connection, place).await?;
+    Ok(promise)
+}
+
+async fn settings(
+    connection: &mut MultiplexedConnection,
+    config: &RedisConfig,
+    place: &Place,
 ) -> Result<Promise, ConnectError> {
     let info = info(connection)
         .await
-        .map_err(|error| unreachable(address, error))?;
+        .map_err(|error| place.unfit("info", error))?;
+    if info.get("loading").is_some_and(|loading| loading == "1") {
+        let loaded = info.get("loading_loaded_perc");
+        return Err(ConnectError::Loading {
+            address: place.address.clone(),
+            loaded: loaded.cloned().unwrap_or_else(|| "?".to_owned()),
+        });
+    }
     let told = |name: &'static str| info.get(name).ok_or(ConnectError::Untold(name));
     let version = told("redis_version")?;
     let major = version.split('.').next().and_then(|part| part.parse().ok());
@@ -169,15 +139,4 @@ async fn info(
     Ok(facts
         .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
         .collect())
-}
-
-pub(super) fn unreachable(address: &str, error: impl Into<Fault>) -> ConnectError {
-    let why = match error.into() {
-        Fault::Unanswered(why) => why,
-        fault @ (Fault::NoScript | Fault::Refused(_)) => crate::StoreError::from(fault).to_string(),
-    };
-    ConnectError::Unreachable {
-        address: address.to_owned(),
-        why,
-    }
 }

@@ -138,6 +138,7 @@ impl Committer {
         };
         let mut unanswered = None;
         let mut told = None;
+        let mut is_denied = false;
         let sent = std::mem::take(group);
         for (mut write, answer) in sent.into_iter().zip(answers) {
             match answer.map_err(Fault::from) {
@@ -154,7 +155,9 @@ impl Committer {
                     (write.settle)(answer, &self.feed);
                 }
                 Err(Fault::NoScript) => group.push(write),
-                Err(Fault::Refused(error)) => {
+                Err(fault @ (Fault::Refused(_) | Fault::Denied(_))) => {
+                    is_denied |= matches!(fault, Fault::Denied(_));
+                    let error = StoreError::from(fault);
                     self.doubt(write.again);
                     told = Health::told_by(&error).or(told);
                     (write.settle)(Err(error), &self.feed);
@@ -177,7 +180,10 @@ impl Committer {
                 .await
                 .map_err(Fault::from)?;
         }
-        self.link = Some(link);
+        // After a denial a new connection finds out what else is denied.
+        if !is_denied {
+            self.link = Some(link);
+        }
         Ok(())
     }
 

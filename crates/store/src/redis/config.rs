@@ -5,6 +5,8 @@ use std::time::Duration;
 
 /// How long a server may take to answer before the connection is given up.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a server that still loads its data is waited for at the start.
+const LOAD_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How often a server syncs its append-only file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +54,8 @@ pub struct RedisConfig {
     /// How long the server may take to answer, beyond the time that it takes to sync where it is
     /// waited for.
     pub response_timeout: Duration,
+    /// How long a server that still loads its data is waited for at the start.
+    pub load_timeout: Duration,
 }
 
 impl RedisConfig {
@@ -62,6 +66,7 @@ impl RedisConfig {
             accept_loss_window: false,
             declared_appendfsync: None,
             response_timeout: RESPONSE_TIMEOUT,
+            load_timeout: LOAD_TIMEOUT,
         }
     }
 }
@@ -73,6 +78,7 @@ impl fmt::Debug for RedisConfig {
             .field("accept_loss_window", &self.accept_loss_window)
             .field("declared_appendfsync", &self.declared_appendfsync)
             .field("response_timeout", &self.response_timeout)
+            .field("load_timeout", &self.load_timeout)
             .finish_non_exhaustive()
     }
 }

@@ -1,6 +1,7 @@
 //! Connections: how they are made, and the one that all reads share.
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -12,11 +13,12 @@ use redis::{
 };
 use tokio::sync::Mutex;
 
-use super::check::{self, ConnectError, Promise};
+use super::check::{self, Promise};
 use super::config::RedisConfig;
-use super::fault::Fault;
+use super::fault::{Fault, Unanswered};
 use super::fence::SYNC_WITHIN;
 use super::script::Loaded;
+use super::unfit::{ConnectError, Place};
 use crate::StoreError;
 
 /// How long the server may take to accept a connection.
@@ -25,12 +27,16 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const READ_ATTEMPTS_MAX: u32 = 3;
 /// The pause before a server that let nobody in is tried again.
 const PAUSE: Duration = Duration::from_millis(50);
+/// The pause before a server that loads its data is asked again.
+const LOADING_PAUSE: Duration = Duration::from_millis(250);
+/// Who asks where the address names nobody.
+const NOBODY: &str = "default";
 
 /// Makes connections to one server.
 pub(super) struct Connector {
     config: RedisConfig,
     info: ConnectionInfo,
-    address: String,
+    place: Place,
 }
 
 /// A connection, and what its server calls the scripts.
@@ -46,12 +52,19 @@ impl Connector {
         let info = info.map_err(|_| ConnectError::Url)?;
         let settings = info.redis_settings().clone().set_skip_set_lib_name();
         let info = info.set_redis_settings(settings);
-        let address = info.addr().to_string();
+        let place = Place {
+            address: info.addr().to_string(),
+            user: info
+                .redis_settings()
+                .username()
+                .unwrap_or(NOBODY)
+                .to_owned(),
+        };
         Client::open(info.clone()).map_err(|_| ConnectError::Url)?;
         Ok(Self {
             config,
             info,
-            address,
+            place,
         })
     }
 
@@ -61,9 +74,9 @@ impl Connector {
             .set_response_timeout(Some(self.config.response_timeout))
     }
 
-    /// Why the server cannot be used.
-    pub(super) fn unreachable(&self, fault: Fault) -> ConnectError {
-        check::unreachable(&self.address, fault)
+    /// Why the server cannot be used if it does not answer to this command as it should.
+    pub(super) fn unfit(&self, command: &'static str, fault: Fault) -> ConnectError {
+        self.place.unfit(command, fault)
     }
 
     /// Connects for reading.
@@ -73,20 +86,42 @@ impl Connector {
         Ok(Link { connection, loaded })
     }
 
-    /// Connects for writing: checks first what the server's answers are worth.
+    /// The same at the start: a server that still loads its data is waited for.
+    pub(super) async fn open_first(&self) -> Result<(Link, Promise), ConnectError> {
+        let mut patience = pin!(tokio::time::sleep(self.config.load_timeout));
+        let mut waits = false;
+        loop {
+            let error = match self.open_checked().await {
+                Err(error @ ConnectError::Loading { .. }) => error,
+                opened => return opened,
+            };
+            if !waits {
+                tracing::info!(%error, "waits for redis");
+                waits = true;
+            }
+            tokio::select! {
+                biased;
+                () = &mut patience => return Err(error),
+                () = tokio::time::sleep(LOADING_PAUSE) => {}
+            }
+        }
+    }
+
+    /// Connects for writing: checks first what the server's answers are worth, and that its user
+    /// may do what is needed.
     pub(super) async fn open_checked(&self) -> Result<(Link, Promise), ConnectError> {
-        let unreachable = |error: redis::RedisError| check::unreachable(&self.address, error);
         let mut connection = self
             .connect(self.info.clone(), self.settings())
             .await
-            .map_err(unreachable)?;
-        let promise = check::check(&mut connection, &self.config, &self.address).await?;
+            // What else is sent to connect, everybody may.
+            .map_err(|error| self.place.unfit("select", error))?;
+        let promise = check::check(&mut connection, &self.config, &self.place).await?;
         if promise.fenced {
             connection.set_response_timeout(self.config.response_timeout + SYNC_WITHIN);
         }
         let loaded = Loaded::into_server(&mut connection)
             .await
-            .map_err(unreachable)?;
+            .map_err(|error| self.place.unfit("script|load", error))?;
         Ok((Link { connection, loaded }, promise))
     }
 
@@ -116,7 +151,7 @@ impl Connector {
 impl fmt::Debug for Connector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connector")
-            .field("address", &self.address)
+            .field("place", &self.place)
             .finish_non_exhaustive()
     }
 }
@@ -150,7 +185,7 @@ impl Reader {
         &self,
         commands: impl Fn(&Loaded) -> Pipeline,
     ) -> Result<Vec<Value>, StoreError> {
-        let mut fault = Fault::Unanswered("no attempt".to_owned());
+        let mut fault = Fault::Unanswered(Unanswered::Other("no attempt".to_owned()));
         for _ in 0..READ_ATTEMPTS_MAX {
             let (mut link, count) = match self.link().await {
                 Ok(link) => link,
@@ -162,7 +197,7 @@ impl Reader {
             };
             match values(commands(&link.loaded), &mut link.connection).await {
                 Ok(values) => return Ok(values),
-                Err(Fault::Refused(error)) => return Err(error),
+                Err(failed @ (Fault::Refused(_) | Fault::Denied(_))) => return Err(failed.into()),
                 Err(failed @ (Fault::NoScript | Fault::Unanswered(_))) => {
                     // A new connection loads the scripts too.
                     self.give_up(count).await;
@@ -194,7 +229,8 @@ impl Reader {
         if self.failures.load(Ordering::Relaxed) != failures {
             // Who had the lock before just tried: if all who wait did, one after the other, the
             // last would wait for ever.
-            return Err(Fault::Unanswered("no connection".to_owned()));
+            let why = Unanswered::Other("no connection".to_owned());
+            return Err(Fault::Unanswered(why));
         }
         match self.connector.open().await {
             Ok(link) => {

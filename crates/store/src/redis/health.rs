@@ -11,14 +11,14 @@ use tokio::time::timeout;
 
 use super::committer::Committer;
 use super::fault::Fault;
+use super::keys;
 use crate::{Health, StoreError};
 
 /// How long nothing is written before a probe is.
 pub(super) const PROBE_AFTER: Duration = Duration::from_secs(2);
 /// How long the server may take over a probe.
 const PROBE_WITHIN: Duration = Duration::from_secs(2);
-/// What is written, and how long it stays.
-const PROBE_KEY: &str = "el:probe:{g}";
+/// How long what is written stays.
 const PROBE_KEPT: Duration = Duration::from_secs(60);
 
 impl Committer {
@@ -48,14 +48,15 @@ impl Committer {
             None => self.connect().await?,
         };
         let wrote: RedisResult<Value> = cmd("SET")
-            .arg(PROBE_KEY)
+            .arg(keys::PROBE)
             .arg("")
             .arg("PX")
             .arg(PROBE_KEPT.as_millis() as u64)
             .query_async(&mut link.connection)
             .await;
         let wrote = wrote.map_err(Fault::from);
-        if !matches!(wrote, Err(Fault::Unanswered(_))) {
+        // A new connection finds out what else is denied.
+        if !matches!(wrote, Err(Fault::Unanswered(_) | Fault::Denied(_))) {
             self.link = Some(link);
         }
         wrote?;

@@ -9,7 +9,22 @@ use edge_ledger_core::ids::{DeviceId, IdentityId};
 pub(super) const CHANNELS: &str = "el:feed:{*}";
 /// What a server that syncs once a second is waited for by: one key for all.
 pub(super) const FENCE: &str = "el:fence:{g}";
+/// What is written to find out whether the server takes writes: one key for all.
+pub(super) const PROBE: &str = "el:probe:{g}";
+/// What nobody listens to, though it has the form of the channels.
+pub(super) const PROBE_CHANNEL: &str = "el:feed:{g}";
 const CHANNEL: &str = "el:feed:{";
+/// Every kind of key.
+const KINDS: [&str; 8] = [
+    "log",
+    "statements",
+    "tips",
+    "entries",
+    "nonce",
+    "session",
+    "link",
+    "fence",
+];
 
 /// Makes the keys of one identity or link session.
 #[derive(Debug, Clone)]
@@ -70,6 +85,16 @@ impl Keys {
     }
 }
 
+/// A key that only one start writes, to find out what the user may do.
+pub(super) fn probe(fresh: u64) -> String {
+    format!("{PROBE}:{fresh:016x}")
+}
+
+/// A key of each kind, of nobody.
+pub(super) fn of_each_kind() -> impl Iterator<Item = String> {
+    KINDS.iter().map(|kind| format!("el:{kind}:{{g}}"))
+}
+
 /// The identity or link session that a channel is about.
 pub(super) fn of_channel(channel: &[u8]) -> Option<[u8; 32]> {
     let channel = str::from_utf8(channel).ok()?;
@@ -102,7 +127,9 @@ mod tests {
                 keys.channel(),
                 link.link(),
             ];
-            for key in all.iter().map(String::as_str).chain([FENCE]) {
+            let probed: Vec<_> = of_each_kind().chain([probe(u64::MAX)]).collect();
+            let all = all.iter().chain(&probed).map(String::as_str);
+            for key in all.chain([FENCE, PROBE, PROBE_CHANNEL]) {
                 proptest::prop_assert!(is_key(key), "{key}");
             }
             proptest::prop_assert_eq!(of_channel(keys.channel().as_bytes()), Some(bytes));
@@ -119,5 +146,26 @@ mod tests {
         assert_eq!(keys.entries(device), entries);
         assert_eq!(of_channel(keys.channel().as_bytes()), Some([0xab; 32]));
         assert_eq!(of_channel(b"el:feed:{x}"), None);
+        assert_eq!(of_channel(PROBE_CHANNEL.as_bytes()), None);
+    }
+
+    #[test]
+    fn every_kind_is_known() {
+        let keys = Keys::of(IdentityId::from_bytes([0; 32]));
+        let all = [
+            keys.log(),
+            keys.statements(),
+            keys.tips(),
+            keys.entries(DeviceId::from_bytes([0; 16])),
+            keys.nonce([0; 32]),
+            keys.session([0; 32]),
+            keys.link(),
+            FENCE.to_owned(),
+        ];
+        for (key, of_nobody) in all.iter().zip(of_each_kind()) {
+            let (kind, _) = key.split_once('{').unwrap();
+            assert_eq!(of_nobody, format!("{kind}{{g}}"));
+        }
+        assert_eq!(all.len(), KINDS.len());
     }
 }

@@ -63,6 +63,12 @@ impl Script {
         };
         parts.concat()
     }
+
+    /// What all of them say.
+    #[cfg(test)]
+    pub(super) fn sources() -> impl Iterator<Item = String> {
+        Self::ALL.into_iter().map(Self::source)
+    }
 }
 
 /// What the server calls the scripts.

@@ -17,6 +17,16 @@ const STARTS_MAX: usize = 20;
 const READY_WITHIN: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(5);
 
+/// So much data, and so slowly read, that a server is loading for a minute unless it is told to
+/// hurry; it answers what may be answered meanwhile in each pause.
+const SLOW_KEYS: usize = 3_000;
+const SLOW: &[&str] = &[
+    "--key-load-delay",
+    "20000",
+    "--loading-process-events-interval-bytes",
+    "1024",
+];
+
 /// The settings of a server whose answers are worth an ack.
 pub const DURABLE: &[&str] = &["--appendonly", "yes", "--appendfsync", "always"];
 
@@ -42,7 +52,7 @@ impl Server {
         for _ in 0..STARTS_MAX {
             // Somebody else may take the port before the server does.
             let port = free_port();
-            if let Some(child) = launch(port, folder.path(), &settings) {
+            if let Some(child) = launch(port, folder.path(), &settings, answers) {
                 return Self {
                     child,
                     port,
@@ -80,14 +90,52 @@ impl Server {
 
     /// Starts again on the same port and data.
     pub fn start_again(&mut self) {
+        self.child = self.relaunch(&[], answers);
+    }
+
+    /// Kills it and starts it again on more data, which it loads until
+    /// [`finish_loading`](Self::finish_loading).
+    pub fn start_loading(&mut self) {
+        let fill = format!(
+            "EVAL \"for i = 1, {SLOW_KEYS} do \
+             redis.call('SET', 'el:load:{{g}}:' .. i, string.rep('x', 1024)) end\" 0"
+        );
+        self.command(&fill);
+        self.command("CONFIG SET rdbcompression no");
+        self.command("BGREWRITEAOF");
+        let is_written = |info: &str| {
+            info.contains("aof_rewrite_in_progress:0") && info.contains("aof_rewrite_scheduled:0")
+        };
+        while !is_written(&self.command("INFO persistence")) {
+            sleep(POLL);
+        }
+        self.kill();
+        self.child = self.relaunch(SLOW, is_loading);
+    }
+
+    /// Lets it load the rest.
+    pub fn finish_loading(&self) {
+        assert!(is_loading(self.port), "it loaded all meanwhile");
+        self.command("CONFIG SET key-load-delay 0");
+        let mut waited = Duration::ZERO;
+        while !answers(self.port) {
+            assert!(waited < READY_WITHIN, "it loads for ever");
+            sleep(POLL);
+            waited += POLL;
+        }
+    }
+
+    fn relaunch(&self, more: &[&str], is_ready: fn(u16) -> bool) -> Child {
+        let more = more.iter().map(|setting| String::from(*setting));
+        let settings: Vec<_> = self.settings.iter().cloned().chain(more).collect();
         let launched = (0..STARTS_MAX).find_map(|_| {
-            let child = launch(self.port, self.folder.path(), &self.settings);
+            let child = launch(self.port, self.folder.path(), &settings, is_ready);
             if child.is_none() {
                 sleep(Duration::from_millis(50));
             }
             child
         });
-        self.child = launched.expect("the server starts again");
+        launched.expect("the server starts again")
     }
 
     /// Sends a command as a line; returns the first line of the answer, or of a bulk answer all.
@@ -120,8 +168,22 @@ pub fn free_port() -> u16 {
     listener.local_addr().unwrap().port()
 }
 
-/// Starts a process and waits until it answers; `None` if it ended.
-fn launch(port: u16, folder: &Path, settings: &[String]) -> Option<Child> {
+fn answers(port: u16) -> bool {
+    command(port, "PING").is_some_and(|pong| pong.starts_with("+PONG"))
+}
+
+fn is_loading(port: u16) -> bool {
+    let info = command(port, "INFO persistence").unwrap_or_default();
+    info.contains("\nloading:1\r")
+}
+
+/// Starts a process and waits until it is ready; `None` if it ended.
+fn launch(
+    port: u16,
+    folder: &Path,
+    settings: &[String],
+    is_ready: fn(u16) -> bool,
+) -> Option<Child> {
     let launched = Command::new("redis-server")
         .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
         .args(["--save", "", "--dir"])
@@ -143,9 +205,7 @@ fn launch(port: u16, folder: &Path, settings: &[String]) -> Option<Child> {
         }
         // Somebody else's server may answer at this port.
         let info = command(port, "INFO server").unwrap_or_default();
-        if info.contains(&format!("process_id:{}\r", child.id()))
-            && command(port, "PING").is_some_and(|pong| pong.starts_with("+PONG"))
-        {
+        if info.contains(&format!("process_id:{}\r", child.id())) && is_ready(port) {
             return Some(child);
         }
         sleep(POLL);

@@ -6,6 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Tells one write, or one process in one of its eras, from every other.
 pub(super) type Stamp = [u8; 16];
 
+/// A number that no other process has, nor this one again.
+pub(super) fn fresh() -> u64 {
+    RandomState::new().hash_one(0)
+}
+
 /// Makes stamps, and says which process a published hint is from.
 ///
 /// A stamp has to be another one, not a secret: the hasher's random keys are enough.
@@ -19,7 +24,7 @@ pub(super) struct Stamps {
 impl Stamps {
     pub(super) fn new() -> Self {
         Self {
-            process: RandomState::new().hash_one(0),
+            process: fresh(),
             writes: AtomicU64::new(0),
             era: AtomicU64::new(0),
         }

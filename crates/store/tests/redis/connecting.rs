@@ -1,9 +1,13 @@
 //! What a server must be, and what is said when it is not.
 
+use std::mem::discriminant;
+use std::net::TcpListener;
+use std::time::Duration;
+
 use edge_ledger_core::ledger::Level;
 use edge_ledger_store::LedgerStore as _;
 use edge_ledger_store::redis::server::{Server, free_port};
-use edge_ledger_store::redis::{AppendFsync, ConnectError, RedisConfig, RedisStore};
+use edge_ledger_store::redis::{AppendFsync, ConnectError, RedisConfig, RedisStore, Unanswered};
 
 async fn refusal(config: RedisConfig) -> ConnectError {
     RedisStore::connect(config).await.unwrap_err()
@@ -104,6 +108,34 @@ async fn addresses_are_refused_without_repeating_secrets() {
     let server = Server::start();
     let url = format!("redis://user:hunter2@127.0.0.1:{}", server.port());
     let refusal = refusal(RedisConfig::new(url)).await;
-    assert!(matches!(refusal, ConnectError::Unreachable { .. }));
+    assert!(matches!(refusal, ConnectError::NotLetIn { .. }));
     assert!(!format!("{refusal} {refusal:?}").contains("hunter2"));
+}
+
+#[tokio::test]
+async fn who_cannot_be_reached_is_named_with_the_cause() {
+    // It accepts connections, and says nothing.
+    let silent = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let no_name = format!("{}.invalid", "a".repeat(64));
+    for (host, port, expected) in [
+        ("127.0.0.1", free_port(), Unanswered::Refused),
+        (
+            "127.0.0.1",
+            silent.local_addr().unwrap().port(),
+            Unanswered::Silent,
+        ),
+        (&no_name, 6379, Unanswered::Name(String::new())),
+    ] {
+        let mut config = RedisConfig::new(format!("redis://user:hunter2@{host}:{port}"));
+        config.response_timeout = Duration::from_millis(100);
+        let refusal = refusal(config).await;
+        let said = refusal.to_string();
+        assert!(said.contains(&format!("{host}:{port}")), "{said}");
+        assert!(!format!("{said} {refusal:?}").contains("hunter2"));
+        let ConnectError::Unreachable { why, .. } = refusal else {
+            panic!("{refusal:?}")
+        };
+        assert!(said.ends_with(&why.to_string()), "{said}");
+        assert_eq!(discriminant(&why), discriminant(&expected), "{why:?}");
+    }
 }
