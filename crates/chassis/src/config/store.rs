@@ -11,7 +11,7 @@ use super::setting::{Form, Setting};
 /// Schemes that the store knows.
 const SCHEMES: [&str; 2] = ["redis://", "redis+unix://"];
 
-pub(super) const SETTINGS: [Setting; 6] = [
+pub(super) const SETTINGS: [Setting; 7] = [
     Setting {
         key: "store.kind",
         form: Form::Word(&["embedded", "redis"]),
@@ -53,6 +53,15 @@ pub(super) const SETTINGS: [Setting; 6] = [
         default: "5s",
         meaning: "time that Redis has to answer before the connection is given up",
     },
+    Setting {
+        key: "store.load_timeout",
+        form: Form::Time {
+            min: Duration::from_secs(1),
+            max: Duration::from_secs(60 * 60),
+        },
+        default: "1m",
+        meaning: "time that a service waits at its start for a Redis that still loads its data",
+    },
 ];
 
 /// Address of a Redis server, maybe with a password: it is never shown, and wiped when dropped.
@@ -71,6 +80,8 @@ pub struct StoreSection {
     pub declared_appendfsync: Option<AppendFsync>,
     /// See `store.response_timeout`.
     pub response_timeout: Duration,
+    /// See `store.load_timeout`.
+    pub load_timeout: Duration,
 }
 
 impl StoreSection {
@@ -80,6 +91,7 @@ impl StoreSection {
         config.accept_loss_window = self.accept_loss_window;
         config.declared_appendfsync = self.declared_appendfsync;
         config.response_timeout = self.response_timeout;
+        config.load_timeout = self.load_timeout;
         config
     }
 }
@@ -105,6 +117,7 @@ pub(super) fn read(reader: &mut Reader) -> StoreSection {
             _ => AppendFsync::Never,
         }),
         response_timeout: reader.time("store.response_timeout").unwrap_or_default(),
+        load_timeout: reader.time("store.load_timeout").unwrap_or_default(),
     }
 }
 

@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 
 use edge_ledger_core::identity::FormatError;
-use edge_ledger_store::redis::ConnectError;
+use edge_ledger_store::redis::{ConnectError, Unanswered};
 
 use crate::{KeysError, TlsError};
 
@@ -47,6 +47,7 @@ impl StartError {
             Self::Keys(KeysError::Choices(_) | KeysError::Io { .. }) => "KEYS_IO",
             Self::Tls(_) => "TLS",
             Self::Store(ConnectError::Unreachable { .. }) => "STORE_UNREACHABLE",
+            Self::Store(ConnectError::Loading { .. }) => "STORE_LOADING",
             Self::Store(_) => "STORE_UNFIT",
             Self::Listen { source, .. } if source.kind() == ErrorKind::AddrInUse => "PORT_IN_USE",
             Self::Listen { .. } => "CANNOT_LISTEN",
@@ -80,8 +81,20 @@ fn of_store(error: &ConnectError) -> &'static str {
             "write `redis://[user:password@]host[:port][/database]` into store.url, or into the \
              file of store.url_file"
         }
-        ConnectError::Unreachable { .. } => {
-            "start Redis there, or mend store.url; user and password belong into the address too"
+        ConnectError::Unreachable { why, .. } => of_silence(why),
+        ConnectError::NotLetIn { .. } => {
+            "write the user and the password into store.url, or into the file of store.url_file; \
+             docs/redis.md says which user to make"
+        }
+        ConnectError::Denied { .. } => {
+            "give the user what docs/redis.md lists, and start the service again"
+        }
+        ConnectError::NoCommand { .. } => {
+            "take rename-command out of redis.conf, and limit users by an ACL as docs/redis.md \
+             does; then start Redis and the service again"
+        }
+        ConnectError::Loading { .. } => {
+            "start the service again later; store.load_timeout says how long it waits by itself"
         }
         ConnectError::TooOld(_) => "start a newer Redis",
         ConnectError::Mode(_) => "set store.url to a standalone server",
@@ -93,6 +106,23 @@ fn of_store(error: &ConnectError) -> &'static str {
         }
         ConnectError::Untold(_) => {
             "give the user what the documentation lists, or set store.declared_appendfsync"
+        }
+    }
+}
+
+fn of_silence(why: &Unanswered) -> &'static str {
+    match why {
+        Unanswered::Refused => {
+            "start Redis there, or set store.url to the host and the port where it listens (`bind` \
+             and `port` in redis.conf)"
+        }
+        Unanswered::Silent => {
+            "look whether something between here and there drops packets (a firewall), and whether \
+             Redis is stopped or overloaded; store.response_timeout says how long it may take"
+        }
+        Unanswered::Name(_) => "mend the host in store.url, or make its name known to this machine",
+        Unanswered::Cut | Unanswered::Other(_) => {
+            "look whether store.url leads to a Redis, and what that one logs"
         }
     }
 }
