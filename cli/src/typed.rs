@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use clap::error::ErrorKind;
+use edge_ledger_chassis::config::without_secrets;
 
 use crate::args::{Cli, Global};
 use crate::explain::Failure;
@@ -44,7 +45,8 @@ pub(crate) fn check_addresses(global: &Global) -> Result<(), Failure> {
         ("--ledger-url", &global.ledger_url, "http://127.0.0.1:7420"),
     ] {
         if let Some(url) = url.as_deref().filter(|url| !is_address(url)) {
-            let message = format!("{option} {url:?} is no address of a service");
+            let shown = without_secrets(url);
+            let message = format!("{option} {shown:?} is no address of a service");
             return Err(Failure::usage("URL_FORMAT", message).next(format!(
                 "it looks like {example}: a scheme, a host, and a port"
             )));

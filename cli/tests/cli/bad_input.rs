@@ -157,6 +157,21 @@ fn addresses_that_nobody_could_dial_are_refused_at_once() {
             }
         }
     }
+    // Somebody may have written a password into it: it is not repeated.
+    for url in [
+        "http://somebody:canary@127.0.0.1:7420",
+        "http://somebody:can@ary@127.0.0.1:7420",
+        "http://somebody:canary/@127.0.0.1",
+        "somebody:canary@127.0.0.1:7420",
+        "http://127.0.0.1:7420/?password=canary",
+        "http://127.0.0.1:7420#canary",
+    ] {
+        for option in ["--identity-url", "--ledger-url"] {
+            let ran = laptop.run(&["balance", option, url]);
+            ran.failed(2, "URL_FORMAT");
+            assert!(!format!("{ran:?}").contains("ary"), "{ran:?}");
+        }
+    }
     // A sound one is not at fault.
     laptop
         .run(&["balance", "--ledger-url", "https://[::1]:7420/"])

@@ -22,7 +22,7 @@ mod shutdown;
 mod store;
 mod tls;
 
-pub use effective::Effective;
+pub use effective::{Effective, without_secrets};
 pub use inputs::{FileText, Inputs};
 pub use log::{LogFormat, LogSection};
 pub use problem::Problem;

@@ -50,6 +50,15 @@ fn shown(form: Form, value: &Value) -> Json {
     }
 }
 
+/// An address as a message may show it: whole if nothing in it can be secret.
+pub fn without_secrets(url: &str) -> String {
+    if url.contains(['@', '?', '#']) {
+        hidden(url)
+    } else {
+        url.to_owned()
+    }
+}
+
 /// A URL without what may be secret: user, password, and what follows a question or hash mark.
 fn hidden(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {

@@ -11,7 +11,7 @@ use http::uri::Authority;
 use ipnet::IpNet;
 use tracing_subscriber::EnvFilter;
 
-use super::effective::Effective;
+use super::effective::{Effective, without_secrets};
 use super::inputs::{Inputs, Layer, variables};
 use super::problem::Problem;
 use super::setting::{Form, Setting};
@@ -258,7 +258,8 @@ impl Reader {
     pub fn url(&mut self, key: &str) -> Option<Uri> {
         self.read(key, |_, value| {
             let text = text(value)?;
-            let url: Uri = text.parse().map_err(|_| format!("{text:?} is no URL"))?;
+            let shown = without_secrets(&text);
+            let url: Uri = text.parse().map_err(|_| format!("{shown:?} is no URL"))?;
             let is_http = matches!(url.scheme_str(), Some("http" | "https"));
             let is_plain = url.path_and_query().is_none_or(|path| path == "/");
             let is_host = url
@@ -267,7 +268,7 @@ impl Reader {
             if is_http && is_plain && is_host {
                 Ok(url)
             } else {
-                Err(format!("{text:?} is more or less than an address"))
+                Err(format!("{shown:?} is more or less than an address"))
             }
         })
     }
