@@ -152,7 +152,8 @@ pub(crate) fn redis(root: &Path) -> anyhow::Result<()> {
     )
 }
 
-/// Installs a package by the system's package manager if what it brings is not there.
+/// Installs a package by the system's package manager if what it brings is not there: as root, or
+/// through a `sudo` that asks for no password.
 fn ensure_package(
     root: &Path,
     package: &str,
@@ -162,20 +163,65 @@ fn ensure_package(
     if present() {
         return Ok(());
     }
-    let is_root = Run::new(root, "id")
-        .args(["-u"])
-        .text()
-        .is_ok_and(|id| id.trim() == "0");
-    if !is_root || !Run::new(root, "apt-get").args(["--version"]).succeeds() {
-        bail!("{why}; type: sudo apt-get install -y {package}");
+    if !Run::new(root, "apt-get").args(["--version"]).succeeds() {
+        bail!(
+            "{why}, and there is no apt-get: install {package} by the package manager of this system"
+        );
     }
-    Run::new(root, "apt-get").args(["update", "-q"]).run()?;
-    Run::new(root, "apt-get")
-        .args(["install", "-y", "-q", "--no-install-recommends", package])
-        .env("DEBIAN_FRONTEND", "noninteractive")
-        .run()?;
+    let id = Run::new(root, "id").args(["-u"]).text();
+    let is_root = id.is_ok_and(|id| id.trim() == "0");
+    let by_hand = by_hand(package, is_root);
+    output::line(&format!("{why}: installing {package}"));
+    for args in [
+        &["update", "-q"][..],
+        &["install", "-y", "-q", "--no-install-recommends", package],
+    ] {
+        if let Err(error) = apt_get(root, is_root).args(args.iter().copied()).run() {
+            bail!("{why}, and it cannot be installed from here ({error}); type: {by_hand}");
+        }
+    }
     if !present() {
-        bail!("{why}, and it is still missing; type: apt-get install -y {package}");
+        bail!("{why}, and it is still missing; type: {by_hand}");
     }
     Ok(())
+}
+
+/// The package manager, such that it asks nothing.
+fn apt_get(root: &Path, is_root: bool) -> Run {
+    // `sudo` keeps no variable of the environment.
+    let rest = ["DEBIAN_FRONTEND=noninteractive", "apt-get"];
+    if is_root {
+        Run::new(root, "env").args(rest)
+    } else {
+        Run::new(root, "sudo").args(["-n", "env"]).args(rest)
+    }
+}
+
+/// What a person types instead.
+fn by_hand(package: &str, is_root: bool) -> String {
+    let sudo = if is_root { "" } else { "sudo " };
+    format!("{sudo}apt-get update && {sudo}apt-get install -y {package}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packages_are_installed_by_who_may_and_never_with_a_question() {
+        let root = crate::root::find();
+        let typed = |is_root| String::from(apt_get(&root, is_root).args(["update"]).typed());
+        assert_eq!(
+            typed(true),
+            "env DEBIAN_FRONTEND=noninteractive apt-get update"
+        );
+        assert_eq!(
+            typed(false),
+            "sudo -n env DEBIAN_FRONTEND=noninteractive apt-get update"
+        );
+        assert_eq!(
+            by_hand("redis-server", false),
+            "sudo apt-get update && sudo apt-get install -y redis-server"
+        );
+    }
 }
