@@ -11,7 +11,12 @@ use edge_ledger_store::redis::server::Server;
 use edge_ledger_tests::load::Report;
 use edge_ledger_tests::replicas::redis_server;
 use edge_ledger_tests::{Identity, Load, Replicas, refusal};
+use tokio::time::timeout;
 use tonic::Code;
+use tonic::transport::Endpoint;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const DEVICES: usize = 6;
@@ -20,13 +25,15 @@ const DEVICES: usize = 6;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Trouble {
     Killed,
+    Loads,
     StandsStill,
     ReadOnly,
     Full,
 }
 
-const TROUBLES: [Trouble; 4] = [
+const TROUBLES: [Trouble; 5] = [
     Trouble::Killed,
+    Trouble::Loads,
     Trouble::StandsStill,
     Trouble::ReadOnly,
     Trouble::Full,
@@ -36,6 +43,7 @@ impl Trouble {
     fn begin(self, redis: &mut Server) {
         match self {
             Self::Killed => redis.kill(),
+            Self::Loads => redis.start_loading(),
             Self::StandsStill => redis.signal("STOP"),
             Self::ReadOnly => told(redis, "REPLICAOF 127.0.0.1 1"),
             Self::Full => told(redis, "CONFIG SET maxmemory 1mb"),
@@ -45,6 +53,7 @@ impl Trouble {
     fn end(self, redis: &mut Server) {
         match self {
             Self::Killed => redis.start_again(),
+            Self::Loads => redis.finish_loading(),
             Self::StandsStill => redis.signal("CONT"),
             Self::ReadOnly => told(redis, "REPLICAOF NO ONE"),
             Self::Full => told(redis, "CONFIG SET maxmemory 0"),
@@ -53,7 +62,7 @@ impl Trouble {
 
     fn refusal(self) -> (Code, String) {
         match self {
-            Self::Killed | Self::StandsStill | Self::ReadOnly => {
+            Self::Killed | Self::Loads | Self::StandsStill | Self::ReadOnly => {
                 (Code::Unavailable, "STORE_UNAVAILABLE".to_owned())
             }
             Self::Full => (Code::ResourceExhausted, "STORAGE_FULL".to_owned()),
@@ -64,6 +73,27 @@ impl Trouble {
 fn told(redis: &Server, command: &str) {
     let answer = redis.command(command);
     assert!(answer.starts_with("+OK"), "{command}: {answer}");
+}
+
+/// Waits until all services say that they serve, or that they do not.
+async fn all_are(replicas: &Replicas, count: usize, expected: ServingStatus) -> anyhow::Result<()> {
+    let ledger = (0..count).map(|replica| replicas.ledger_url(replica));
+    let identity = (0..count).map(|replica| replicas.identity_url(replica));
+    for url in ledger.chain(identity) {
+        let channel = Endpoint::from_shared(url)?.connect().await?;
+        let mut client = HealthClient::new(channel);
+        let turned = async {
+            loop {
+                let said = client.check(HealthCheckRequest::default()).await?;
+                if said.into_inner().status() == expected {
+                    return anyhow::Ok(());
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        timeout(PATIENCE, turned).await??;
+    }
+    Ok(())
 }
 
 #[tokio::test]
@@ -84,7 +114,9 @@ async fn s40_what_cannot_be_committed_is_refused_and_not_acked() -> anyhow::Resu
             }
         };
         assert_eq!(refusal(&status), trouble.refusal(), "{trouble:?}");
+        all_are(&replicas, 2, ServingStatus::NotServing).await?;
         trouble.end(&mut replicas.redis);
+        all_are(&replicas, 2, ServingStatus::Serving).await?;
         // At another replica: it is kept once, whether the first attempt did so or not.
         let mut stream = replicas.raw(1, &identity, 0).await?;
         assert_eq!(stream.push_taken(vec![run]).await?, [Outcome::Kept]);

@@ -87,6 +87,8 @@ struct Cluster {
     identity: Service,
     ledger: Service,
     redis: Server,
+    /// The way of all processes to Redis: it is open only while every command is watched.
+    gate: Balancer,
     watch: Option<Watch>,
     commands: usize,
     folder: tempfile::TempDir,
@@ -105,8 +107,9 @@ impl Cluster {
         let keys = folder.path().join("keys");
         let made = KeysFolder::open_or_init(&keys, &Choices::default())?;
         let genesis = made.genesis;
-        let watch = watch(&redis);
-        let (port, keys) = (redis.port(), keys.to_str().context("no text")?.to_owned());
+        let gate = Balancer::bind().await?;
+        let redis_url = format!("redis://edge-ledger:secret@{}", gate.authority());
+        let keys = keys.to_str().context("no text")?.to_owned();
         let service = |name, balancer: Balancer| Service {
             name,
             settings: vec![
@@ -114,10 +117,7 @@ impl Cluster {
                 ("server.audiences", balancer.authority()),
                 ("keys.dir", keys.clone()),
                 ("store.kind", "redis".to_owned()),
-                (
-                    "store.url",
-                    format!("redis://edge-ledger:secret@127.0.0.1:{port}"),
-                ),
+                ("store.url", redis_url.clone()),
                 ("store.response_timeout", "1s".to_owned()),
             ],
             balancer,
@@ -131,11 +131,13 @@ impl Cluster {
             identity,
             ledger,
             redis,
-            watch: Some(watch),
+            gate,
+            watch: None,
             commands: 0,
             folder,
             genesis,
         };
+        this.let_in();
         for _ in 0..REPLICAS {
             this.identity.start_one()?;
             this.ledger.start_one()?;
@@ -144,11 +146,19 @@ impl Cluster {
     }
 
     fn kill_redis(&mut self) -> anyhow::Result<()> {
+        self.gate.put_behind(Vec::new());
         self.redis.kill();
         self.look()?;
         self.redis.start_again();
-        self.watch = Some(watch(&self.redis));
+        self.let_in();
         Ok(())
+    }
+
+    /// Opens the gate once the server shows what it is told.
+    fn let_in(&mut self) {
+        self.watch = Some(watch(&self.redis));
+        let redis = SocketAddr::from(([127, 0, 0, 1], self.redis.port()));
+        self.gate.put_behind(vec![redis]);
     }
 
     /// What the server was told until it ended.
@@ -156,6 +166,7 @@ impl Cluster {
         let watch = self.watch.take().context("nobody looks")?;
         let (count, odd) = watch.join().map_err(|_| anyhow::anyhow!("a panic"))?;
         assert_eq!(odd, BTreeSet::new(), "commands with other keys");
+        assert!(count > 0, "nothing was seen");
         self.commands += count;
         Ok(())
     }
@@ -319,10 +330,7 @@ async fn replicas_and_redis_killed_at_any_moment_lose_and_repeat_nothing() -> an
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .clone();
-    let url = format!(
-        "redis://edge-ledger:secret@127.0.0.1:{}",
-        cluster.redis.port()
-    );
+    let url = format!("redis://edge-ledger:secret@{}", cluster.gate.authority());
     let store = RedisStore::connect(RedisConfig::new(url)).await?;
     let (mut lost, mut duplicated) = (0, 0);
     for (number, devices) in identities.iter().enumerate() {

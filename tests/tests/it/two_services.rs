@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::Context as _;
+use edge_ledger_store::redis::commands::acl_rules;
 use edge_ledger_store::redis::server::Server;
 use edge_ledger_tests::process::edge_ledger;
 use edge_ledger_tests::service::{Ended, run};
@@ -299,7 +300,11 @@ fn what_prevents_a_start_is_said_with_what_to_set() -> anyhow::Result<()> {
     assert_says(&errors, "STORE_UNFIT", &["everysec", "accept_loss_window"]);
     let secret = format!("redis://default:{CANARY}@127.0.0.1:1");
     let errors = with(&[("store.url", &secret)])?;
-    assert_says(&errors, "STORE_UNREACHABLE", &["127.0.0.1:1", "store.url"]);
+    assert_says(
+        &errors,
+        "STORE_UNREACHABLE",
+        &["127.0.0.1:1", "refused", "store.url"],
+    );
 
     // The ledger service needs no sealing key; the identity service does.
     let of_ledger = folder.path().join("ledger-service");
@@ -320,6 +325,45 @@ fn what_prevents_a_start_is_said_with_what_to_set() -> anyhow::Result<()> {
         ("tls.key_file", "/nowhere/tls.key"),
     ])?;
     assert_says(&errors, "TLS", &["/nowhere/tls.crt"]);
+    Ok(())
+}
+
+#[test]
+fn a_redis_that_denies_something_is_unfit_and_one_that_loads_is_waited_for() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    spread_keys(folder.path())?;
+    let mut redis = Server::start();
+    let keys = folder.path().join("ledger-service");
+    let keys = path(&keys)?;
+    let rules = acl_rules(include_str!("../../../docs/two-services.md")).join(" ");
+    let user = format!("redis://limited:{CANARY}@127.0.0.1:{}", redis.port());
+    let url = redis.url();
+    let settings = |url| {
+        [
+            ("server.listen", "127.0.0.1:0"),
+            ("keys.dir", keys),
+            ("store.kind", "redis"),
+            ("store.url", url),
+            ("store.load_timeout", "1s"),
+        ]
+    };
+    let errors = refused("ledger-service", &settings(&user))?;
+    assert_says(&errors, "STORE_UNFIT", &["`limited`", "docs/redis.md"]);
+    for denied in ["hset", "evalsha", "psubscribe"] {
+        let user_is = format!("ACL SETUSER limited reset on >{CANARY} {rules} -{denied}");
+        assert!(redis.command(&user_is).starts_with("+OK"));
+        let errors = refused("ledger-service", &settings(&user))?;
+        let line = format!("ACL SETUSER limited +{denied}");
+        assert_says(&errors, "STORE_UNFIT", &[denied, &line, "docs/redis.md"]);
+    }
+    redis.start_loading();
+    let errors = refused("ledger-service", &settings(&url))?;
+    assert_says(
+        &errors,
+        "STORE_LOADING",
+        &["still loading", "store.load_timeout"],
+    );
+    redis.finish_loading();
     Ok(())
 }
 
@@ -356,6 +400,18 @@ fn a_check_says_everything_at_once_and_a_print_hides_secrets() -> anyhow::Result
     let ended = run("identity-service", &[&config[..], &["check"]].concat(), &[])?;
     assert_eq!(ended.code, Some(1), "{ended:?}");
     assert_eq!(ended.log.len(), 1 + 2 * problems.len(), "{ended:?}");
+
+    // What may hold a password is not repeated.
+    let url = format!("http://somebody:{CANARY}@127.0.0.1:7420");
+    let ended = run(
+        "identity-service",
+        &["config", "check"],
+        &[("identity.ledger_url", &url)],
+    )?;
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    let said = ended.log.join("\n");
+    assert!(said.contains("http://***@127.0.0.1:7420"), "{said}");
+    assert!(!said.contains(CANARY), "{said}");
 
     // What is no setting of this service is none.
     let ended = run("ledger-service", &[&config[..], &["check"]].concat(), &[])?;
