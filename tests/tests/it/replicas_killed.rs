@@ -137,7 +137,7 @@ impl Cluster {
             folder,
             genesis,
         };
-        this.let_in();
+        this.let_in()?;
         for _ in 0..REPLICAS {
             this.identity.start_one()?;
             this.ledger.start_one()?;
@@ -150,15 +150,22 @@ impl Cluster {
         self.redis.kill();
         self.look()?;
         self.redis.start_again();
-        self.let_in();
-        Ok(())
+        self.let_in()
     }
 
     /// Opens the gate once the server shows what it is told.
-    fn let_in(&mut self) {
+    fn let_in(&mut self) -> anyhow::Result<()> {
         self.watch = Some(watch(&self.redis));
+        // Whoever came before would have said who it is.
+        let told = self.redis.command("INFO commandstats");
+        let is_new = told.contains("cmdstat_monitor:calls=1,");
+        let is_alone = !["auth", "hello"]
+            .iter()
+            .any(|command| told.contains(&format!("cmdstat_{command}:")));
+        anyhow::ensure!(is_new && is_alone, "somebody was faster: {told}");
         let redis = SocketAddr::from(([127, 0, 0, 1], self.redis.port()));
         self.gate.put_behind(vec![redis]);
+        Ok(())
     }
 
     /// What the server was told until it ended.

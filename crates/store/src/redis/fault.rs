@@ -8,6 +8,16 @@ use redis::{ErrorKind, RedisError, ServerErrorKind};
 
 use crate::StoreError;
 
+/// How a connection ends that the other side ended.
+const CUT: [io::ErrorKind; 4] = [
+    io::ErrorKind::BrokenPipe,
+    io::ErrorKind::ConnectionReset,
+    io::ErrorKind::ConnectionAborted,
+    io::ErrorKind::UnexpectedEof,
+];
+/// How the resolver begins, whose errors have no kind of their own.
+const NO_NAME: &str = "failed to lookup address information: ";
+
 /// What became of a command that was not answered as it should.
 #[derive(Debug)]
 pub(super) enum Fault {
@@ -66,21 +76,18 @@ impl Unanswered {
         let Some(cause): Option<&io::Error> = cause else {
             return Self::Other(error.category().to_owned());
         };
-        match cause.kind() {
-            io::ErrorKind::ConnectionRefused => Self::Refused,
-            io::ErrorKind::TimedOut => Self::Silent,
-            io::ErrorKind::BrokenPipe
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::UnexpectedEof => Self::Cut,
-            // The resolver has no kind of its own.
-            _ => {
-                let text = cause.to_string();
-                match text.strip_prefix("failed to lookup address information: ") {
-                    Some(why) => Self::Name(why.to_owned()),
-                    None => Self::Other(text),
-                }
-            }
+        let is = |kinds: &[io::ErrorKind]| kinds.contains(&cause.kind());
+        let text = cause.to_string();
+        if is(&[io::ErrorKind::ConnectionRefused]) {
+            Self::Refused
+        } else if is(&[io::ErrorKind::TimedOut]) {
+            Self::Silent
+        } else if is(&CUT) {
+            Self::Cut
+        } else if let Some(why) = text.strip_prefix(NO_NAME) {
+            Self::Name(why.to_owned())
+        } else {
+            Self::Other(text)
         }
     }
 }

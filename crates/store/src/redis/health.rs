@@ -10,7 +10,7 @@ use redis::{RedisResult, Value, cmd};
 use tokio::time::timeout;
 
 use super::committer::Committer;
-use super::fault::Fault;
+use super::fault::{Fault, Unanswered};
 use super::keys;
 use crate::{Health, StoreError};
 
@@ -25,21 +25,28 @@ impl Committer {
     /// Writes something that means nothing.
     pub(super) async fn probe(&mut self) {
         let probed = match timeout(PROBE_WITHIN, self.write_probe()).await {
-            Ok(Ok(())) => Health::Serving,
-            Ok(Err(error)) => Health::told_by(&error).unwrap_or(Health::Unavailable),
+            Ok(probed) => probed,
             // The connection was taken along: the next attempt makes a new one.
-            Err(_) => Health::Unavailable,
+            Err(_) => Err(Fault::Unanswered(Unanswered::Silent).into()),
         };
-        self.set_health(probed);
+        let Err(error) = probed else {
+            self.set_health(Health::Serving);
+            return;
+        };
+        if self.set_health(Health::told_by(&error).unwrap_or(Health::Unavailable)) {
+            tracing::warn!(%error, "redis takes no writes");
+        }
     }
 
-    pub(super) fn set_health(&self, health: Health) {
+    /// Says whether that is news.
+    pub(super) fn set_health(&self, health: Health) -> bool {
         let changed = self
             .health
             .send_if_modified(|now| std::mem::replace(now, health) != health);
         if changed {
             tracing::info!(?health, "redis is in another state");
         }
+        changed
     }
 
     async fn write_probe(&mut self) -> Result<(), StoreError> {

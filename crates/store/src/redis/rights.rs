@@ -14,6 +14,7 @@ use redis::{Cmd, Pipeline, RedisError, RedisResult, Value, cmd};
 
 use super::fault::{Denial, Fault};
 use super::keys;
+use super::script::Script;
 use super::stamp;
 use super::unfit::{ConnectError, Place};
 
@@ -21,6 +22,8 @@ use super::unfit::{ConnectError, Place};
 const KEY: &str = "KEY";
 /// Stands for the channel in a call.
 const CHANNEL: &str = "CHANNEL";
+/// Stands for a script, one of those that are loaded in any case.
+const SCRIPT: &str = "SCRIPT";
 /// For how long the key is kept if nobody deletes it, in milliseconds.
 const KEPT: &str = "60000";
 /// What no script is called.
@@ -41,7 +44,7 @@ const CREATING: [Call; 4] = [
 /// All others.
 const OTHERS: [Call; 15] = [
     ("evalsha", &[NO_SCRIPT, "1", KEY]),
-    ("script|load", &["return 1"]),
+    ("script|load", &[SCRIPT]),
     ("time", &[]),
     ("ping", &[]),
     ("publish", &[CHANNEL, "probe"]),
@@ -188,11 +191,12 @@ fn call(name: &str, args: &[&str], key: &str) -> Cmd {
         command.arg(word.to_ascii_uppercase());
     }
     for arg in args {
-        command.arg(match *arg {
-            KEY => key,
-            CHANNEL => keys::PROBE_CHANNEL,
-            other => other,
-        });
+        match *arg {
+            KEY => command.arg(key),
+            CHANNEL => command.arg(keys::PROBE_CHANNEL),
+            SCRIPT => command.arg(Script::Fence.source()),
+            other => command.arg(other),
+        };
     }
     command
 }
@@ -212,7 +216,6 @@ mod tests {
 
     use super::*;
     use crate::redis::commands::acl_rules;
-    use crate::redis::script::Script;
 
     const CRATE: &str = include_str!("../redis.rs");
     /// What this process sends by itself; scripts call the others.

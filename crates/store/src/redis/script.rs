@@ -45,7 +45,8 @@ impl Script {
         Self::Fence,
     ];
 
-    fn source(self) -> String {
+    /// What it says.
+    pub(super) fn source(self) -> String {
         let parts = match self {
             Self::Read => [READS, ROWS, include_str!("read.lua")],
             Self::Endings => [READS, "", include_str!("endings.lua")],
