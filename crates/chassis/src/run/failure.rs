@@ -86,6 +86,9 @@ fn of_store(error: &ConnectError) -> &'static str {
             "write the user and the password into store.url, or into the file of store.url_file; \
              docs/redis.md says which user to make"
         }
+        ConnectError::NoDatabase { .. } => {
+            "name no database in store.url, or one below `databases` of redis.conf"
+        }
         ConnectError::Denied { .. } => {
             "give the user what docs/redis.md lists, and start the service again"
         }

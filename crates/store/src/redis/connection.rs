@@ -9,7 +9,7 @@ use std::time::Duration;
 use redis::aio::MultiplexedConnection;
 use redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionInfo, FromRedisValue, IntoConnectionInfo as _,
-    Pipeline, ProtocolVersion, PushInfo, RedisResult, Value, cmd,
+    Pipeline, ProtocolVersion, PushInfo, RedisError, RedisResult, Value, cmd,
 };
 use tokio::sync::Mutex;
 
@@ -113,8 +113,7 @@ impl Connector {
         let mut connection = self
             .connect(self.info.clone(), self.settings())
             .await
-            // What else is sent to connect, everybody may.
-            .map_err(|error| self.place.unfit("select", error))?;
+            .map_err(|error| self.not_connected(error))?;
         let promise = check::check(&mut connection, &self.config, &self.place).await?;
         if promise.fenced {
             connection.set_response_timeout(self.config.response_timeout + SYNC_WITHIN);
@@ -123,6 +122,17 @@ impl Connector {
             .await
             .map_err(|error| self.place.unfit("script|load", error))?;
         Ok((Link { connection, loaded }, promise))
+    }
+
+    fn not_connected(&self, error: RedisError) -> ConnectError {
+        if error.detail().is_some_and(|told| told.contains("DB index")) {
+            return ConnectError::NoDatabase {
+                address: self.place.address.clone(),
+                database: self.info.redis_settings().db(),
+            };
+        }
+        // What else is sent to connect, everybody may.
+        self.place.unfit("select", error)
     }
 
     /// Connects for listening: what the server pushes goes to `heard`, which must not block.

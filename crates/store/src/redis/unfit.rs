@@ -21,13 +21,21 @@ pub enum ConnectError {
     /// It does not let us in.
     #[error(
         "redis at {address} does not let user `{user}` in: the password is wrong or missing, or \
-         the user is unknown or off"
+         the user is unknown or off, or as many clients as `maxclients` allows are there already"
     )]
     NotLetIn {
         /// Host and port.
         address: String,
         /// Who asked.
         user: String,
+    },
+    /// It has no such database.
+    #[error("redis at {address} has no database {database}, which the address names")]
+    NoDatabase {
+        /// Host and port.
+        address: String,
+        /// Its number.
+        database: i64,
     },
     /// It does not let us do what is needed.
     #[error(

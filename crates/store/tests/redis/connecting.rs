@@ -113,6 +113,16 @@ async fn addresses_are_refused_without_repeating_secrets() {
 }
 
 #[tokio::test]
+async fn a_database_that_is_not_there_is_named() {
+    let server = Server::start();
+    let refusal = refusal(RedisConfig::new(format!("{}/99", server.url()))).await;
+    assert!(
+        matches!(refusal, ConnectError::NoDatabase { database: 99, .. }),
+        "{refusal:?}"
+    );
+}
+
+#[tokio::test]
 async fn who_cannot_be_reached_is_named_with_the_cause() {
     // It accepts connections, and says nothing.
     let silent = TcpListener::bind(("127.0.0.1", 0)).unwrap();
