@@ -71,6 +71,8 @@ fn is_address(url: &str) -> bool {
         && port.is_some_and(is_port)
         && matches!(uri.path(), "" | "/")
         && uri.query().is_none()
+        // Which the parser leaves out.
+        && !url.contains('#')
 }
 
 fn explain(error: &clap::Error) -> Failure {
