@@ -324,7 +324,7 @@ fn was_cut_off(ended: &Ended) -> bool {
 async fn s39_a_thousand_streams_get_what_they_are_owed_and_who_never_reads_holds_up_nobody()
 -> anyhow::Result<()> {
     let site = Site::start().await?;
-    let service = site.service("ledger-service", &[])?;
+    let mut service = site.service("ledger-service", &[])?;
     let url = service.url();
     let heavy = heavy(&site, &url).await?;
     let (mut channels, mut identities, mut devices) = (Vec::new(), Vec::new(), Vec::new());
@@ -360,8 +360,9 @@ async fn s39_a_thousand_streams_get_what_they_are_owed_and_who_never_reads_holds
     }
     let told = Instant::now();
     service.signal("TERM")?;
+    service.wait_for("drains")?;
     let ending = tokio::task::spawn_blocking(move || {
-        let ended = service.end_within(EXIT_WITHIN);
+        let ended = service.end_within(EXIT_WITHIN.saturating_sub(told.elapsed()));
         (ended, told.elapsed())
     });
     assert_eq!(
