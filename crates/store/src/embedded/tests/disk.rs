@@ -3,11 +3,14 @@
 use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};
 use std::sync::{Condvar, Mutex, MutexGuard};
+use std::time::Duration;
 
 use redb::StorageBackend;
 
 /// Bytes that a disk writes in one piece.
 const SECTOR_BYTES: usize = 512;
+/// Long enough for a slow machine; nothing waits for it when all is well.
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Default)]
 pub(super) struct Disk {
@@ -73,7 +76,9 @@ impl Disk {
     pub(super) fn wait_for_refusals(&self, count: usize) {
         let mut state = self.state();
         while state.refusals < count {
-            state = self.wait(state);
+            let (woken, waited) = self.freed.wait_timeout(state, PATIENCE).unwrap();
+            assert!(!waited.timed_out(), "nothing was written");
+            state = woken;
         }
     }
 

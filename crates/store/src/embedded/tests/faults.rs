@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use super::super::committer::PROBE;
 use super::super::tables::GLOBALS;
-use super::disk::{Disk, Plan};
+use super::disk::{Disk, PATIENCE, Plan};
 use super::{append, open_on, open_probing, tips};
 use crate::Health;
 use crate::conformance::fixtures::{Device, fresh_identity};
@@ -16,8 +16,6 @@ use crate::{LedgerStore as _, StoreError};
 
 /// Appends in one attempt of a test.
 const APPENDS: usize = 6;
-/// Long enough for a slow machine; nothing waits for it when all is well.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_refuses_at_any_write_and_recovers_when_there_is_room() {
