@@ -14,7 +14,6 @@ use edge_ledger_core::keys::SecretKey;
 use edge_ledger_core::ledger::admission::Admissible;
 use edge_ledger_core::ledger::entry::Author;
 use edge_ledger_core::ledger::fold::fold;
-use edge_ledger_core::ledger::journals::Have;
 use edge_ledger_core::ledger::{
     Ack, Admission, Draft, Extended, Fold, Heads, Kind, Level, Posting, Run, VerifiedEntry,
     VerifiedRun, gate,
@@ -23,6 +22,7 @@ use edge_ledger_core::limits::{ENTRY_PAYLOAD_BYTES_MAX, ENTRY_POSTINGS_MAX, FRAM
 use edge_ledger_proto::identity as pb;
 use edge_ledger_store::identity::StatementOutcome;
 use edge_ledger_store::ingest::{Ingested, Under, ingest};
+use edge_ledger_store::kept::read_entries;
 use edge_ledger_store::ledger::AppendOutcome;
 use edge_ledger_store::log_view::{self, read_log};
 use edge_ledger_store::{Embedded, LedgerStore as _, LogView, Origin, StoreError};
@@ -382,7 +382,8 @@ impl Book {
 
     /// All postings with whether they count, by the devices' clocks.
     pub(crate) async fn history(&self) -> Result<Vec<HistoryItem>, AgentError> {
-        Ok(history(self.log(), &self.entries().await?))
+        let entries = read_entries(&self.store, self.log()).await?;
+        Ok(history(self.log(), &entries))
     }
 
     /// Why the service refused this device for good, if it did.
@@ -406,37 +407,10 @@ impl Book {
     }
 
     async fn refold(&mut self) -> Result<(), AgentError> {
-        let entries = self.entries().await?;
+        let entries = read_entries(&self.store, self.log()).await?;
         self.fold = fold(self.log(), &entries);
         self.heads = self.store.heads(self.log().identity()).await?.value;
         Ok(())
-    }
-
-    /// Every entry that is kept, through the gate again: the store is a file like any other.
-    async fn entries(&self) -> Result<Vec<VerifiedEntry>, AgentError> {
-        let log = self.log();
-        let mut have = Have::new();
-        let mut entries = Vec::new();
-        loop {
-            let page = self.store.missing(log.identity(), &have).await?.value;
-            for kept in &page.runs {
-                let damaged = || StoreError::Damaged("an entry does not pass the gate".to_owned());
-                let device = log.device(&kept.run.device).ok_or_else(damaged)?;
-                let author = Author {
-                    ledger_id: log.ledger_id(),
-                    identity: log.identity(),
-                    key: &device.key,
-                };
-                let verified = gate::verify(author, &kept.run).map_err(|_| damaged())?;
-                entries.extend_from_slice(verified.entries());
-                let points = have.entry(kept.run.device).or_default();
-                points.remove(&kept.run.parent());
-                points.insert(kept.last);
-            }
-            if !page.more || page.runs.is_empty() {
-                return Ok(entries);
-            }
-        }
     }
 }
 

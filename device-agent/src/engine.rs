@@ -3,6 +3,7 @@
 //! Calls of the application come in as commands, frames come in from the stream, and time passes;
 //! everything is handled in turn, so there is no lock and nothing to get out of step.
 
+mod comeback;
 mod command;
 mod connection;
 mod perform;
@@ -13,7 +14,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 use edge_ledger_core::identity::Point;
 use edge_ledger_core::keys::SecretKey;
 use edge_ledger_core::ledger::{Level, VerifiedRun};
@@ -25,13 +25,12 @@ use crate::book::Book;
 use crate::clock::Clock;
 use crate::error::{AgentError, DEVICE_REVOKED, Refusal};
 use crate::event::{Event, EventLog};
-use crate::limits::{
-    BACKOFF_FIRST, BACKOFF_MAX, BACKOFF_REFUSED, COMMANDS_MAX, LIVE_WITHIN, TICK_EVERY,
-};
+use crate::limits::{COMMANDS_MAX, LIVE_WITHIN, TICK_EVERY};
 use crate::status::{State, Status};
 use crate::tls::Authorities;
 use crate::vault::{Membership, Vault};
 
+use comeback::Comeback;
 pub(crate) use command::Command;
 pub use command::Recorded;
 use connection::{Connection, Ended, Meaning};
@@ -87,10 +86,7 @@ pub(crate) struct Engine {
     replace_at_ms: u64,
     /// Whether the service keeps a fork of this device's journal.
     refused_forked: bool,
-    backoff: ExponentialBackoff,
-    retry_at_ms: u64,
-    /// When the service wants to see this device again: nobody is too impatient for that.
-    not_before_ms: u64,
+    comeback: Comeback,
     acked: Option<(Point, Level)>,
     unacked_since_ms: Option<u64>,
     waiting_since_ms: Option<u64>,
@@ -117,15 +113,6 @@ pub(crate) struct Snapshot {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-fn new_backoff() -> ExponentialBackoff {
-    ExponentialBuilder::default()
-        .with_jitter()
-        .with_min_delay(BACKOFF_FIRST)
-        .with_max_delay(BACKOFF_MAX)
-        .without_max_times()
-        .build()
 }
 
 impl Engine {
@@ -156,9 +143,7 @@ impl Engine {
             replacing: None,
             replace_at_ms: now,
             refused_forked: false,
-            backoff: new_backoff(),
-            retry_at_ms: now,
-            not_before_ms: now,
+            comeback: Comeback::at_once(now),
             acked: start.acked,
             unacked_since_ms: None,
             waiting_since_ms: None,
@@ -217,7 +202,7 @@ impl Engine {
 
     /// Starts a connection when none is there and it is time.
     fn start_opening(&mut self) {
-        let due = self.clock.monotonic_ms() >= self.retry_at_ms;
+        let due = self.comeback.is_due(self.clock.monotonic_ms());
         if self.connection.is_none() && self.opening.is_none() && due {
             let (url, authorities) = (self.membership.ledger_url.clone(), self.authorities.clone());
             self.opening = Some(connection::start(url, authorities));
@@ -227,8 +212,7 @@ impl Engine {
     /// Time until the next attempt, when neither a connection nor an attempt is there.
     fn until_retry(&self) -> Option<Duration> {
         let is_idle = self.connection.is_none() && self.opening.is_none();
-        let left_ms = self.retry_at_ms.saturating_sub(self.clock.monotonic_ms());
-        is_idle.then(|| Duration::from_millis(left_ms))
+        is_idle.then(|| self.comeback.left(self.clock.monotonic_ms()))
     }
 
     async fn opened(&mut self, opened: Result<crate::stream::Stream, AgentError>) {
@@ -274,26 +258,21 @@ impl Engine {
 
     /// Ends the connection, says why, and sets the time of the next attempt.
     async fn disconnected(&mut self, ended: Ended) {
-        let was_open = self.connection.take().is_some_and(|c| c.session.is_open());
+        let connection = self.connection.take();
+        let (superseded, was_open) = connection.map_or((false, false), |connection| {
+            (connection.superseded, connection.session.is_open())
+        });
+        let url = &self.membership.ledger_url;
+        let meaning = self
+            .remembered(ended.meaning(url, superseded, was_open))
+            .await;
+        self.comeback.ended(self.clock.monotonic_ms(), &meaning);
         let Meaning {
             error,
             permanent,
-            draining,
-            retry_after,
-        } = ended.meaning(&self.membership.ledger_url);
-        // A service that goes away in order has answered everything: that is a move, no failure.
-        let moves = draining && was_open;
-        let (error, permanent) = self.remembered(error, permanent).await;
-        let wait = match retry_after {
-            // All its devices come back, to another replica or to the next process: not at once.
-            Some(within) if moves => within.mul_f64(rand::random()),
-            Some(wait) => wait,
-            None if permanent => BACKOFF_REFUSED,
-            None => self.backoff.next().unwrap_or(BACKOFF_MAX),
-        };
-        let now = self.clock.monotonic_ms();
-        self.retry_at_ms = now.saturating_add(millis(wait));
-        self.not_before_ms = retry_after.map_or(now, |_| self.retry_at_ms);
+            moves,
+            ..
+        } = meaning;
         let why = error.to_string();
         let is_new = !moves && self.last_error.as_ref() != Some(&why);
         if !moves {
@@ -329,20 +308,21 @@ impl Engine {
 
     /// A device that was refused for good is refused when nobody answers, too: it is told the
     /// same, and its people may be offline.
-    async fn remembered(&mut self, error: AgentError, permanent: bool) -> (AgentError, bool) {
-        if let AgentError::Refused(refusal) = &error {
-            if refusal.reason == DEVICE_REVOKED && self.revoked.as_ref() != Some(refusal) {
+    async fn remembered(&mut self, mut meaning: Meaning) -> Meaning {
+        match (&meaning.error, &self.revoked) {
+            (AgentError::Refused(refusal), known)
+                if refusal.reason == DEVICE_REVOKED && known.as_ref() != Some(refusal) =>
+            {
                 self.revoked = Some(refusal.clone());
                 self.save_revoked().await;
             }
-            return (error, permanent);
-        }
-        match (&error, &self.revoked) {
             (AgentError::Unreachable { .. }, Some(refusal)) => {
-                (AgentError::Refused(refusal.clone()), true)
+                meaning.error = AgentError::Refused(refusal.clone());
+                meaning.permanent = true;
             }
-            _ => (error, permanent),
+            _ => {}
         }
+        meaning
     }
 
     /// What is not remembered is heard again.

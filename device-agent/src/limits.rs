@@ -28,6 +28,9 @@ pub(crate) const BACKOFF_FIRST: Duration = Duration::from_millis(100);
 pub(crate) const BACKOFF_MAX: Duration = Duration::from_secs(30);
 /// Wait after a refusal that only a person can lift.
 pub(crate) const BACKOFF_REFUSED: Duration = Duration::from_secs(60);
+/// A device that another stream of it took the place of stays away for this long at least, so that
+/// two copies do not take turns.
+pub(crate) const SUPERSEDED_FOR: Duration = Duration::from_secs(60);
 /// Wait before this device is replaced again, after that did not succeed.
 pub(crate) const REPLACE_AGAIN: Duration = Duration::from_secs(5);
 /// How often the session hears that time passed.

@@ -70,8 +70,11 @@ impl Links {
             end.leave(self).await;
         }
         if let Err(status) = ended {
-            // A device that does not read has left; its stream ends without a word.
-            let _ = timeout(LINK_LAST_WORD, outbound.send(Err(status))).await;
+            self.tasks.spawn_for_client(async move {
+                // A device that does not read has left; its stream ends without a word.
+                let _ = timeout(LINK_LAST_WORD, outbound.send(Err(status))).await;
+                drop(inbound);
+            });
         }
     }
 

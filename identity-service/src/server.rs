@@ -103,7 +103,7 @@ impl Server {
     }
 
     /// Says that it takes no more work, then lets nobody in; open calls have the grace to end. Says
-    /// whether all did.
+    /// whether all were answered.
     pub async fn shutdown(self, grace: Duration) -> bool {
         self.serving.shutdown(grace).await
     }

@@ -1,11 +1,12 @@
 //! The `Sync` call: reads frames, writes frames, and keeps the deadlines of the stream.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use edge_ledger_chassis::status::{from_decode, refusal};
-use edge_ledger_chassis::{Audiences, Authority, Leaving, Reason};
+use edge_ledger_chassis::{Audiences, Authority, Leaving, Reason, Tasks};
 use edge_ledger_core::limits::FRAME_BYTES_MAX;
 use edge_ledger_core::sync::{Frame, GoAwayReason, Input, NewGreeting, Session, WhoWeAre, greet};
 use edge_ledger_proto::ledger as pb;
@@ -81,7 +82,7 @@ impl LedgerService for Rpc {
             inbound: request.into_inner(),
             outbound,
         };
-        shared.tasks.spawn(stream.run());
+        shared.tasks.spawn(stream.run(shared.tasks.clone()));
         Ok(Response::new(Box::pin(ReceiverStream::new(responses))))
     }
 }
@@ -104,22 +105,18 @@ enum Stop {
 }
 
 impl SyncStream {
-    async fn run(mut self) {
+    async fn run(mut self, tasks: Tasks) {
         let stop = match self.converse().await {
             Ok(stop) => stop,
             Err(end) => Stop::Status(close::status(&end)),
         };
         let Stop::Status(status) = stop else { return };
-        // What is left (a GoAway, an answer) goes out before the status, if the device reads.
-        let farewell = async {
-            while let Some(frame) = self.shell.held.pop_front() {
-                if self.outbound.send(Ok(response(frame))).await.is_err() {
-                    return;
-                }
-            }
-            let _ = self.outbound.send(Err(status)).await;
-        };
-        let _ = tokio::time::timeout(FAREWELL_WITHIN, farewell).await;
+        let (held, inbound) = (self.shell.held, self.inbound);
+        let outbound = self.outbound;
+        tasks.spawn_for_client(async move {
+            take_leave(&outbound, held, status).await;
+            drop(inbound);
+        });
     }
 
     async fn converse(&mut self) -> Result<Stop, End> {
@@ -175,6 +172,19 @@ impl SyncStream {
             }
         }
     }
+}
+
+/// What is left (a GoAway, an answer) goes out before the status, if the device reads.
+async fn take_leave(outbound: &Outbound, held: VecDeque<Frame>, status: Status) {
+    let farewell = async {
+        for frame in held {
+            if outbound.send(Ok(response(frame))).await.is_err() {
+                return;
+            }
+        }
+        let _ = outbound.send(Err(status)).await;
+    };
+    let _ = tokio::time::timeout(FAREWELL_WITHIN, farewell).await;
 }
 
 fn frame(request: pb::SyncRequest) -> Result<Frame, Status> {

@@ -105,7 +105,8 @@ impl Server {
 
     /// Says that it takes no more work, then lets nobody in; each session reads no more, answers
     /// what it has taken once that is committed, and ends. What is left after the grace is cut
-    /// off. Says whether everything ended by itself.
+    /// off. Says whether everything was answered: a device that does not read is cut off too, and
+    /// misses nothing that it cannot ask for again.
     pub async fn shutdown(self, grace: Duration) -> bool {
         self.serving.shutdown(grace).await
     }

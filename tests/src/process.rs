@@ -2,9 +2,15 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
 
 use anyhow::Context as _;
+use edge_ledger_chassis::limits::EXIT_WITHIN;
+use tokio::time::Instant;
+
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// A child process with its output, line by line.
 #[derive(Debug)]
@@ -38,15 +44,16 @@ impl Process {
         Ok(line.strip_suffix('\n').map(ToOwned::to_owned))
     }
 
-    /// Asks it to end, as a supervisor does, and waits until it has; the code that it ends with.
+    /// Asks it to end, as a supervisor does, and waits until it has, as long as it may take at most;
+    /// the code that it ends with.
     ///
     /// # Errors
-    /// When it cannot be asked.
+    /// When it cannot be asked, or does not end in time.
     pub fn terminate(mut self) -> anyhow::Result<Option<i32>> {
         let id = self.child.id().to_string();
         let asked = Command::new("kill").args(["-s", "TERM", &id]).status()?;
         anyhow::ensure!(asked.success(), "it cannot be asked to end");
-        Ok(self.child.wait()?.code())
+        Ok(wait_within(&mut self.child, EXIT_WITHIN)?.code())
     }
 
     /// Ends it at once, as a power cut would end it, and reads what it had still said.
@@ -69,6 +76,19 @@ impl Drop for Process {
         // It may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// Waits for the end of a child, so long at most.
+pub(crate) fn wait_within(child: &mut Child, within: Duration) -> anyhow::Result<ExitStatus> {
+    let until = Instant::now() + within;
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        let is_late = Instant::now() >= until;
+        anyhow::ensure!(!is_late, "it did not end within {within:?}");
+        sleep(LOOK_EVERY);
     }
 }
 

@@ -4,11 +4,13 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
+use std::time::Duration;
 
 use anyhow::Context as _;
+use edge_ledger_chassis::limits::EXIT_WITHIN;
 use serde_json::Value;
 
-use crate::process::binary;
+use crate::process::{binary, wait_within};
 
 /// A service that serves. Killed by its id when dropped.
 #[derive(Debug)]
@@ -110,12 +112,21 @@ impl ServiceProcess {
         Ok(())
     }
 
-    /// Waits for its end.
+    /// Asks it to end, and waits until it has, as long as it may take at most.
     ///
     /// # Errors
-    /// When it cannot be waited for.
-    pub fn end(mut self) -> anyhow::Result<Ended> {
-        let code = self.child.wait()?.code();
+    /// When it cannot be asked, or does not end in time.
+    pub fn drain(self) -> anyhow::Result<Ended> {
+        self.signal("TERM")?;
+        self.end_within(EXIT_WITHIN)
+    }
+
+    /// Waits for its end, so long at most.
+    ///
+    /// # Errors
+    /// When it does not end in time.
+    pub fn end_within(mut self, within: Duration) -> anyhow::Result<Ended> {
+        let code = wait_within(&mut self.child, within)?.code();
         let mut log = std::mem::take(&mut self.said);
         log.extend(self.log.iter());
         Ok(Ended {

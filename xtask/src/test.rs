@@ -59,7 +59,7 @@ impl Step {
             Self::Doctests => "the examples in the documentation",
             Self::Docs => "the documentation builds without a warning",
             Self::Examples => "the examples of the device agent run",
-            Self::Foreign => "a client in Python asks the services for health and calls",
+            Self::Foreign => "a client in Python asks both services, as a pair and apart on Redis",
             Self::Lockfile => "Cargo.lock is the one of the last commit",
         }
     }

@@ -34,6 +34,18 @@ pub const TLS_RELOAD_EVERY: Duration = Duration::from_secs(10);
 /// Pause after an accept that failed, so that a lack of file descriptors does not spin.
 pub const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 
+/// A process that is told to end is gone within this.
+pub const EXIT_WITHIN: Duration = Duration::from_secs(5);
+/// The longest time that a drain may be given.
+pub const GRACE_MAX: Duration = Duration::from_millis(4_500);
+/// Time for what still runs after a drain: to hear that it is ended, and to be left behind.
+pub const LEAVE_WITHIN: Duration = Duration::from_millis(200);
+
+const _: () = assert!(
+    GRACE_MAX.as_millis() + 2 * LEAVE_WITHIN.as_millis() <= EXIT_WITHIN.as_millis(),
+    "the longest drain ends in time"
+);
+
 /// The bounds that a deployment, or a test, may change.
 #[derive(Debug, Clone)]
 pub struct Limits {

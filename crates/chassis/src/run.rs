@@ -5,11 +5,14 @@
 //!
 //! | code | |
 //! | --- | --- |
-//! | 0 | everything that was open ended within the grace |
+//! | 0 | everything that was owed was said; who did not take it was cut off |
 //! | 1 | it did not start, or the configuration is wrong |
 //! | 2 | typed wrongly |
-//! | 3 | something was still open after the grace, and was ended |
+//! | 3 | something was not done after the grace, and was ended |
 //! | 130 | a second signal, or one before it served |
+//!
+//! It is gone within [`EXIT_WITHIN`](crate::limits::EXIT_WITHIN) of the first signal, whatever its
+//! clients and its store do.
 
 mod args;
 mod configuration;
@@ -27,14 +30,13 @@ use edge_ledger_store::redis::RedisStore;
 pub use failure::StartError;
 
 use crate::config::{Common, Inputs, Problem, Reader, ServerSection, Setting, common_settings};
+use crate::limits::LEAVE_WITHIN;
 use crate::logging::{self, Lines};
 use crate::{Clock, KeysFolder, Limits, Signals, Tls};
 use args::Act;
 
 /// The version that services say they have.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
-/// What still runs after the drain gets this long.
-const LEAVE_WITHIN: Duration = Duration::from_millis(200);
 
 /// A service that can be a process of its own.
 pub trait Service: Sized + Send {
@@ -59,7 +61,7 @@ pub trait Service: Sized + Send {
     /// The bound address.
     fn local_addr(&self) -> SocketAddr;
 
-    /// Stops it: open calls have the grace to end. Says whether all did.
+    /// Stops it: open calls have the grace to end. Says whether all were answered.
     fn shutdown(self, grace: Duration) -> impl Future<Output = bool> + Send;
 }
 
@@ -164,14 +166,16 @@ async fn live<S: Service>(common: Common, own: S::Own) -> Result<Ended, StartErr
     };
     signals.next().await;
     tracing::info!(grace = %humantime::format_duration(grace), "drains");
-    let ended = match signals.unless_again(server.shutdown(grace)).await {
-        Some(true) => Ended::Drained,
-        Some(false) => Ended::CutOff,
+    // A task that does not even end when it is told to is left behind.
+    let drained = tokio::time::timeout(grace + LEAVE_WITHIN, server.shutdown(grace));
+    let ended = match signals.unless_again(drained).await {
+        Some(Ok(true)) => Ended::Drained,
+        Some(Ok(false) | Err(_)) => Ended::CutOff,
         None => Ended::Interrupted,
     };
     match ended {
         Ended::Drained => tracing::info!("drained"),
-        Ended::CutOff => tracing::warn!("what was still open after the grace was ended"),
+        Ended::CutOff => tracing::warn!("what was not done after the grace was ended"),
         Ended::Interrupted => tracing::warn!("a second signal ends it at once"),
     }
     Ok(ended)

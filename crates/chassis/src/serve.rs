@@ -102,7 +102,7 @@ impl Serving {
     }
 
     /// Stops accepting, lets open calls end, and ends what is left after the grace. Says whether
-    /// nothing was left.
+    /// every call was answered and all other work done; who does not take an answer is cut off.
     pub async fn shutdown(self, grace: Duration) -> bool {
         self.tasks.shutdown(grace).await
     }
@@ -135,7 +135,7 @@ async fn accept(tcp: TcpListener, connection: connection::Connection) {
             continue;
         };
         let connection = connection.clone();
-        tasks.spawn(async move {
+        tasks.spawn_for_client(async move {
             let _held = (slot, place);
             connection.serve(stream, Peer(peer)).await;
         });

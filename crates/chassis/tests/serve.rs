@@ -4,6 +4,8 @@
 
 #[path = "serve/certificates.rs"]
 mod certificates;
+#[path = "serve/dripping.rs"]
+mod dripping;
 #[path = "serve/ends.rs"]
 mod ends;
 #[path = "serve/health.rs"]
@@ -21,7 +23,7 @@ use bytes::Bytes;
 use edge_ledger_chassis::status::reason_of;
 use edge_ledger_chassis::{Limits, Serving};
 use edge_ledger_proto::identity::identity_service_client::IdentityServiceClient;
-use edge_ledger_proto::identity::{GetDeploymentRequest, WatchLogRequest};
+use edge_ledger_proto::identity::{AppendStatementRequest, GetDeploymentRequest, WatchLogRequest};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -114,8 +116,25 @@ async fn a_reader_that_never_reads_does_not_hold_up_the_end() {
     let _unread = client.watch_log(WatchLogRequest::default()).await.unwrap();
     let _silent = TcpStream::connect(serving.local_addr()).await.unwrap();
     let grace = Duration::from_millis(100);
-    let graceful = timeout(PATIENCE, serving.shutdown(grace)).await.unwrap();
-    assert!(!graceful, "something read the stream");
+    let done = timeout(PATIENCE, serving.shutdown(grace)).await;
+    assert_eq!(done, Ok(true), "what nobody takes is no work");
+}
+
+#[tokio::test]
+async fn a_call_that_is_not_answered_within_the_grace_is_work_left() {
+    let serving = stub::serve(Limits::default()).await;
+    let mut client = client(&serving).await;
+    let mut later = client.clone();
+    let ended = async {
+        // Answered after the other call, on the same connection, was handed in.
+        let request = GetDeploymentRequest {};
+        later.get_deployment(request).await.unwrap();
+        serving.shutdown(Duration::from_millis(100)).await
+    };
+    let request = AppendStatementRequest::default();
+    let (answered, done) = tokio::join!(biased; client.append_statement(request), ended);
+    assert!(!done, "a call without an answer");
+    answered.unwrap_err();
 }
 
 #[tokio::test]

@@ -31,6 +31,7 @@ mod write;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use edge_ledger_core::ledger::Level;
 use redb::backends::InMemoryBackend;
@@ -53,6 +54,8 @@ use write::Decision;
 const FORMAT: &[u8] = &[1];
 /// Its name among the facts about the file.
 const FORMAT_NAME: &str = "format";
+/// How often a store that is full looks whether there is room again.
+const PROBE_EVERY: Duration = Duration::from_secs(2);
 
 /// The embedded store. Clones are handles to the same one; when the last is dropped, what was
 /// handed in is committed and the file is closed, which may block for as long as a sync takes.
@@ -79,11 +82,8 @@ impl Embedded {
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         place::prepare(path)?;
         let file = path.to_owned();
-        Self::with_storage(
-            path,
-            Level::Durable,
-            Box::new(move || place::storage(&file)),
-        )
+        let storage = Box::new(move || place::storage(&file));
+        Self::with_storage(path, Level::Durable, storage, PROBE_EVERY)
     }
 
     /// Opens an empty store in memory: the same engine without a file, for tests and trials.
@@ -91,7 +91,7 @@ impl Embedded {
     pub fn in_memory() -> Self {
         let memory: Arc<dyn StorageBackend> = Arc::new(InMemoryBackend::new());
         let storage = Box::new(move || Ok(Arc::clone(&memory)));
-        Self::with_storage(Path::new("memory"), Level::Volatile, storage)
+        Self::with_storage(Path::new("memory"), Level::Volatile, storage, PROBE_EVERY)
             .expect("memory is neither locked nor damaged nor full")
     }
 
@@ -106,7 +106,12 @@ impl Embedded {
         *self.open.health.borrow() == Health::Failed
     }
 
-    fn with_storage(path: &Path, level: Level, storage: Box<Storage>) -> Result<Self, OpenError> {
+    fn with_storage(
+        path: &Path,
+        level: Level,
+        storage: Box<Storage>,
+        probe_every: Duration,
+    ) -> Result<Self, OpenError> {
         let fault = |fault| OpenError::fault(path, fault);
         let engine = Engine::open(storage).map_err(fault)?;
         let format = engine.with(prepare_tables).map_err(fault)?;
@@ -124,7 +129,7 @@ impl Embedded {
         let desk = match level {
             Level::Volatile => Desk::Caller(Mutex::new(committer)),
             Level::Durable | Level::Replicated => {
-                Desk::with_thread(committer).map_err(OpenError::io(path))?
+                Desk::with_thread(committer, probe_every).map_err(OpenError::io(path))?
             }
         };
         let open = Open {

@@ -7,7 +7,7 @@ use crate::StoreError;
 pub enum Health {
     /// It reads and writes.
     Serving,
-    /// It has no room: reads go on, and the next write tries again.
+    /// It has no room: reads go on, the next write tries again, and so does the store by itself.
     Full,
     /// It does not answer, or takes no writes, for now.
     Unavailable,

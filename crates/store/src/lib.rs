@@ -15,6 +15,7 @@ pub mod embedded;
 mod health;
 pub mod identity;
 pub mod ingest;
+pub mod kept;
 pub mod ledger;
 pub mod log_view;
 pub mod redis;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use edge_ledger_core::identity::receipt::ReceiptParts;
 use edge_ledger_core::identity::{Cut, DeviceState, Point};
 use edge_ledger_core::ledger::{EntryContent, Posting, VerifiedEntry};
+use edge_ledger_store::kept::read_entries;
 use edge_ledger_store::log_view::follow;
 
 use super::Book;
@@ -27,7 +28,7 @@ impl Book {
         let Some(cut) = replaced.and_then(|record| record.cut.as_ref()) else {
             return Ok(());
         };
-        let entries = self.entries().await?;
+        let entries = read_entries(&self.store, self.log()).await?;
         let own: Vec<&VerifiedEntry> = entries
             .iter()
             .filter(|entry| entry.device() == self.device)

@@ -221,8 +221,7 @@ impl Engine {
         if open {
             self.feed(Input::Flush { ping_id }).await;
         } else {
-            // Somebody waits: try now rather than when the back-off ends.
-            self.retry_at_ms = self.not_before_ms.max(self.clock.monotonic_ms());
+            self.comeback.hurry(self.clock.monotonic_ms());
         }
     }
 

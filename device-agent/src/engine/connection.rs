@@ -16,11 +16,14 @@ use tonic_types::StatusExt as _;
 use crate::book::Book;
 use crate::error::{AgentError, Refusal};
 use crate::identity_client::{authority, from_status};
+use crate::limits::SUPERSEDED_FOR;
 use crate::stream::{self, Stream};
 use crate::tls::Authorities;
 
 /// The reason of a service that ends its streams in order.
 const DRAINING: &str = "DRAINING";
+/// The reason of a stream that another stream of the same device took the place of.
+const SUPERSEDED: &str = "SUPERSEDED";
 
 pub(super) type Opening = Pin<Box<dyn Future<Output = Result<Stream, AgentError>> + Send>>;
 
@@ -51,6 +54,8 @@ pub(super) struct Connection {
     outbound: mpsc::Sender<pb::SyncRequest>,
     /// Frames to be sent, oldest first.
     pub(super) held: VecDeque<Frame>,
+    /// Whether the service said that another stream of this device took its place.
+    pub(super) superseded: bool,
 }
 
 /// What happened on a connection.
@@ -77,19 +82,24 @@ pub(super) struct Meaning {
     pub(super) error: AgentError,
     /// Whether only a person can change it.
     pub(super) permanent: bool,
-    /// Whether the service goes away in order, so that another or the next one can be asked.
-    pub(super) draining: bool,
+    /// Whether the service went away in order, having answered everything: that is a move to
+    /// another or to the next one, no failure.
+    pub(super) moves: bool,
     /// When the service wants to see this device again, if it said so.
     pub(super) retry_after: Option<Duration>,
 }
 
 impl Ended {
-    pub(super) fn meaning(self, url: &str) -> Meaning {
+    /// `superseded`: another stream of this device took the place of this one, as the service said
+    /// before; `was_open`: there was a session.
+    pub(super) fn meaning(self, url: &str, mut superseded: bool, was_open: bool) -> Meaning {
         let (mut retry_after, mut draining) = (None, false);
         let error = match self {
             Self::Status(status) => {
                 let info = status.get_details_error_info();
-                draining = info.is_some_and(|info| info.reason == DRAINING);
+                let reason = info.as_ref().map(|info| info.reason.as_str());
+                draining = reason == Some(DRAINING);
+                superseded |= reason == Some(SUPERSEDED);
                 retry_after = status
                     .get_details_retry_info()
                     .and_then(|info| info.retry_delay);
@@ -105,10 +115,14 @@ impl Ended {
             Self::Session(close) => unreachable(url, close.to_string()),
             Self::Error(error) => error,
         };
+        if superseded {
+            let said = retry_after.unwrap_or_default();
+            retry_after = Some(said.max(SUPERSEDED_FOR));
+        }
         Meaning {
             permanent: matches!(error, AgentError::Refused(_)),
             error,
-            draining,
+            moves: draining && was_open,
             retry_after,
         }
     }
@@ -165,6 +179,7 @@ impl Connection {
             inbound: stream.inbound,
             outbound: stream.outbound,
             held: VecDeque::new(),
+            superseded: false,
         })
     }
 

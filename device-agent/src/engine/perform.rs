@@ -4,11 +4,11 @@ use edge_ledger_core::identity::ServiceCertificate;
 use edge_ledger_core::identity::receipt::ReceiptParts;
 use edge_ledger_core::ledger::journals::Have;
 use edge_ledger_core::ledger::{Ack, Heads, Run, Tip};
-use edge_ledger_core::sync::{Frame, Input, Outcome, Output};
+use edge_ledger_core::sync::{Frame, GoAwayReason, Input, Outcome, Output};
 use edge_ledger_store::LedgerStore as _;
 
+use super::Engine;
 use super::connection::{Ended, unreachable};
-use super::{Engine, new_backoff};
 use crate::error::AgentError;
 use crate::event::Event;
 use crate::limits::HELD_FRAMES_MAX;
@@ -36,9 +36,16 @@ impl Engine {
             Output::Taken(taken) => Ok(self.taken(&taken).await),
             Output::Acked { acks, service } => return self.acks(&acks, &service).await,
             Output::Flushed { ping_id, equal } => Ok(self.flushed(ping_id, equal)),
-            // The status that ends the stream says the same; and only a service is asked who
-            // somebody is.
-            Output::PeerGoesAway { .. } | Output::Identify { .. } => Ok(Vec::new()),
+            Output::PeerGoesAway { reason, .. } => {
+                if let (GoAwayReason::Superseded, Some(connection)) = (reason, &mut self.connection)
+                {
+                    // The status that ends the stream says the same, if it arrives.
+                    connection.superseded = true;
+                }
+                Ok(Vec::new())
+            }
+            // Only a service is asked who somebody is.
+            Output::Identify { .. } => Ok(Vec::new()),
         };
         answer.map_err(Ended::Error)
     }
@@ -101,7 +108,7 @@ impl Engine {
     }
 
     async fn live(&mut self) -> Vec<Input> {
-        self.backoff = new_backoff();
+        self.comeback.succeeded();
         self.forget_revoked().await;
         self.last_error = None;
         self.events.push(Event::Connected);

@@ -14,7 +14,7 @@ use edge_ledger_core::identity::statement::SigningAs;
 use edge_ledger_core::identity::{Act, Certificate, DeviceState, IdentityLog, SignedTip};
 use edge_ledger_core::keys::SecretKey;
 
-use super::{Engine, millis, new_backoff};
+use super::{Comeback, Engine, millis};
 use crate::error::AgentError;
 use crate::event::Event;
 use crate::identity_client::{Caller, CallerKey, IdentityClient};
@@ -106,9 +106,7 @@ impl Engine {
         (self.acked, self.unacked_since_ms) = (None, None);
         self.last_error = None;
         self.forget_revoked().await;
-        self.backoff = new_backoff();
-        self.retry_at_ms = self.clock.monotonic_ms();
-        self.not_before_ms = self.retry_at_ms;
+        self.comeback = Comeback::at_once(self.clock.monotonic_ms());
         self.publish();
         let new = self.book.device();
         self.events.push(Event::Replaced { old, new });

@@ -8,6 +8,8 @@ use device_agent::{Agent, AgentError, Details, DeviceState, Event, Level, within
 use edge_ledger_tests::Pair;
 
 const PATIENCE: Duration = Duration::from_secs(20);
+/// What the phone earns when its home was copied.
+const AFTER_THE_COPY: &str = "after the copy";
 
 fn key(text: &str) -> Details {
     Details {
@@ -34,6 +36,32 @@ async fn replaced(agent: &Agent) -> anyhow::Result<()> {
     Ok(within(PATIENCE, seen).await?)
 }
 
+/// A phone and a laptop that both know of 10 credits. The phone is stopped, and its home was copied.
+async fn copied(pair: &Pair, copy: &str, laptop_is_admin: bool) -> anyhow::Result<Agent> {
+    let phone = pair.first_device("phone").await?;
+    let laptop = pair.link(&phone, "laptop", laptop_is_admin).await?;
+    phone.earn(10, key("before the copy")).await?;
+    synced(&phone).await?;
+    phone.stop().await;
+    copy_home(&pair.home("phone"), &pair.home(copy))?;
+    Ok(laptop)
+}
+
+/// The phone earns 5 more and tells the service, and is stopped again: the copy is old.
+async fn phone_goes_on(pair: &Pair) -> anyhow::Result<()> {
+    let phone = pair.open("phone").await?;
+    phone.earn(5, key(AFTER_THE_COPY)).await?;
+    synced(&phone).await?;
+    phone.stop().await;
+    Ok(())
+}
+
+/// The service has no place for this device any more.
+async fn refused(agent: &Agent) {
+    let refused = within(PATIENCE, agent.sync()).await;
+    assert!(matches!(refused, Err(AgentError::Refused(r)) if r.reason == "DEVICE_REVOKED"));
+}
+
 /// All show the same, and that.
 async fn agree(agents: &[&Agent], balance: i128) -> anyhow::Result<()> {
     for agent in agents.iter().chain(agents) {
@@ -50,16 +78,8 @@ async fn agree(agents: &[&Agent], balance: i128) -> anyhow::Result<()> {
 #[tokio::test]
 async fn a_restored_home_repairs_itself_and_its_twin_is_told() -> anyhow::Result<()> {
     let pair = Pair::start().await?;
-    let phone = pair.first_device("phone").await?;
-    let laptop = pair.link(&phone, "laptop", true).await?;
-    phone.earn(10, key("before the copy")).await?;
-    synced(&phone).await?;
-    phone.stop().await;
-    copy_home(&pair.home("phone"), &pair.home("restored"))?;
-    let phone = pair.open("phone").await?;
-    phone.earn(5, key("after the copy")).await?;
-    synced(&phone).await?;
-    phone.stop().await;
+    let laptop = copied(&pair, "restored", true).await?;
+    phone_goes_on(&pair).await?;
     let restored = pair.open("restored").await?;
     replaced(&restored).await?;
     restored.earn(1, key("goes on")).await?;
@@ -79,8 +99,7 @@ async fn a_restored_home_repairs_itself_and_its_twin_is_told() -> anyhow::Result
     agree(&[&restored, &laptop], 17).await?;
     // The other copy of the home has lost its place.
     let twin = pair.open("phone").await?;
-    let refused = within(PATIENCE, twin.sync()).await;
-    assert!(matches!(refused, Err(AgentError::Refused(r)) if r.reason == "DEVICE_REVOKED"));
+    refused(&twin).await;
     twin.earn(100, key("too late")).await?;
     assert_eq!(laptop.balance().balance, 17);
     Ok(())
@@ -89,21 +108,13 @@ async fn a_restored_home_repairs_itself_and_its_twin_is_told() -> anyhow::Result
 #[tokio::test]
 async fn a_copy_that_went_its_own_way_offline_keeps_both_ways() -> anyhow::Result<()> {
     let mut pair = Pair::start().await?;
-    let phone = pair.first_device("phone").await?;
-    let laptop = pair.link(&phone, "laptop", false).await?;
-    phone.earn(10, key("before the copy")).await?;
-    synced(&phone).await?;
-    phone.stop().await;
-    copy_home(&pair.home("phone"), &pair.home("rolled back"))?;
-    let phone = pair.open("phone").await?;
-    phone.earn(5, key("seen by the service")).await?;
-    synced(&phone).await?;
-    phone.stop().await;
+    let laptop = copied(&pair, "rolled back", false).await?;
+    phone_goes_on(&pair).await?;
     pair.stop_ledger().await?;
     // The machine goes back to an older state of its disk, and on from there without a service.
     let back = pair.open("rolled back").await?;
     back.earn(7, key("offline")).await?;
-    back.earn(5, key("seen by the service")).await?;
+    back.earn(5, key(AFTER_THE_COPY)).await?;
     pair.start_ledger().await?;
     replaced(&back).await?;
     agree(&[&back, &laptop], 22).await?;
@@ -113,12 +124,7 @@ async fn a_copy_that_went_its_own_way_offline_keeps_both_ways() -> anyhow::Resul
 #[tokio::test]
 async fn of_two_copies_that_run_at_once_one_goes_on_and_nothing_is_lost() -> anyhow::Result<()> {
     let pair = Pair::start().await?;
-    let phone = pair.first_device("phone").await?;
-    let laptop = pair.link(&phone, "laptop", true).await?;
-    phone.earn(10, key("before the copy")).await?;
-    synced(&phone).await?;
-    phone.stop().await;
-    copy_home(&pair.home("phone"), &pair.home("copy"))?;
+    let laptop = copied(&pair, "copy", true).await?;
     let phone = pair.open("phone").await?;
     phone.earn(1, key("from the phone")).await?;
     within(PATIENCE, phone.wait_acked(Level::Volatile)).await?;
@@ -130,8 +136,7 @@ async fn of_two_copies_that_run_at_once_one_goes_on_and_nothing_is_lost() -> any
     // The other one was sent away when the copy came; when it comes back its place is taken.
     phone.stop().await;
     let phone = pair.open("phone").await?;
-    let refused = within(PATIENCE, phone.sync()).await;
-    assert!(matches!(refused, Err(AgentError::Refused(r)) if r.reason == "DEVICE_REVOKED"));
+    refused(&phone).await;
     copy.earn(4, key("goes on")).await?;
     agree(&[&copy, &laptop], 17).await?;
     Ok(())
@@ -140,16 +145,8 @@ async fn of_two_copies_that_run_at_once_one_goes_on_and_nothing_is_lost() -> any
 #[tokio::test]
 async fn a_replacement_that_was_cut_short_goes_on_at_the_next_start() -> anyhow::Result<()> {
     let mut pair = Pair::start().await?;
-    let phone = pair.first_device("phone").await?;
-    let laptop = pair.link(&phone, "laptop", false).await?;
-    phone.earn(10, key("before the copy")).await?;
-    synced(&phone).await?;
-    phone.stop().await;
-    copy_home(&pair.home("phone"), &pair.home("restored"))?;
-    let phone = pair.open("phone").await?;
-    phone.earn(5, key("after the copy")).await?;
-    synced(&phone).await?;
-    phone.stop().await;
+    let laptop = copied(&pair, "restored", false).await?;
+    phone_goes_on(&pair).await?;
     // It hears that it is old, makes its new key, and cannot tell anybody.
     pair.stop_identity().await?;
     let restored = pair.open("restored").await?;
@@ -177,20 +174,16 @@ async fn a_replacement_that_was_cut_short_goes_on_at_the_next_start() -> anyhow:
 
 /// The home of the phone with an entry that nobody was told, whose place a copy has taken.
 async fn phone_without_a_place(pair: &mut Pair) -> anyhow::Result<(Agent, Agent)> {
-    let phone = pair.first_device("phone").await?;
-    let laptop = pair.link(&phone, "laptop", true).await?;
-    phone.stop().await;
-    copy_home(&pair.home("phone"), &pair.home("copy"))?;
-    let phone = pair.open("phone").await?;
-    phone.earn(10, key("told")).await?;
-    synced(&phone).await?;
+    let laptop = copied(pair, "copy", true).await?;
+    phone_goes_on(pair).await?;
     pair.stop_ledger().await?;
+    let phone = pair.open("phone").await?;
     phone.earn(30, key("told to nobody")).await?;
     phone.stop().await;
     pair.start_ledger().await?;
     let copy = pair.open("copy").await?;
     replaced(&copy).await?;
-    agree(&[&copy, &laptop], 10).await?;
+    agree(&[&copy, &laptop], 15).await?;
     Ok((copy, laptop))
 }
 
@@ -210,17 +203,16 @@ async fn the_second_copy_joins_again_and_brings_what_it_had_told_nobody() -> any
     let mut pair = Pair::start().await?;
     let (copy, laptop) = phone_without_a_place(&mut pair).await?;
     let phone = pair.open("phone").await?;
-    let refused = within(PATIENCE, phone.sync()).await;
-    assert!(matches!(refused, Err(AgentError::Refused(r)) if r.reason == "DEVICE_REVOKED"));
-    assert_eq!(phone.balance().balance, 40, "as it knows it");
+    refused(&phone).await;
+    assert_eq!(phone.balance().balance, 45, "as it knows it");
     phone.stop().await;
     rejoin(&pair, &laptop).await??;
     let phone = pair.open("phone").await?;
-    agree(&[&phone, &laptop], 40).await?;
+    agree(&[&phone, &laptop], 45).await?;
     phone.earn(1, key("goes on")).await?;
-    agree(&[&phone, &laptop], 41).await?;
+    agree(&[&phone, &laptop], 46).await?;
     // A person gave the phone a place of its own in the lineage: the copy keeps its own.
-    agree(&[&phone, &copy, &laptop], 41).await?;
+    agree(&[&phone, &copy, &laptop], 46).await?;
     Ok(())
 }
 
@@ -236,6 +228,6 @@ async fn a_device_that_was_revoked_does_not_come_back_by_joining_again() -> anyh
         Err(AgentError::LinkEnded(_))
     ));
     synced(&laptop).await?;
-    assert_eq!(laptop.balance().balance, 10);
+    assert_eq!(laptop.balance().balance, 15);
     Ok(())
 }

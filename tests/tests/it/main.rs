@@ -10,6 +10,7 @@ mod certificates;
 mod clones;
 mod configuration_page;
 mod drain;
+mod drain_process;
 mod health;
 mod kill;
 mod place;

@@ -3,13 +3,13 @@
 use bytes::Bytes;
 use edge_ledger_core::identity::Point;
 use edge_ledger_core::ledger::admission::Refusal;
-use edge_ledger_core::ledger::entry::{Author, sign_raw};
+use edge_ledger_core::ledger::entry::sign_raw;
 use edge_ledger_core::ledger::fold::fold;
-use edge_ledger_core::ledger::journals::Have;
-use edge_ledger_core::ledger::{Fold, Heads, Run, gate};
+use edge_ledger_core::ledger::{Fold, Heads, Run};
 use edge_ledger_core::sync::Outcome;
 use edge_ledger_proto::ledger as pb;
 use edge_ledger_store::LedgerStore as _;
+use edge_ledger_store::kept::read_entries;
 use edge_ledger_tests::{Deployment, Identity, RawStream};
 use prost::Message as _;
 
@@ -56,29 +56,10 @@ pub(crate) async fn place() -> anyhow::Result<Place> {
 }
 
 async fn held(deployment: &Deployment, identity: &Identity) -> anyhow::Result<Held> {
-    let log = &identity.log;
-    let (mut have, mut entries) = (Have::new(), Vec::new());
-    loop {
-        let page = deployment.store.missing(log.identity(), &have).await?.value;
-        for kept in &page.runs {
-            let device = log.device(&kept.run.device).expect("a linked device");
-            let author = Author {
-                ledger_id: log.ledger_id(),
-                identity: log.identity(),
-                key: &device.key,
-            };
-            let verified = gate::verify(author, &kept.run).expect("what is kept passes the gate");
-            entries.extend_from_slice(verified.entries());
-            let points = have.entry(kept.run.device).or_default();
-            points.remove(&kept.run.parent());
-            points.insert(kept.last);
-        }
-        if !page.more || page.runs.is_empty() {
-            let heads = deployment.store.heads(log.identity()).await?.value;
-            let fold = fold(log, &entries);
-            return Ok(Held { heads, fold });
-        }
-    }
+    let (store, log) = (&deployment.store, &identity.log);
+    let heads = store.heads(log.identity()).await?.value;
+    let fold = fold(log, &read_entries(store, log).await?);
+    Ok(Held { heads, fold })
 }
 
 impl Place {

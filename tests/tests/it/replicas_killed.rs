@@ -69,7 +69,7 @@ impl Service {
     fn kill_one(&mut self) -> anyhow::Result<()> {
         let oldest = self.running.remove(0);
         oldest.signal("KILL")?;
-        oldest.end()?;
+        oldest.end_within(PATIENCE)?;
         self.balance()
     }
 

@@ -153,8 +153,7 @@ fn two_processes_on_one_redis_are_one_ledger() -> anyhow::Result<()> {
     let mut watching = Process::start(&mut cli(&["--home", path(&home)?, "watch"])?)?;
     event(&mut watching, "connected")?;
     for service in [two.ledger, two.identity] {
-        service.signal("TERM")?;
-        let ended = service.end()?;
+        let ended = service.drain()?;
         assert_eq!(ended.code, Some(0), "{ended:?}");
         check_log(&ended)?;
         let last = ended.log.last().context("no log")?;
@@ -463,7 +462,6 @@ fn arguments_and_signals_before_it_serves() -> anyhow::Result<()> {
     ];
     let mut service = ServiceProcess::launch("ledger-service", &settings)?;
     service.wait_for("starts")?;
-    service.signal("TERM")?;
-    assert_eq!(service.end()?.code, Some(130));
+    assert_eq!(service.drain()?.code, Some(130));
     Ok(())
 }

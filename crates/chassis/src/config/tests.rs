@@ -172,7 +172,7 @@ fn a_problem_names_its_source_and_what_to_write() {
         "shutdown.grace",
     );
     assert_eq!(problem.source, "EDGE_LEDGER__SHUTDOWN__GRACE");
-    assert!(problem.next.contains("`0s` to `5s`"), "{problem}");
+    assert!(problem.next.contains("`0s` to `4s 500ms`"), "{problem}");
     let problem = wrong("[shutdown]\ngrace = \"soon\"", &[], "shutdown.grace");
     assert_eq!(problem.source, "service.toml");
     assert!(problem.wrong.contains("soon"), "{problem}");

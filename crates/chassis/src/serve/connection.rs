@@ -80,10 +80,18 @@ impl Connection {
         let leaving = Leaving(stopping.child_token());
         let routes = self.routes;
         let asked = first_request.clone();
-        let told = leaving.clone();
+        let (told, tasks) = (leaving.clone(), self.tasks.clone());
         let service = service_fn(move |request: Request<Incoming>| {
             asked.cancel();
-            answer(routes.clone(), peer, told.clone(), request)
+            let (working, answer) = (
+                tasks.working(),
+                answer(routes.clone(), peer, told.clone(), request),
+            );
+            async move {
+                let answered = answer.await;
+                drop(working);
+                answered
+            }
         });
         let builder = protocol(&limits, self.tasks);
         let connection =

@@ -1,4 +1,5 @@
-//! A service that answers one call, streams for ever on another, and refuses the rest.
+//! A service that answers one call, streams for ever on another, never answers a third, and refuses
+//! the rest.
 
 use std::pin::Pin;
 
@@ -102,7 +103,7 @@ impl IdentityService for Stub {
         &self,
         _: Request<wire::AppendStatementRequest>,
     ) -> Result<Response<wire::AppendStatementResponse>, Status> {
-        refused()
+        std::future::pending().await
     }
 
     async fn list_devices(

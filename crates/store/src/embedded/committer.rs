@@ -4,20 +4,29 @@
 //! replies and announces. The window is zero: a group is what came in while the group before it
 //! was synced. A write that finds damaged data is left out, and the others are carried out
 //! without it, from a clean transaction.
+//!
+//! A store that is full finds out by itself when there is room again, by writing something that
+//! means nothing: whoever asks for its health may be what keeps all other writes away.
 
 use std::sync::Arc;
 
+use edge_ledger_core::limits::ENTRY_PAYLOAD_BYTES_MAX;
 use redb::{Database, Durability};
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{broadcast, oneshot, watch};
 
 use super::engine::Engine;
 use super::fault::Fault;
 use super::tables::Tables;
-use super::write::Queued;
+use super::write::{Decision, Queued, Write};
 use crate::{Change, Health, StoreError};
 
 /// Writes that are committed together.
 pub(super) type Group = Vec<Box<dyn Queued>>;
+
+/// The name of what a probe writes, among the facts about the file.
+pub(super) const PROBE: &str = "probe";
+/// What a probe writes: there is room if there is room for the largest entry.
+const PROBE_BYTES: usize = ENTRY_PAYLOAD_BYTES_MAX;
 
 /// How far a group got.
 #[derive(Debug, Clone, Copy)]
@@ -48,8 +57,8 @@ impl Committer {
             }
             let (phase, fault) = match self.attempt(&mut group) {
                 Ok(wrote) => {
-                    if wrote {
-                        self.set_health(Health::Serving);
+                    if wrote && self.set_health(Health::Serving) {
+                        tracing::info!("the store has room again");
                     }
                     group.into_iter().for_each(|write| write.settle(&self.feed));
                     return;
@@ -73,6 +82,25 @@ impl Committer {
         }
     }
 
+    /// Whether there was no room for the last write.
+    pub(super) fn is_full(&self) -> bool {
+        *self.health.borrow() == Health::Full
+    }
+
+    /// Finds out whether there is room again. Nothing is left of what that takes.
+    pub(super) fn probe(&self) {
+        self.commit(vec![unheard(|tables| {
+            tables.globals.insert(PROBE, &[0; PROBE_BYTES][..])?;
+            Ok(Decision::wrote(()))
+        })]);
+        if !self.is_full() {
+            self.commit(vec![unheard(|tables| {
+                tables.globals.remove(PROBE)?;
+                Ok(Decision::wrote(()))
+            })]);
+        }
+    }
+
     /// Says whether the group wrote anything, or what failed at which phase.
     fn attempt(&self, group: &mut Group) -> Result<bool, (Phase, Fault)> {
         let mut phase = Phase::Beginning;
@@ -84,8 +112,9 @@ impl Committer {
 
     fn fail(&self, group: Group, fault: Fault) {
         if fault.is_full() && !self.engine.sync_failed() {
-            tracing::warn!(%fault, "the store is full");
-            self.set_health(Health::Full);
+            if self.set_health(Health::Full) {
+                tracing::warn!(%fault, "the store is full");
+            }
             self.reopen();
         } else {
             tracing::error!(%fault, "a commit failed: the store takes no more writes");
@@ -100,10 +129,20 @@ impl Committer {
         }
     }
 
-    fn set_health(&self, health: Health) {
+    /// Says whether that is news.
+    fn set_health(&self, health: Health) -> bool {
         self.health
-            .send_if_modified(|now| std::mem::replace(now, health) != health);
+            .send_if_modified(|now| std::mem::replace(now, health) != health)
     }
+}
+
+/// A write whose reply nobody waits for.
+fn unheard<F>(act: F) -> Box<dyn Queued>
+where
+    F: FnMut(&mut Tables<'_>) -> Result<Decision<()>, Fault> + Send + 'static,
+{
+    let (reply, _) = oneshot::channel();
+    Box::new(Write::new(act, PROBE_BYTES, reply))
 }
 
 /// Judges all writes of a group in one transaction, and commits it if any of them wrote.

@@ -3,8 +3,11 @@
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
 use super::committer::Committer;
 use super::fault::Fault;
@@ -32,12 +35,22 @@ pub(super) enum Desk {
 }
 
 impl Desk {
-    /// Starts a committer with a thread of its own.
-    pub(super) fn with_thread(committer: Committer) -> std::io::Result<Self> {
+    /// Starts a committer with a thread of its own. When there is no room it looks that often
+    /// whether there is some again.
+    pub(super) fn with_thread(
+        committer: Committer,
+        probe_every: Duration,
+    ) -> std::io::Result<Self> {
         let (queue, waiting) = mpsc::channel(QUEUE_WRITES_MAX);
+        let timer = Builder::new_current_thread().enable_time().build()?;
+        let mut inbox = Inbox {
+            waiting,
+            timer,
+            probe_every,
+        };
         let thread = std::thread::Builder::new()
             .name("store-committer".to_owned())
-            .spawn(move || run(&committer, waiting))?;
+            .spawn(move || run(&committer, &mut inbox))?;
         Ok(Self::Thread {
             queue: Some(queue),
             thread: Some(thread),
@@ -87,13 +100,37 @@ impl fmt::Debug for Desk {
     }
 }
 
+/// What was handed in.
+struct Inbox {
+    waiting: mpsc::Receiver<Box<dyn Queued>>,
+    timer: Runtime,
+    probe_every: Duration,
+}
+
+impl Inbox {
+    /// Waits for the next write; none when nobody can hand in any more.
+    fn next(&mut self, committer: &Committer) -> Option<Box<dyn Queued>> {
+        while committer.is_full() {
+            let (waiting, probe_every) = (&mut self.waiting, self.probe_every);
+            let next = async { timeout(probe_every, waiting.recv()).await };
+            match self.timer.block_on(next) {
+                Ok(next) => return next,
+                Err(_) => committer.probe(),
+            }
+        }
+        self.waiting.blocking_recv()
+    }
+}
+
 /// Commits group after group until nobody can hand in any more.
-fn run(committer: &Committer, mut waiting: mpsc::Receiver<Box<dyn Queued>>) {
-    while let Some(first) = waiting.blocking_recv() {
+fn run(committer: &Committer, inbox: &mut Inbox) {
+    while let Some(first) = inbox.next(committer) {
         let mut bytes = first.bytes();
         let mut group = vec![first];
         while group.len() < GROUP_WRITES_MAX && bytes < GROUP_BYTES_MAX {
-            let Ok(next) = waiting.try_recv() else { break };
+            let Ok(next) = inbox.waiting.try_recv() else {
+                break;
+            };
             bytes += next.bytes();
             group.push(next);
         }

@@ -3,11 +3,14 @@
 use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};
 use std::sync::{Condvar, Mutex, MutexGuard};
+use std::time::Duration;
 
 use redb::StorageBackend;
 
 /// Bytes that a disk writes in one piece.
 const SECTOR_BYTES: usize = 512;
+/// Long enough for a slow machine; nothing waits for it when all is well.
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Default)]
 pub(super) struct Disk {
@@ -29,6 +32,8 @@ struct State {
     plan: Plan,
     syncs: usize,
     waiting: usize,
+    /// Writes for which there was no room.
+    refusals: usize,
 }
 
 /// How a disk fails.
@@ -61,6 +66,20 @@ impl Disk {
 
     pub(super) fn syncs(&self) -> usize {
         self.state().syncs
+    }
+
+    pub(super) fn refusals(&self) -> usize {
+        self.state().refusals
+    }
+
+    /// Waits until there was no room for so many writes.
+    pub(super) fn wait_for_refusals(&self, count: usize) {
+        let mut state = self.state();
+        while state.refusals < count {
+            let (woken, waited) = self.freed.wait_timeout(state, PATIENCE).unwrap();
+            assert!(!waited.timed_out(), "nothing was written");
+            state = woken;
+        }
     }
 
     /// Waits until a sync waits.
@@ -97,6 +116,15 @@ impl Disk {
             state: Mutex::new(state),
             ..Self::default()
         }
+    }
+
+    /// Notes it where an act failed for want of room.
+    fn noted<T>(&self, state: &mut State, result: io::Result<T>) -> io::Result<T> {
+        if matches!(&result, Err(error) if error.kind() == ErrorKind::StorageFull) {
+            state.refusals += 1;
+            self.freed.notify_all();
+        }
+        result
     }
 
     fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
@@ -151,7 +179,8 @@ impl StorageBackend for Disk {
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         let mut state = self.state();
-        state.plan.spend_write()?;
+        let spent = state.plan.spend_write();
+        self.noted(&mut state, spent)?;
         state.now.resize(len as usize, 0);
         Ok(())
     }
@@ -194,11 +223,13 @@ impl StorageBackend for Disk {
         for sector in sectors.clone() {
             let State { taken, plan, .. } = &mut *state;
             if let (true, Plan::RoomFor(left)) = (!taken.contains(&sector), plan) {
-                spend(left, ErrorKind::StorageFull)?;
+                let spent = spend(left, ErrorKind::StorageFull);
+                self.noted(&mut state, spent)?;
             }
-            taken.insert(sector);
+            state.taken.insert(sector);
         }
-        state.plan.spend_write()?;
+        let spent = state.plan.spend_write();
+        self.noted(&mut state, spent)?;
         let place = state
             .now
             .get_mut(from..to)

@@ -1,11 +1,15 @@
 //! Full disks and failed syncs (S-41, S-42), at every write and at every sync.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use edge_ledger_core::identity::Point;
+use tokio::time::timeout;
 
-use super::disk::{Disk, Plan};
-use super::{append, open_on, tips};
+use super::super::committer::PROBE;
+use super::super::tables::GLOBALS;
+use super::disk::{Disk, PATIENCE, Plan};
+use super::{append, open_on, open_probing, tips};
 use crate::Health;
 use crate::conformance::fixtures::{Device, fresh_identity};
 use crate::{LedgerStore as _, StoreError};
@@ -77,6 +81,38 @@ async fn fill_up(plan: Plan) -> bool {
     assert_eq!(tips(&store, identity, &device).await, [whole.last()]);
     assert_eq!(*store.health().borrow(), Health::Serving);
     full
+}
+
+/// Whoever asks for its health may keep every write away from it until it is well again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_store_finds_out_by_itself_that_there_is_room() {
+    for plan in [Plan::RoomFor(0), Plan::FullAfter(0)] {
+        let disk = Arc::new(Disk::default());
+        let store = open_probing(&disk, Duration::from_millis(5)).unwrap();
+        let identity = fresh_identity();
+        let device = Device::new(identity);
+        let payloads = vec![vec![1; 1_000].into(), vec![2; 100_000].into()];
+        let whole = device.run_in_format(7, Point::START, payloads);
+        let (first, second) = (device.part(&whole, 0, 1), device.part(&whole, 1, 2));
+        append(&store, identity, &first).await.unwrap();
+        let mut health = store.health();
+        for _ in 0..2 {
+            disk.set_plan(plan);
+            let refused = append(&store, identity, &second).await;
+            assert!(matches!(refused, Err(StoreError::Full)), "{refused:?}");
+            assert_eq!(*health.borrow_and_update(), Health::Full);
+            disk.wait_for_refusals(disk.refusals() + 3);
+            assert!(!health.has_changed().unwrap(), "there is no room yet");
+            disk.set_plan(Plan::Never);
+            let serves = health.wait_for(|health| *health == Health::Serving);
+            timeout(PATIENCE, serves).await.unwrap().unwrap();
+        }
+        append(&store, identity, &second).await.unwrap();
+        assert_eq!(tips(&store, identity, &device).await, [whole.last()]);
+        let probe = store.read(|snapshot| Ok(snapshot.table(GLOBALS)?.get(PROBE)?.is_some()));
+        assert!(!probe.await.unwrap(), "nothing is left of a probe");
+        assert_eq!(*store.health().borrow(), Health::Serving);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
