@@ -137,7 +137,8 @@ impl Step {
     }
 }
 
-fn may(admin: bool) -> &'static str {
+/// What a device can do.
+pub(super) fn may(admin: bool) -> &'static str {
     if admin {
         "earn, spend, link and revoke"
     } else {

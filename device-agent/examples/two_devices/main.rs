@@ -30,7 +30,7 @@ async fn main() -> anyhow::Result<()> {
     // It shows a number, which a person types at the first one after seeing who asks.
     let linking = async {
         let request = session.request(false).await?;
-        println!("\"{}\" asks to join", request.joining().name);
+        assert_eq!(request.joining().name, "laptop");
         request.approve(&shown.await.unwrap_or_default()).await
     };
     let (joined, linked) = tokio::join!(joining, linking);
