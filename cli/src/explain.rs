@@ -205,6 +205,10 @@ impl From<AgentError> for Failure {
             ),
             AgentError::LinkEnded(_) => Self::refused("LINK_ENDED", message)
                 .next("show a new code with `edge-ledger link`; it lives for two minutes"),
+            AgentError::LinkNumber => Self::refused("LINK_NUMBER", message).next(
+                "see that it is your device that asks; then show a new code with \
+                 `edge-ledger link`",
+            ),
             AgentError::Backup(backup) => of_backup(backup, message),
             AgentError::NoRootKey => Self::refused("NO_ROOT_KEY", message)
                 .next("make the backup on the device that made the identity"),

@@ -12,6 +12,8 @@ pub(crate) const PIECE_BYTES_MAX: usize = 64 * 1024;
 pub(crate) const LINE_BYTES_MAX: usize = 6 * PIECE_BYTES_MAX + 1024;
 /// Pieces of one command that wait to be read.
 pub(crate) const PIECES_WAITING_MAX: usize = 4;
+/// Typed lines of one command that wait to be read.
+pub(crate) const LINES_WAITING_MAX: usize = 1;
 /// Commands that one agent serves at a time.
 pub(crate) const ASKERS_MAX: usize = 64;
 /// Time that an asker has to say what it wants, and an agent to take it on.

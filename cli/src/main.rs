@@ -35,7 +35,8 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(code) => return code,
     };
-    let output = Output::new(cli.global.json, cli.global.verbose > 0);
+    let (verbose, asks) = (cli.global.verbose > 0, !cli.global.no_input);
+    let output = Output::new(cli.global.json, verbose, asks);
     let done = run(cli, &output);
     output.end(done)
 }

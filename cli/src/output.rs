@@ -1,13 +1,15 @@
-//! The one place that prints: answers to standard output, talk to standard error.
+//! The one place that prints and asks: answers to standard output, talk to standard error.
 
 use std::fmt::Display;
 use std::io::{IsTerminal as _, Write as _, stdin, stdout};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread;
 
 use edge_ledger_core::text::shown;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc, oneshot};
 use zeroize::Zeroizing;
 
 use crate::explain::{Exit, Explanation, Failure, output_failed};
@@ -26,6 +28,8 @@ pub(crate) struct Look {
     pub(crate) terminal: bool,
     /// Whether that person wants colours.
     pub(crate) colours: bool,
+    /// Whether somebody can be asked.
+    pub(crate) input: bool,
 }
 
 /// Something said, on its way to the process that was asked.
@@ -36,15 +40,20 @@ pub(crate) enum Say {
     Out(String),
     /// Beside the answer, for a person.
     Note(String),
+    /// A line is wanted on standard input; what to say to a person first.
+    Ask(String),
 }
 
 #[derive(Debug, Clone)]
 enum To {
     /// Standard output and standard error of this process.
     Here,
-    /// Another process, which asked this one.
-    Asker(mpsc::Sender<Say>),
+    /// Another process, which asked this one, and the lines that were typed there.
+    Asker(mpsc::Sender<Say>, Arc<Mutex<mpsc::Receiver<Line>>>),
 }
+
+/// A line that was typed; none when no more can come.
+pub(crate) type Line = Option<String>;
 
 /// Where and how a command prints.
 #[derive(Debug, Clone)]
@@ -55,11 +64,12 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    pub(crate) fn new(json: bool, verbose: bool) -> Self {
+    pub(crate) fn new(json: bool, verbose: bool, input: bool) -> Self {
         let look = Look {
             json,
             terminal: !json && stdout().is_terminal(),
             colours: std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+            input,
         };
         Self {
             look,
@@ -68,12 +78,16 @@ impl Output {
         }
     }
 
-    /// Prints for another process, as it would print itself.
-    pub(crate) fn to_asker(look: Look, asker: mpsc::Sender<Say>) -> Self {
+    /// Prints for another process, as it would print itself, and asks there.
+    pub(crate) fn to_asker(
+        look: Look,
+        asker: mpsc::Sender<Say>,
+        lines: mpsc::Receiver<Line>,
+    ) -> Self {
         Self {
             look,
             verbose: false,
-            to: To::Asker(asker),
+            to: To::Asker(asker, Arc::new(Mutex::new(lines))),
         }
     }
 
@@ -115,8 +129,45 @@ impl Output {
         match &self.to {
             To::Here => warn(text),
             // Whoever left needs no notes.
-            To::Asker(asker) => drop(asker.send(Say::Note(text.to_owned())).await),
+            To::Asker(asker, _) => drop(asker.send(Say::Note(text.to_owned())).await),
         }
+    }
+
+    /// Has a line typed, after telling a person what is wanted: by a person, or by a script that
+    /// reads what is printed. None when nobody is there to type it.
+    pub(crate) async fn ask(&self, prompt: &str) -> Line {
+        if !self.look.input {
+            return None;
+        }
+        match &self.to {
+            To::Here => self.typed(prompt).await.ok().flatten(),
+            To::Asker(asker, lines) => {
+                let mut lines = lines.lock().await;
+                // What was typed before this was asked for answers something else.
+                while lines.try_recv().is_ok() {}
+                asker.send(Say::Ask(prompt.to_owned())).await.ok()?;
+                lines.recv().await.flatten()
+            }
+        }
+    }
+
+    /// Reads a line of standard input in a thread of its own, which a command that ends meanwhile
+    /// does not wait for.
+    pub(crate) fn typed(&self, prompt: &str) -> oneshot::Receiver<Line> {
+        if !self.look.json {
+            let mut err = anstream::stderr().lock();
+            // Nobody hears that standard error is closed.
+            let _ = write!(err, "{}", shown(prompt)).and_then(|()| err.flush());
+        }
+        let (types, typed) = oneshot::channel();
+        thread::spawn(move || {
+            let mut line = String::new();
+            let read = stdin().read_line(&mut line);
+            let line = read.is_ok_and(|bytes| bytes > 0).then_some(line);
+            // Whoever asked may have ended.
+            let _ = types.send(line);
+        });
+        typed
     }
 
     /// Prints what another process was asked to say.
@@ -127,11 +178,13 @@ impl Output {
                 warn(text);
                 Ok(())
             }
+            // Its answer does not go to standard output.
+            Say::Ask(_) => Ok(()),
         }
     }
 
     async fn say(&self, text: String) -> Result<(), Failure> {
-        let To::Asker(asker) = &self.to else {
+        let To::Asker(asker, _) = &self.to else {
             return self.write(&text);
         };
         for piece in pieces(&text) {

@@ -26,7 +26,7 @@ pub(crate) fn read(args: Vec<OsString>) -> Result<Cli, ExitCode> {
     Cli::try_parse_from(args).map_err(|error| {
         let is_wrong = error.use_stderr();
         if is_wrong && wants_json {
-            return Output::new(true, false).end(Err(explain(&error)));
+            return Output::new(true, false, false).end(Err(explain(&error)));
         }
         // A closed pipe is nothing to fail at.
         let _ = error.print();

@@ -22,6 +22,9 @@ mod doctor;
 #[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
 #[path = "cli/keys.rs"]
 mod keys;
+#[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
+#[path = "cli/linking.rs"]
+mod linking;
 #[path = "cli/offline.rs"]
 mod offline;
 #[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]

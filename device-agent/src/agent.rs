@@ -20,17 +20,17 @@ use crate::book::Book;
 use crate::clock::Clock;
 use crate::engine::{Command, Engine, Recorded, Snapshot, Start};
 use crate::enrol::{current, open_store};
-use crate::error::AgentError;
+use crate::error::{AgentError, LINK_TAKEN};
 use crate::event::{EventLog, Events};
 use crate::identity_client::{Caller, CallerKey, IdentityClient, IdentitySession};
-use crate::limits::COMMANDS_MAX;
-use crate::link::{self, Invitation, LinkCode};
+use crate::limits::{COMMANDS_MAX, NAMEPLATE_TRIES_MAX};
+use crate::link::{self, LinkCode};
 use crate::statement;
 use crate::status::{Balance, DeviceInfo, HistoryItem, Status};
 use crate::tls::Authorities;
 use crate::vault::{Membership, Vault};
 
-pub use link_session::{Joining, LinkSession};
+pub use link_session::{Decided, JoinRequest, Joining, LinkSession};
 
 /// What an agent may be told beside its home folder.
 #[derive(Debug, Clone, Default)]
@@ -298,24 +298,35 @@ impl Agent {
         .map(|_| ())
     }
 
-    /// Opens a link session: show its code to the person at the new device, then
-    /// [`accept`](LinkSession::accept).
+    /// Opens a link session: show its code to the person at the new device, then wait for the
+    /// [`request`](LinkSession::request).
     ///
     /// # Errors
     /// [`AgentError::Unreachable`], [`AgentError::Refused`].
     pub async fn link(&self) -> Result<LinkSession, AgentError> {
-        let code = LinkCode::new(rand::random());
         let mut session = self.sign_in().await?;
-        let (stream, expires_in_s) = link::open(&mut session, &code).await?;
-        let url = &self.shared.membership.identity_url;
-        let link = Invitation::link(&code, url, self.shared.membership.genesis.ledger_id());
-        Ok(LinkSession {
-            agent: self.clone(),
-            stream,
-            code: code.to_string(),
-            link,
-            expires_in_s,
-        })
+        let mut tries_left = NAMEPLATE_TRIES_MAX;
+        loop {
+            let code = LinkCode::new(rand::random());
+            tries_left -= 1;
+            match link::open(&mut session, &code).await {
+                // Another session has this nameplate, of which there are 33 million.
+                Err(AgentError::Refused(refusal))
+                    if refusal.reason == LINK_TAKEN && tries_left > 0 => {}
+                Err(error) => return Err(error),
+                Ok((stream, expires_in_s)) => {
+                    let membership = &self.shared.membership;
+                    let ledger_id = membership.genesis.ledger_id();
+                    return Ok(LinkSession {
+                        agent: self.clone(),
+                        stream,
+                        link: code.link(&membership.identity_url, ledger_id),
+                        code,
+                        expires_in_s,
+                    });
+                }
+            }
+        }
     }
 
     /// Stops: closes what waits into entries, tells the service what it can within a second, and

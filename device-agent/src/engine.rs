@@ -6,6 +6,7 @@
 mod comeback;
 mod command;
 mod connection;
+mod notices;
 mod perform;
 mod replacing;
 mod report;
@@ -95,6 +96,8 @@ pub(crate) struct Engine {
     ack_waiters: Vec<AckWaiter>,
     synced_at_ms: Option<u64>,
     heard_at_ms: Option<u64>,
+    /// Up to where the application was told what the log says.
+    told_position: u64,
     /// Why the service refused this device for good, as it last said.
     revoked: Option<Refusal>,
     last_error: Option<String>,
@@ -119,6 +122,7 @@ impl Engine {
     pub(crate) fn new(start: Start) -> (Self, watch::Receiver<Snapshot>) {
         let now = start.clock.monotonic_ms();
         let log = start.book.log().clone();
+        let start_position = log.head().position;
         let mut engine = Self {
             snapshot: watch::channel(Snapshot {
                 status: report::empty(&start.book),
@@ -152,6 +156,7 @@ impl Engine {
             ack_waiters: Vec::new(),
             synced_at_ms: None,
             heard_at_ms: None,
+            told_position: start_position,
             last_error: start.revoked.as_ref().map(ToString::to_string),
             revoked: start.revoked,
             vault: start.vault,

@@ -22,7 +22,7 @@ use edge_ledger_store::embedded::OpenError;
 use crate::book::{Book, adopt_into};
 use crate::error::{AgentError, HomeError};
 use crate::identity_client::{Caller, CallerKey, Deployment, IdentityClient};
-use crate::link::{self, Invitation};
+use crate::link::{self, Confirmation, Invitation};
 use crate::tls::Authorities;
 use crate::vault::{Membership, Vault};
 
@@ -131,14 +131,16 @@ pub async fn init(new: &NewDevice, trust: Trust) -> Result<Enrolled, AgentError>
 }
 
 /// Makes a further device of an identity, with the code or link that a linked device shows.
-/// `new.identity_url` is used when the invitation has none.
+/// `new.identity_url` is used when the invitation has none. `show` is given the number for the
+/// person, who types it at the linked device.
 ///
 /// # Errors
-/// As [`init`], and [`AgentError::LinkEnded`].
+/// As [`init`], and [`AgentError::LinkEnded`], also when the person did not let it in.
 pub async fn join(
     new: &NewDevice,
     invitation: &Invitation,
     trust: Trust,
+    show: impl FnOnce(&Confirmation),
 ) -> Result<Enrolled, AgentError> {
     let vault = Vault::lock_free(&new.home)?;
     let identity_url = invitation
@@ -152,13 +154,16 @@ pub async fn join(
         None => client.deployment().await?.ledger_url,
     };
     let key = Arc::new(vault.device_key(rand::random())?);
-    let link = link::join(&mut client, &invitation.code).await?;
+    let link = link::join(&mut client, invitation).await?;
     // Who sealed the offer knows the code, which is as good as the ledger id in the link.
     let expected = invitation.ledger_id.map_or(trust, Trust::Ledger);
     let asked = link.ask(
+        invitation,
         &key,
+        rand::random(),
         |identity| describe(identity, &new.name),
         |genesis| check_trust(expected, genesis),
+        show,
     );
     let (genesis, identity) = asked.await?;
     let caller = Caller {
@@ -189,7 +194,11 @@ pub async fn join(
 /// # Errors
 /// As [`join`]; [`HomeError::Empty`] when no device lives in the folder;
 /// [`AgentError::LinkEnded`] also when the device was revoked, whose lineage has ended.
-pub async fn rejoin(home: &Path, invitation: &Invitation) -> Result<Enrolled, AgentError> {
+pub async fn rejoin(
+    home: &Path,
+    invitation: &Invitation,
+    show: impl FnOnce(&Confirmation),
+) -> Result<Enrolled, AgentError> {
     let vault = Vault::lock(home)?;
     let (membership, keys) = vault.open()?;
     let store = open_store(&vault)?;
@@ -206,15 +215,18 @@ pub async fn rejoin(home: &Path, invitation: &Invitation) -> Result<Enrolled, Ag
     let url = url.unwrap_or(&membership.identity_url);
     let authorities = vault.authorities(None)?;
     let mut client = IdentityClient::connect(url, &authorities).await?;
-    let link = link::join(&mut client, &invitation.code).await?;
+    let link = link::join(&mut client, invitation).await?;
     let name = record.map_or_else(String::new, |record| record.name);
     let asked = link.ask(
+        invitation,
         &new,
+        rand::random(),
         |identity| Description {
             replaces: Some(old),
             ..describe(identity, &name)
         },
         |genesis| check_trust(Trust::Ledger(membership.genesis.ledger_id()), genesis),
+        show,
     );
     let (genesis, identity) = asked.await?;
     if identity != membership.identity {

@@ -78,6 +78,9 @@ pub enum AgentError {
     /// The link session ended before both devices were done.
     #[error("the link session ended: {0}")]
     LinkEnded(String),
+    /// The number that was typed is not the one that the new device shows.
+    #[error("the new device shows another number, so it was not linked")]
+    LinkNumber,
     /// A backup cannot be made or read.
     #[error(transparent)]
     Backup(#[from] BackupError),
@@ -103,6 +106,9 @@ impl From<FormatError> for AgentError {
 
 /// The reason of a refusal that ends a device: no time and no statement lifts it.
 pub(crate) const DEVICE_REVOKED: &str = "DEVICE_REVOKED";
+
+/// The reason of a refusal to open a link session under a name that is in use.
+pub(crate) const LINK_TAKEN: &str = "LINK_TAKEN";
 
 /// A typed refusal of a service.
 #[derive(Debug, Clone, PartialEq, Eq)]

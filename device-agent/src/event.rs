@@ -7,7 +7,7 @@
 //! | `synced` | [`Event::Synced`] |
 //! | `sync_error` | [`Event::SyncFailed`] |
 //! | `state_merged` | [`Event::EntriesKept`] |
-//! | `device_linked` | [`Event::DevicesChanged`] |
+//! | `device_linked` | [`Event::DeviceLinked`] |
 //! | `peer_registered` | comes with device-to-device sync |
 
 use std::collections::VecDeque;
@@ -68,6 +68,25 @@ pub enum Event {
     DevicesChanged {
         /// The log's new position.
         log_position: u64,
+    },
+    /// A device was linked, by whoever may. Tell the person, and offer to revoke it at once: who did
+    /// not link it has been robbed.
+    DeviceLinked {
+        /// The new device.
+        device: DeviceId,
+        /// Its name.
+        name: String,
+        /// Its platform.
+        platform: String,
+        /// Whether it may sign statements about others.
+        admin: bool,
+    },
+    /// A device was cut off.
+    DeviceRevoked {
+        /// The device, the last of its lineage.
+        device: DeviceId,
+        /// Its name.
+        name: String,
     },
     /// This device's home was an old copy, or has a twin: a new key and journal took its place.
     /// What had not been told to anybody is signed again under it.

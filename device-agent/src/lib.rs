@@ -53,19 +53,30 @@
 //! # A second device
 //!
 //! A linked device opens a session and shows its link (as a QR code, say) or its code; the new
-//! device joins with it. Both must be online for that.
+//! device joins with it and shows a number, which a person types at the linked one: so nobody who
+//! saw the code can slip in between. Both must be online for that.
 //!
 //! ```no_run
 //! # async fn example(phone: device_agent::Agent) -> Result<(), device_agent::AgentError> {
+//! use device_agent::Decided;
+//!
 //! let session = phone.link().await?;
 //! println!("scan {} or type {}", session.link(), session.code());
-//! let joined = session.accept(false, |asks| println!("{} asks to join", asks.name)).await?;
-//! println!("linked {}", joined.name);
+//! let mut request = session.request(false).await?;
+//! println!("{} asks to join", request.joining().name);
+//! loop {
+//!     let number = String::new(); // What the person types.
+//!     match request.approve(&number).await? {
+//!         Decided::Linked(joined) => break println!("linked {}", joined.name),
+//!         Decided::WrongNumber(again, _) => request = again,
+//!     }
+//! }
 //! # Ok(())
 //! # }
 //! # async fn other(laptop: device_agent::NewDevice, typed: &str) -> Result<(), device_agent::AgentError> {
 //! // On the new device:
-//! device_agent::join(&laptop, &typed.parse()?, device_agent::Trust::FirstUse).await?;
+//! let show = |asks: &device_agent::Confirmation| println!("type {} there", asks.number());
+//! device_agent::join(&laptop, &typed.parse()?, device_agent::Trust::FirstUse, show).await?;
 //! # Ok(())
 //! # }
 //! ```
@@ -144,12 +155,12 @@ pub mod testing;
 mod tls;
 mod vault;
 
-pub use agent::{Agent, Details, Joining, LinkSession, Options, within};
+pub use agent::{Agent, Decided, Details, JoinRequest, Joining, LinkSession, Options, within};
 pub use engine::Recorded;
 pub use enrol::{Enrolled, NewDevice, Trust, discover, init, join, rejoin};
 pub use error::{AgentError, HomeError, Refusal};
 pub use event::{Event, Events};
-pub use link::{Invitation, LinkCode};
+pub use link::{Confirmation, Invitation};
 pub use restore::{back_up, prove_backup, restore, take_off_root_keys, write_backup};
 pub use status::{Balance, DeviceInfo, HistoryItem, State, Status};
 pub use tls::TlsProblem;

@@ -37,6 +37,10 @@ pub(crate) const REPLACE_AGAIN: Duration = Duration::from_secs(5);
 pub(crate) const TICK_EVERY: Duration = Duration::from_secs(1);
 /// Longest life of a link session, as the service grants it.
 pub(crate) const LINK_WITHIN: Duration = Duration::from_secs(120);
+/// How often a person may type the number of a new device.
+pub(crate) const NUMBER_TRIES_MAX: u32 = 3;
+/// How often a link session is opened under another nameplate because one is in use.
+pub(crate) const NAMEPLATE_TRIES_MAX: u32 = 4;
 /// How often a statement is made again because the log moved under it.
 pub(crate) const STATEMENT_RETRIES_MAX: usize = 8;
 /// Nothing was heard from the service for this long: what is shown is stale.

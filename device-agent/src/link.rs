@@ -1,13 +1,19 @@
 //! Linking: a linked device opens a session and shows its code, a new device joins with it. The
-//! service relays sealed messages and learns neither code nor content; both devices sign.
+//! service relays sealed messages and learns neither code nor content; a person carries a number
+//! from the new device to the linked one; both devices sign.
 
 mod channel;
 mod code;
+mod handshake;
+mod number;
+mod pake;
+
+use std::fmt;
 
 use bytes::Bytes;
 use edge_ledger_core::identity::certificate::Description;
 use edge_ledger_core::identity::{Certificate, Genesis, IdentityLog};
-use edge_ledger_core::ids::IdentityId;
+use edge_ledger_core::ids::{IdentityId, LedgerId};
 use edge_ledger_core::keys::{SecretKey, Signature};
 use edge_ledger_proto::identity as pb;
 use edge_ledger_proto::identity::link_message::Message;
@@ -21,15 +27,48 @@ use tonic_types::StatusExt as _;
 use crate::error::{AgentError, Refusal};
 use crate::identity_client::{IdentityClient, IdentitySession};
 use crate::limits::LINK_WITHIN;
-use channel::{Channel, Side};
-pub use code::{Invitation, LinkCode};
+use channel::{Channel, out_of_turn};
+pub use code::Invitation;
+pub(crate) use code::LinkCode;
+use handshake::{Joining, Opening};
+pub(crate) use number::Number;
+
+/// What a person must be told at a new device before it is let in.
+#[derive(Clone)]
+pub struct Confirmation {
+    number: Number,
+    /// The identity that the device asks to join.
+    pub identity: IdentityId,
+    /// The deployment.
+    pub ledger_id: LedgerId,
+}
+
+impl Confirmation {
+    /// Six digits in two groups, to be typed at the linked device.
+    pub fn number(&self) -> String {
+        self.number.to_string()
+    }
+}
+
+impl fmt::Debug for Confirmation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Confirmation").finish_non_exhaustive()
+    }
+}
 
 /// One end of a link session.
 pub(crate) struct LinkStream {
-    channel: Channel,
     outbound: mpsc::Sender<pb::LinkRequest>,
     inbound: Streaming<pb::LinkResponse>,
     until: Instant,
+}
+
+/// A new device that waits at a linked one for a person.
+pub(crate) struct Applicant {
+    stream: LinkStream,
+    channel: Channel,
+    pub(crate) certificate: Certificate,
+    pub(crate) number: Number,
 }
 
 /// Opens a session as a linked device. Returns it with the seconds that it lives.
@@ -38,7 +77,7 @@ pub(crate) async fn open(
     code: &LinkCode,
 ) -> Result<(LinkStream, u32), AgentError> {
     let first = link_request::Message::Open(pb::OpenLink {
-        session: name(code),
+        session: Bytes::copy_from_slice(&code.session()),
     });
     let (outbound, requests) = stream(first).await?;
     let request = session.signed_in(Request::new(requests))?;
@@ -48,7 +87,6 @@ pub(crate) async fn open(
         .into_inner();
     let until = Instant::now() + LINK_WITHIN;
     let mut link = LinkStream {
-        channel: Channel::new(code, Side::Opener),
         outbound,
         inbound,
         until,
@@ -62,10 +100,10 @@ pub(crate) async fn open(
 /// Joins a session as a new device.
 pub(crate) async fn join(
     client: &mut IdentityClient,
-    code: &LinkCode,
+    invitation: &Invitation,
 ) -> Result<LinkStream, AgentError> {
     let first = link_request::Message::Join(pb::JoinLink {
-        session: name(code),
+        session: Bytes::copy_from_slice(&invitation.nameplate.session()),
     });
     let (outbound, requests) = stream(first).await?;
     let response = client.rpc().link(Request::new(requests)).await;
@@ -74,17 +112,12 @@ pub(crate) async fn join(
         .into_inner();
     let until = Instant::now() + LINK_WITHIN;
     let mut link = LinkStream {
-        channel: Channel::new(code, Side::Joiner),
         outbound,
         inbound,
         until,
     };
     link.joined().await?;
     Ok(link)
-}
-
-fn name(code: &LinkCode) -> Bytes {
-    Bytes::copy_from_slice(&code.session())
 }
 
 async fn stream(
@@ -107,10 +140,6 @@ async fn stream(
     Ok((outbound, ReceiverStream::new(requests)))
 }
 
-fn out_of_turn() -> AgentError {
-    AgentError::LinkEnded("a message came out of turn".to_owned())
-}
-
 /// What the relay says when it ends a session: a reason, or that it can go on no longer.
 fn refused(status: &Status) -> AgentError {
     let reason = status.get_details_error_info().map(|info| info.reason);
@@ -123,7 +152,7 @@ fn refused(status: &Status) -> AgentError {
 
 impl LinkStream {
     /// Waits until the other device is there.
-    pub(crate) async fn joined(&mut self) -> Result<(), AgentError> {
+    async fn joined(&mut self) -> Result<(), AgentError> {
         match self.next().await? {
             link_response::Message::Joined(_) => Ok(()),
             link_response::Message::Opened(_) | link_response::Message::Relay(_) => {
@@ -143,77 +172,92 @@ impl LinkStream {
         }
     }
 
-    async fn say(&mut self, message: Message) -> Result<(), AgentError> {
-        let sealed = self.channel.seal(&pb::LinkMessage {
-            message: Some(message),
-        })?;
+    async fn say(&mut self, message: Bytes) -> Result<(), AgentError> {
         let request = pb::LinkRequest {
-            message: Some(link_request::Message::Relay(sealed)),
+            message: Some(link_request::Message::Relay(message)),
         };
         let ended = |_| AgentError::LinkEnded("the stream closed".to_owned());
         self.outbound.send(request).await.map_err(ended)
     }
 
-    async fn hear(&mut self) -> Result<Message, AgentError> {
+    async fn hear(&mut self) -> Result<Bytes, AgentError> {
         match self.next().await? {
-            link_response::Message::Relay(sealed) => {
-                match self
-                    .channel
-                    .open(&sealed)?
-                    .message
-                    .ok_or_else(out_of_turn)?
-                {
-                    Message::Refused(why) => Err(AgentError::LinkEnded(why)),
-                    message @ (Message::Offer(_)
-                    | Message::Certificate(_)
-                    | Message::Welcome(_)) => Ok(message),
-                }
-            }
+            link_response::Message::Relay(message) => Ok(message),
             link_response::Message::Opened(_) | link_response::Message::Joined(_) => {
                 Err(out_of_turn())
             }
         }
     }
 
-    /// The linked device's half up to the request: offers the identity, and hears who wants to join.
-    pub(crate) async fn offer(&mut self, log: &IdentityLog) -> Result<Certificate, AgentError> {
+    /// The linked device's half up to the person's word: waits for a new device, offers the
+    /// identity, and hears who wants to join.
+    pub(crate) async fn applicant(
+        mut self,
+        code: &LinkCode,
+        log: &IdentityLog,
+        nonce: [u8; 32],
+    ) -> Result<Applicant, AgentError> {
         self.joined().await?;
-        let offer = pb::LinkOffer {
-            identity: Bytes::copy_from_slice(log.identity().as_bytes()),
-            genesis: log.genesis().bytes().clone(),
+        let opening = Opening {
+            code: code.clone(),
+            offer: pb::LinkOffer {
+                identity: Bytes::copy_from_slice(log.identity().as_bytes()),
+                genesis: log.genesis().bytes().clone(),
+            },
+            nonce,
         };
-        self.say(Message::Offer(offer)).await?;
-        match self.hear().await? {
-            Message::Certificate(certificate) => {
-                let signature = Signature::try_from(&certificate.signature[..])
-                    .map_err(|e| AgentError::Untrusted(e.to_string()))?;
-                Ok(Certificate::verify(
-                    log.ledger_id(),
-                    certificate.body,
-                    signature,
-                )?)
-            }
-            Message::Offer(_) | Message::Welcome(_) | Message::Refused(_) => Err(out_of_turn()),
+        let (offered, said) = opening.start(&self.hear().await?)?;
+        for message in said {
+            self.say(message).await?;
         }
+        let (committed, told) = offered.application(&self.hear().await?)?;
+        self.say(told).await?;
+        let asked = committed.reveal(&self.hear().await?)?;
+        let signature = Signature::try_from(&asked.certificate.signature[..])
+            .map_err(|e| AgentError::Untrusted(e.to_string()))?;
+        Ok(Applicant {
+            stream: self,
+            channel: asked.channel,
+            certificate: Certificate::verify(log.ledger_id(), asked.certificate.body, signature)?,
+            number: asked.number,
+        })
     }
 
-    /// The end of the linked device's half.
-    pub(crate) async fn welcome(mut self, log_position: u64) -> Result<(), AgentError> {
-        self.say(Message::Welcome(pb::LinkWelcome { log_position }))
-            .await?;
-        self.close().await;
-        Ok(())
-    }
-
-    /// Tells the other device why not.
-    pub(crate) async fn refuse(mut self, why: &str) {
-        if self
-            .say(Message::Refused(why.chars().take(120).collect()))
-            .await
-            .is_ok()
-        {
-            self.close().await;
-        }
+    /// The new device's half: hears what it joins, says who it is, shows the number, and waits
+    /// until it is in the log.
+    pub(crate) async fn ask(
+        mut self,
+        invitation: &Invitation,
+        key: &SecretKey,
+        nonce: [u8; 32],
+        describe: impl FnOnce(IdentityId) -> Description,
+        trust: impl FnOnce(&Genesis) -> Result<(), AgentError>,
+        show: impl FnOnce(&Confirmation),
+    ) -> Result<(Genesis, IdentityId), AgentError> {
+        let (joining, start) = Joining::start(invitation.nameplate, &invitation.secret);
+        self.say(start).await?;
+        let (start, offer) = (self.hear().await?, self.hear().await?);
+        let informed = joining.offer(&start, &offer)?;
+        let genesis = Genesis::decode(informed.offer().genesis.clone())?;
+        trust(&genesis)?;
+        let identity = IdentityId::try_from(&informed.offer().identity[..])
+            .map_err(|e| AgentError::Untrusted(e.to_string()))?;
+        let certificate = Certificate::sign(genesis.ledger_id(), key, &describe(identity))?;
+        let certificate = pb::Certificate {
+            body: certificate.body().clone(),
+            signature: Bytes::copy_from_slice(certificate.signature().as_bytes()),
+        };
+        let (applied, application) = informed.apply(certificate, nonce)?;
+        self.say(application).await?;
+        let (waiting, reveal) = applied.nonce(&self.hear().await?)?;
+        self.say(reveal).await?;
+        show(&Confirmation {
+            number: waiting.number,
+            identity,
+            ledger_id: genesis.ledger_id(),
+        });
+        waiting.welcome(&self.hear().await?)?;
+        Ok((genesis, identity))
     }
 
     /// Closes this end, and waits until the relay has closed the other, so that nothing that was
@@ -223,37 +267,40 @@ impl LinkStream {
             outbound,
             mut inbound,
             until,
-            ..
         } = self;
         drop(outbound);
         let drain = async { while let Ok(Some(_)) = inbound.message().await {} };
         let _ = timeout_at(until, drain).await;
     }
+}
 
-    /// The new device's half: hears what it joins, says who it is, and waits until it is in the
-    /// log.
-    pub(crate) async fn ask(
-        mut self,
-        key: &SecretKey,
-        describe: impl FnOnce(IdentityId) -> Description,
-        trust: impl FnOnce(&Genesis) -> Result<(), AgentError>,
-    ) -> Result<(Genesis, IdentityId), AgentError> {
-        let Message::Offer(offer) = self.hear().await? else {
-            return Err(out_of_turn());
+impl Applicant {
+    /// Waits until the session ends without a decision, and returns why: the new device left, or
+    /// the time is over.
+    pub(crate) async fn gone(&mut self) -> AgentError {
+        match self.stream.hear().await {
+            Ok(_) => out_of_turn(),
+            Err(error) => error,
+        }
+    }
+
+    /// Tells it that it is in the log.
+    pub(crate) async fn welcome(mut self, log_position: u64) -> Result<(), AgentError> {
+        let welcome = Message::Welcome(pb::LinkWelcome { log_position });
+        let sealed = self.channel.seal(welcome)?;
+        self.stream.say(sealed).await?;
+        self.stream.close().await;
+        Ok(())
+    }
+
+    /// Tells it why not.
+    pub(crate) async fn refuse(mut self, why: &str) {
+        let refused = Message::Refused(why.chars().take(120).collect());
+        let Ok(sealed) = self.channel.seal(refused) else {
+            return;
         };
-        let genesis = Genesis::decode(offer.genesis)?;
-        trust(&genesis)?;
-        let identity = IdentityId::try_from(&offer.identity[..])
-            .map_err(|e| AgentError::Untrusted(e.to_string()))?;
-        let certificate = Certificate::sign(genesis.ledger_id(), key, &describe(identity))?;
-        let message = pb::Certificate {
-            body: certificate.body().clone(),
-            signature: Bytes::copy_from_slice(certificate.signature().as_bytes()),
-        };
-        self.say(Message::Certificate(message)).await?;
-        let Message::Welcome(_) = self.hear().await? else {
-            return Err(out_of_turn());
-        };
-        Ok((genesis, identity))
+        if self.stream.say(sealed).await.is_ok() {
+            self.stream.close().await;
+        }
     }
 }

@@ -55,7 +55,12 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::{Agent, AgentError, NewDevice, Options, Trust, init, join};
+use tokio::sync::oneshot;
+
+use crate::{
+    Agent, AgentError, Confirmation, Decided, Enrolled, Invitation, NewDevice, Options, Trust,
+    init, join,
+};
 
 pub use deployment::Deployment;
 
@@ -165,15 +170,13 @@ impl Pair {
     /// # Errors
     /// [`PairError`] when a step fails.
     pub async fn link(&self, by: &Agent, name: &str, admin: bool) -> Result<Agent, PairError> {
-        let session = by.link().await?;
-        let invitation = session.link().parse()?;
         let new = self.new_device(name);
-        let (accepted, joined) = tokio::join!(
-            session.accept(admin, |_| {}),
-            join(&new, &invitation, Trust::FirstUse)
-        );
-        accepted?;
+        let joining = async |invitation: Invitation, show: Show| {
+            join(&new, &invitation, Trust::FirstUse, show).await
+        };
+        let (linked, joined) = link(by, admin, joining).await?;
         joined?;
+        linked?;
         self.open(name).await
     }
 
@@ -232,6 +235,34 @@ fn ended(service: &'static str, by_itself: bool) -> Result<(), PairError> {
     } else {
         Err(PairError::Service(service, "had to be ended"))
     }
+}
+
+/// Given the number that a new device shows.
+pub type Show = Box<dyn FnOnce(&Confirmation) + Send>;
+
+/// Links a device that `joining` joins, with the number carried over as a person would. Returns
+/// what came of it at the linked device and at the new one.
+///
+/// # Errors
+/// [`AgentError`] when no session can be opened.
+pub async fn link(
+    by: &Agent,
+    admin: bool,
+    joining: impl AsyncFnOnce(Invitation, Show) -> Result<Enrolled, AgentError>,
+) -> Result<(Result<Decided, AgentError>, Result<Enrolled, AgentError>), AgentError> {
+    let session = by.link().await?;
+    let invitation = session.link().parse()?;
+    let (shows, shown) = oneshot::channel();
+    let show = Box::new(|asks: &Confirmation| {
+        // Who waits for it may have been refused meanwhile.
+        let _ = shows.send(asks.number());
+    });
+    let linking = async {
+        let request = session.request(admin).await?;
+        let number = shown.await.map_err(|_| AgentError::LinkNumber)?;
+        request.approve(&number).await
+    };
+    Ok(tokio::join!(linking, joining(invitation, show)))
 }
 
 /// Copies a home folder as a backup or a clone would: everything but the lock.

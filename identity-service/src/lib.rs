@@ -15,6 +15,7 @@ mod limits;
 mod link;
 mod log;
 mod process;
+mod rates;
 mod refusals;
 mod rpc;
 mod server;

@@ -1,5 +1,6 @@
 //! Every bound of the identity service, in one place.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use edge_ledger_core::limits::{FRAME_BYTES_MAX, STATEMENT_BYTES_MAX};
@@ -34,6 +35,13 @@ pub(crate) const LINK_OUTBOUND_MAX: usize = 4;
 /// Time that the last word of a link has to be sent.
 pub(crate) const LINK_LAST_WORD: Duration = Duration::from_secs(1);
 
+/// Challenges that an address may ask for in a minute, and proofs that it may send.
+pub(crate) const CHALLENGES_PER_MINUTE: NonZeroU32 = NonZeroU32::new(600).unwrap();
+/// Link sessions that an address may join in a minute: guesses of codes among them.
+pub(crate) const JOINS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(20).unwrap();
+/// Identities that an address may register in a minute.
+pub(crate) const REGISTRATIONS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(60).unwrap();
+
 /// The bounds that a deployment, or a test, may change.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -43,6 +51,12 @@ pub struct Limits {
     pub link_life: Duration,
     /// Time to say whether a link is opened or joined.
     pub link_first_message: Duration,
+    /// Challenges that an address may ask for in a minute, and proofs that it may send.
+    pub challenges_per_minute: NonZeroU32,
+    /// Link sessions that an address may join in a minute.
+    pub joins_per_minute: NonZeroU32,
+    /// Identities that an address may register in a minute.
+    pub registrations_per_minute: NonZeroU32,
 }
 
 impl Default for Limits {
@@ -51,6 +65,9 @@ impl Default for Limits {
             connections: edge_ledger_chassis::Limits::default(),
             link_life: LINK_LIFE,
             link_first_message: LINK_FIRST_MESSAGE,
+            challenges_per_minute: CHALLENGES_PER_MINUTE,
+            joins_per_minute: JOINS_PER_MINUTE,
+            registrations_per_minute: REGISTRATIONS_PER_MINUTE,
         }
     }
 }

@@ -18,11 +18,12 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::metadata::MetadataMap;
-use tonic::{Status, Streaming};
+use tonic::{Extensions, Request, Status, Streaming};
 
 use crate::announcements::Announcements;
 use crate::authn::Authn;
 use crate::limits::{LINK_LAST_WORD, LINK_LIFE, LINK_OUTBOUND_MAX, Limits};
+use crate::rates::Rates;
 use end::{End, Outbound};
 
 /// The link sessions in the store.
@@ -34,6 +35,13 @@ pub(crate) struct Links {
     pub(crate) clock: Clock,
     pub(crate) tasks: Tasks,
     pub(crate) limits: Limits,
+    pub(crate) rates: Arc<Rates>,
+}
+
+/// Who calls.
+struct Calling {
+    metadata: MetadataMap,
+    extensions: Extensions,
 }
 
 /// What a device hears.
@@ -41,28 +49,29 @@ pub(crate) type Answers = ReceiverStream<Result<wire::LinkResponse, Status>>;
 
 impl Links {
     /// Serves one end of a link.
-    pub(crate) fn relay(
-        &self,
-        metadata: MetadataMap,
-        inbound: Streaming<wire::LinkRequest>,
-    ) -> Answers {
+    pub(crate) fn relay(&self, request: Request<Streaming<wire::LinkRequest>>) -> Answers {
+        let (metadata, extensions, inbound) = request.into_parts();
+        let calling = Calling {
+            metadata,
+            extensions,
+        };
         let (outbound, answers) = mpsc::channel(LINK_OUTBOUND_MAX);
         let links = self.clone();
         self.tasks
-            .spawn(async move { links.serve(metadata, inbound, outbound).await });
+            .spawn(async move { links.serve(calling, inbound, outbound).await });
         ReceiverStream::new(answers)
     }
 
     async fn serve(
         &self,
-        metadata: MetadataMap,
+        calling: Calling,
         mut inbound: Streaming<wire::LinkRequest>,
         outbound: Outbound,
     ) {
         let stopping = self.tasks.stopping();
         let mut end = None;
         let ended = tokio::select! {
-            ended = self.run(&metadata, &mut inbound, &outbound, &mut end) => ended,
+            ended = self.run(&calling, &mut inbound, &outbound, &mut end) => ended,
             () = outbound.closed() => Ok(()),
             () = stopping.cancelled() => Err(refusal(Reason::Draining, "this process stops")),
         };
@@ -81,7 +90,7 @@ impl Links {
     /// Runs an end until it is done. What must be undone afterwards is left in `end`.
     async fn run(
         &self,
-        metadata: &MetadataMap,
+        calling: &Calling,
         inbound: &mut Streaming<wire::LinkRequest>,
         outbound: &Outbound,
         end: &mut Option<End>,
@@ -93,10 +102,13 @@ impl Links {
             .and_then(|request| request.message);
         let end = end.insert(match first {
             Some(Message::Open(open)) => {
-                self.authn.caller(metadata).await?;
+                self.authn.caller(&calling.metadata).await?;
                 self.open(name(&open.session)?).await?
             }
-            Some(Message::Join(join)) => self.join(name(&join.session)?).await?,
+            Some(Message::Join(join)) => {
+                self.rates.joins.admit(&calling.extensions)?;
+                self.join(name(&join.session)?).await?
+            }
             Some(Message::Relay(_)) | None => {
                 return Err(refusal(Reason::BadMessage, "open or join comes first"));
             }

@@ -1,6 +1,7 @@
 //! The service as a process of its own, and its own settings.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,12 @@ use crate::challenge::SealingKey;
 use crate::limits::{LINK_FIRST_MESSAGE, LINK_LIFE, Limits};
 use crate::server::{BindError, Config, Server};
 
-const SETTINGS: [Setting; 3] = [
+const PER_MINUTE: Form = Form::Count {
+    min: 1,
+    max: 1_000_000,
+};
+
+const SETTINGS: [Setting; 6] = [
     Setting {
         key: "identity.ledger_url",
         form: Form::Url,
@@ -36,6 +42,25 @@ const SETTINGS: [Setting; 3] = [
         default: "5s",
         meaning: "time to say whether a link is opened or joined",
     },
+    Setting {
+        key: "identity.challenges_per_minute",
+        form: PER_MINUTE,
+        default: "600",
+        meaning: "challenges that an address (of IPv6: a /64) may ask for, and proofs that it may \
+                  send; those of `limits.trusted_proxies` are not counted",
+    },
+    Setting {
+        key: "identity.joins_per_minute",
+        form: PER_MINUTE,
+        default: "20",
+        meaning: "link sessions that an address may join, guesses of codes among them",
+    },
+    Setting {
+        key: "identity.registrations_per_minute",
+        form: PER_MINUTE,
+        default: "60",
+        meaning: "identities that an address may register",
+    },
 ];
 
 /// What `[identity]` says.
@@ -44,6 +69,9 @@ pub struct IdentitySection {
     ledger_url: String,
     link_life: Duration,
     link_first_message: Duration,
+    challenges_per_minute: NonZeroU32,
+    joins_per_minute: NonZeroU32,
+    registrations_per_minute: NonZeroU32,
 }
 
 impl Service for Server {
@@ -63,8 +91,23 @@ impl Service for Server {
                 "write its address as devices shall dial it, such as `https://ledger.example:443`",
             );
         }
+        let mut count = |key, standard| {
+            let count = reader
+                .count(key)
+                .and_then(|count| u32::try_from(count).ok());
+            count.and_then(NonZeroU32::new).unwrap_or(standard)
+        };
+        let standard = Limits::default();
+        let challenges = standard.challenges_per_minute;
+        let registrations = standard.registrations_per_minute;
+        let challenges_per_minute = count("identity.challenges_per_minute", challenges);
+        let joins_per_minute = count("identity.joins_per_minute", standard.joins_per_minute);
+        let registrations_per_minute = count("identity.registrations_per_minute", registrations);
         let mut time = |key, standard| reader.time(key).unwrap_or(standard);
         IdentitySection {
+            challenges_per_minute,
+            joins_per_minute,
+            registrations_per_minute,
             link_life: time("identity.link_life", LINK_LIFE),
             link_first_message: time("identity.link_first_message", LINK_FIRST_MESSAGE),
             ledger_url: url
@@ -89,6 +132,9 @@ impl Service for Server {
                 connections: parts.limits,
                 link_life: own.link_life,
                 link_first_message: own.link_first_message,
+                challenges_per_minute: own.challenges_per_minute,
+                joins_per_minute: own.joins_per_minute,
+                registrations_per_minute: own.registrations_per_minute,
             },
             tls: parts.tls,
             reflection: parts.server.reflection,

@@ -20,6 +20,7 @@ use crate::authn::{Answer, Authn, Caller};
 use crate::limits::SESSION_LIFE_MS;
 use crate::link::{Answers, Links};
 use crate::log::Logs;
+use crate::rates::Rates;
 use crate::watch::Watch;
 use crate::{devices, refusals};
 
@@ -28,6 +29,7 @@ pub(crate) struct Rpc {
     pub(crate) authn: Arc<Authn>,
     pub(crate) logs: Arc<Logs>,
     pub(crate) links: Links,
+    pub(crate) rates: Arc<Rates>,
     pub(crate) announcements: Announcements,
     pub(crate) signer: Arc<ServiceSigner>,
     pub(crate) ledger_url: String,
@@ -58,6 +60,7 @@ impl IdentityService for Rpc {
         request: Request<wire::GetChallengeRequest>,
     ) -> Answered<wire::GetChallengeResponse> {
         let (_, extensions, request) = request.into_parts();
+        self.rates.challenges.admit(&extensions)?;
         // An identity is a public key: one that no signature could come from is none.
         let identity = key(&request.identity)?.identity_id();
         let device = key(&request.public_key)?.device_id();
@@ -79,6 +82,7 @@ impl IdentityService for Rpc {
         request: Request<wire::AuthenticateRequest>,
     ) -> Answered<wire::AuthenticateResponse> {
         let (_, extensions, request) = request.into_parts();
+        self.rates.proofs.admit(&extensions)?;
         let answer = Answer {
             sealed: &request.sealed,
             key: key(&request.public_key)?,
@@ -95,6 +99,7 @@ impl IdentityService for Rpc {
         &self,
         request: Request<wire::RegisterRequest>,
     ) -> Answered<wire::RegisterResponse> {
+        self.rates.registrations.admit(request.extensions())?;
         let parts = self.logs.register(request.into_inner().statement).await?;
         Ok(Response::new(wire::RegisterResponse {
             statement: Some(parts.into()),
@@ -159,8 +164,7 @@ impl IdentityService for Rpc {
     }
 
     async fn link(&self, request: Request<Streaming<wire::LinkRequest>>) -> Answered<Answers> {
-        let (metadata, _, inbound) = request.into_parts();
-        Ok(Response::new(self.links.relay(metadata, inbound)))
+        Ok(Response::new(self.links.relay(request)))
     }
 }
 

@@ -19,6 +19,7 @@ use crate::challenge::{Sealer, SealingKey};
 use crate::limits::{Limits, REQUEST_BYTES_MAX};
 use crate::link::Links;
 use crate::log::Logs;
+use crate::rates::Rates;
 use crate::rpc::Rpc;
 use crate::sessions::Sessions;
 
@@ -133,6 +134,7 @@ fn assemble(config: Config, listener: &Listener) -> Rpc {
     } = config;
     let tasks = listener.tasks().clone();
     let announcements = Announcements::start(&tasks, store.changes());
+    let rates = Arc::new(Rates::new(&config.limits));
     let sealer = Sealer::new(&config.sealing_key, genesis.ledger_id());
     let logs = Arc::new(Logs::new(
         Arc::clone(&store),
@@ -158,11 +160,13 @@ fn assemble(config: Config, listener: &Listener) -> Rpc {
         clock: clock.clone(),
         tasks,
         limits: config.limits,
+        rates: Arc::clone(&rates),
     };
     Rpc {
         authn,
         logs,
         links,
+        rates,
         announcements,
         signer,
         ledger_url: config.ledger_url,

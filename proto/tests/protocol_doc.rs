@@ -9,7 +9,7 @@ use chacha20poly1305::aead::Aead as _;
 use chacha20poly1305::{Key, KeyInit as _, XChaCha20Poly1305, XNonce};
 use edge_ledger_core::limits;
 use edge_ledger_core::tags::Tag;
-use edge_ledger_proto::identity::{LinkMessage, link_message};
+use edge_ledger_proto::identity::{LinkMessage, LinkOffer, link_message};
 use prost::Message as _;
 
 const PAGE: &str = include_str!("../../docs/protocol.md");
@@ -291,34 +291,61 @@ fn reasons_and_their_codes() {
     compare("reasons", page, code);
 }
 
-/// The example of a link code, made again.
+/// The example of a link session, made again: what a code gives, and what a shared key gives.
 fn link_example() -> Vec<String> {
-    let random: Vec<u8> = (0..20).collect();
-    let (nameplate, secret) = random.split_at(4);
-    let check = Tag::Nameplate.hash_unbound(&[b"check", &random]);
-    let bytes = [&random[..], &check[..2]].concat();
-    let bits: Vec<bool> = bytes
-        .iter()
-        .flat_map(|b| (0..8).rev().map(move |i| b >> i & 1 == 1))
-        .collect();
-    let digits: Vec<char> = bits
-        .chunks(5)
-        .map(|five| (0..5).fold(0, |n, i| 2 * n + usize::from(five.get(i) == Some(&true))))
-        .map(|digit| char::from(b"0123456789ABCDEFGHJKMNPQRSTVWXYZ"[digit]))
-        .collect();
-    let code: Vec<String> = digits.chunks(4).map(|four| four.iter().collect()).collect();
-    let key = |direction: &[u8]| Tag::LinkKey.hash_unbound(&[nameplate, secret, direction]);
+    let random: Vec<u8> = (0..24).collect();
+    let word = |at: usize| u32::from_be_bytes(random[at..at + 4].try_into().unwrap());
+    let (nameplate, typed) = (word(0) >> 7, word(4) >> 2);
+    let (plate, secret) = (nameplate.to_be_bytes(), typed.to_be_bytes());
+    let check = Tag::Nameplate.hash_unbound(&[b"check", &plate, &secret])[0] & 31;
+    let code = [
+        symbols(nameplate.into(), 5),
+        symbols(typed.into(), 6),
+        symbols(check.into(), 1),
+    ]
+    .concat();
+    let scanned = u128::from_be_bytes(random[8..].try_into().unwrap());
+    let long = [symbols(scanned >> 3, 25), symbols(scanned << 2 & 31, 1)].concat();
+    let shared: [u8; 32] = std::array::from_fn(|at| u8::try_from(at).unwrap());
+    let key = |direction: &[u8]| Tag::LinkKey.hash_unbound(&[&shared, direction]);
+    let offer = LinkOffer {
+        identity: vec![1; 32].into(),
+        genesis: b"genesis".to_vec().into(),
+    }
+    .encode_to_vec();
+    let length = u32::try_from(offer.len()).unwrap().to_be_bytes();
+    let told: [&[u8]; 5] = [&shared, &length, &offer, &[2; 64], b"new"];
+    let transcript = Tag::LinkTranscript.hash_unbound(&told);
+    let number = Tag::LinkNumber.hash_unbound(&[&transcript, &[3; 32], &[4; 32]]);
+    let number = u64::from_be_bytes(number[..8].try_into().unwrap()) % 1_000_000;
     let mut made = vec![
-        code.join("-"),
-        hex(&Tag::Nameplate.hash_unbound(&[nameplate])),
+        format!("{}-{}-{}", &code[..4], &code[4..8], &code[8..]),
+        format!("{}-{long}", &code[..5]),
+        format!("ledger={}&", "07".repeat(16)),
+        hex(&random),
+        hex(&random[8..]),
+        hex(&Tag::Nameplate.hash_unbound(&[&plate])),
+        hex(&shared),
         hex(&key(b"opener")),
         hex(&key(b"joiner")),
-        hex(secret),
+        hex(&offer),
+        hex(&transcript),
+        hex(&Tag::LinkCommitment.hash_unbound(&[&transcript, &[3; 32]])),
+        format!("{:03} {:03}", number / 1000, number % 1000),
     ];
     for direction in [b"opener", b"joiner"] {
         made.extend([0, 1].map(|n| hex(&sealed(key(direction), n))));
     }
     made
+}
+
+/// So many symbols of Crockford's base 32.
+fn symbols(digits: u128, count: usize) -> String {
+    (0..count)
+        .rev()
+        .map(|at| usize::try_from(digits >> (5 * at) & 31).unwrap())
+        .map(|digit| char::from(b"0123456789ABCDEFGHJKMNPQRSTVWXYZ"[digit]))
+        .collect()
 }
 
 /// Message `n` of a direction: refused, with "no".
@@ -346,7 +373,8 @@ fn every_example_is_one_of_the_vectors_or_made_again() {
     let words = PAGE.split(|c: char| !c.is_ascii_alphanumeric());
     let examples =
         words.filter(|word| word.len() >= 32 && word.bytes().all(|b| b.is_ascii_hexdigit()));
-    let known = |word: &str| VECTORS.contains(word) || link.iter().any(|made| made == word);
+    let made = |word: &str| link.iter().any(|made| made.contains(word));
+    let known = |word: &str| VECTORS.contains(word) || made(word);
     for example in examples {
         assert!(known(example), "nothing makes {example}");
     }

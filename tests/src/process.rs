@@ -1,8 +1,8 @@
 //! Real processes: children that are killed by their id when they are dropped.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 #[derive(Debug)]
 pub struct Process {
     child: Child,
+    input: ChildStdin,
     lines: BufReader<ChildStdout>,
 }
 
@@ -26,12 +27,25 @@ impl Process {
     /// When it cannot be started.
     pub fn start(command: &mut Command) -> anyhow::Result<Self> {
         command
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit());
         let mut child = command.spawn().with_context(|| format!("{command:?}"))?;
         let lines = BufReader::new(child.stdout.take().context("no output")?);
-        Ok(Self { child, lines })
+        let input = child.stdin.take().context("no input")?;
+        Ok(Self {
+            child,
+            input,
+            lines,
+        })
+    }
+
+    /// Types a line.
+    ///
+    /// # Errors
+    /// When nobody reads it.
+    pub fn types(&mut self, line: &str) -> anyhow::Result<()> {
+        Ok(writeln!(self.input, "{line}")?)
     }
 
     /// The next whole line; `None` at the end. A line that was cut off by a kill is none.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use device_agent::testing::link;
 use device_agent::{Agent, NewDevice, Options, Trust};
 use edge_ledger_store::redis::commands::acl_rules;
 use edge_ledger_store::redis::server::{DURABLE, Server};
@@ -133,15 +134,13 @@ impl Replicas {
     /// # Errors
     /// When a step fails.
     pub async fn link(&self, by: &Agent, name: &str) -> anyhow::Result<Agent> {
-        let session = by.link().await?;
-        let invitation = session.link().parse()?;
         let new = self.new_device(name);
-        let (accepted, joined) = tokio::join!(
-            session.accept(false, |_| {}),
-            device_agent::join(&new, &invitation, Trust::FirstUse)
-        );
-        accepted.context("accept")?;
+        let (linked, joined) = link(by, false, async |invitation, show| {
+            device_agent::join(&new, &invitation, Trust::FirstUse, show).await
+        })
+        .await?;
         joined.context("join")?;
+        linked.context("link")?;
         self.open(name, None).await
     }
 

@@ -4,8 +4,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use device_agent::{
-    Agent, Details, Invitation, Level, NewDevice, Options, State, Status, Trust, init, join,
+    Agent, Decided, Details, Invitation, Level, NewDevice, Options, State, Status, Trust, init,
+    join,
 };
+
+use tokio::sync::oneshot;
 
 use crate::explain::Failure;
 
@@ -35,10 +38,18 @@ pub(super) async fn second(
     let invitation: Invitation = session.link().parse()?;
     let new = new_device(folder, "second", identity_url);
     // The link names the deployment; a code of another one would be refused.
-    let joining = join(&new, &invitation, Trust::FirstUse);
-    let (linked, joined) = tokio::join!(session.accept(false, |_| {}), joining);
-    let (linked, joined) = (linked?, joined?);
-    if linked.device != joined.device {
+    let (shows, shown) = oneshot::channel();
+    let joining = join(&new, &invitation, Trust::FirstUse, |asks| {
+        let _ = shows.send(asks.number());
+    });
+    // What a person would do, who sees both.
+    let linking = async {
+        let request = session.request(false).await?;
+        request.approve(&shown.await.unwrap_or_default()).await
+    };
+    let (joined, linked) = tokio::join!(joining, linking);
+    let joined = joined?;
+    if !matches!(linked?, Decided::Linked(linked) if linked.device == joined.device) {
         return Err(unexpected(
             "another device was linked than the one that joined",
         ));

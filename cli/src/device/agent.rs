@@ -127,6 +127,8 @@ fn matters(event: &Event) -> bool {
         | Event::SyncFailed { .. }
         | Event::Refused { .. }
         | Event::DevicesChanged { .. }
+        | Event::DeviceLinked { .. }
+        | Event::DeviceRevoked { .. }
         | Event::Forked { .. }
         | Event::Replaced { .. }
         | Event::Missed { .. } => true,

@@ -5,11 +5,14 @@ use std::io::{IsTerminal as _, stderr, stdin};
 use std::path::{Path, PathBuf};
 
 use device_agent::backup::Backup;
-use device_agent::{Enrolled, Invitation, LedgerId, NewDevice, Trust, discover};
+use device_agent::{
+    AgentError, Confirmation, Enrolled, Invitation, LedgerId, NewDevice, Trust, discover,
+};
 use edge_ledger_core::identity::certificate;
 use edge_ledger_core::identity::pikey::short_id;
 use edge_ledger_core::limits::NAME_BYTES_MAX;
 use serde::Serialize;
+use tokio::sync::oneshot;
 
 use crate::args::{Global, Init, Join};
 use crate::explain::{Failure, key_format};
@@ -24,6 +27,8 @@ pub(super) const IDENTITY_URL: &str = "http://127.0.0.1:7410";
 /// A device that was made.
 #[derive(Debug, Serialize)]
 struct Made {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event: Option<&'static str>,
     identity: String,
     short_id: String,
     device: String,
@@ -53,18 +58,32 @@ pub(super) async fn join(options: Join, global: &Global, output: &Output) -> Res
     }
     let new = new_device(options.name, global)?;
     output.note(&format!("joins as \"{}\"", new.name)).await;
+    let (shows, shown) = oneshot::channel();
     // Who has the code is trusted: the ledger id comes with the link, or sealed by the code.
-    let joining = device_agent::join(&new, &invitation, Trust::FirstUse);
-    let enrolled = unless_interrupted(joining).await?;
-    output.print(&Made::new(&enrolled, new, false)).await
+    let joining = Box::pin(device_agent::join(
+        &new,
+        &invitation,
+        Trust::FirstUse,
+        |asks| {
+            let _ = shows.send(asks.clone());
+        },
+    ));
+    let enrolled = shown_while(joining, shown, output).await?;
+    let made = Made::new(&enrolled, new, false);
+    output.print(&made).await
 }
 
 /// Joins in the folder of a device that is there already.
 async fn rejoin(invitation: &Invitation, global: &Global, output: &Output) -> Result<(), Failure> {
     let home = folders::home(global.home.as_deref())?;
-    let enrolled = unless_interrupted(device_agent::rejoin(&home, invitation)).await?;
+    let (shows, shown) = oneshot::channel();
+    let joining = Box::pin(device_agent::rejoin(&home, invitation, |asks| {
+        let _ = shows.send(asks.clone());
+    }));
+    let enrolled = shown_while(joining, shown, output).await?;
     output
         .print(&Made {
+            event: Some("joined"),
             identity: enrolled.identity.to_string(),
             short_id: short_id(&enrolled.identity),
             device: enrolled.device.to_string(),
@@ -74,6 +93,63 @@ async fn rejoin(invitation: &Invitation, global: &Global, output: &Output) -> Re
             is_first: false,
         })
         .await
+}
+
+/// Joins, and meanwhile shows the number that a person must type at the other device.
+async fn shown_while(
+    joining: impl Future<Output = Result<Enrolled, AgentError>>,
+    shown: oneshot::Receiver<Confirmation>,
+    output: &Output,
+) -> Result<Enrolled, Failure> {
+    let show = async {
+        match shown.await {
+            Ok(asks) => output.print(&Number::new(&asks)).await,
+            // It ended before there was a number.
+            Err(_) => Ok(()),
+        }
+    };
+    let joining = async {
+        let (enrolled, shown) = tokio::join!(joining, show);
+        let enrolled = enrolled?;
+        shown.map(|()| enrolled)
+    };
+    unless_interrupted(joining).await
+}
+
+/// The number that proves the new device to the linked one.
+#[derive(Debug, Serialize)]
+struct Number {
+    event: &'static str,
+    number: String,
+    identity: String,
+    short_id: String,
+    ledger_id: String,
+}
+
+impl Number {
+    fn new(asks: &Confirmation) -> Self {
+        Self {
+            event: "number",
+            number: asks.number(),
+            identity: asks.identity.to_string(),
+            short_id: short_id(&asks.identity),
+            ledger_id: asks.ledger_id.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            number, short_id, ..
+        } = self;
+        writeln!(
+            f,
+            "Asks to join {short_id}. On the device that shows the code, type\n"
+        )?;
+        writeln!(f, "  {number}\n")?;
+        write!(f, "Waits until that is done there.")
+    }
 }
 
 pub(super) fn new_device(name: Option<String>, global: &Global) -> Result<NewDevice, Failure> {
@@ -180,6 +256,8 @@ pub(super) fn is_loopback(url: &str) -> bool {
 impl Made {
     fn new(enrolled: &Enrolled, new: NewDevice, is_first: bool) -> Self {
         Self {
+            // After the number, this is the last of two lines.
+            event: (!is_first).then_some("joined"),
             identity: enrolled.identity.to_string(),
             short_id: short_id(&enrolled.identity),
             device: enrolled.device.to_string(),

@@ -2,9 +2,8 @@
 
 use std::fmt;
 
-use device_agent::{Agent, DeviceInfo, Invitation, Joining};
+use device_agent::{Agent, Decided, DeviceInfo, DeviceState, Invitation, JoinRequest, Joining};
 use serde::Serialize;
-use tokio::sync::oneshot;
 
 use super::enrol::IDENTITY_URL;
 use super::qr;
@@ -12,6 +11,9 @@ use super::synced::sync;
 use crate::args::Link;
 use crate::explain::Failure;
 use crate::output::Output;
+
+/// Said before the number is read; not to scripts.
+const PROMPT: &str = "number: ";
 
 /// What happens while a device is linked, in order.
 #[derive(Debug, Serialize)]
@@ -31,6 +33,17 @@ enum Step {
         device: String,
         name: String,
         platform: String,
+        /// What it would be allowed.
+        admin: bool,
+        /// Name of the device whose place it would take.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        replaces: Option<String>,
+        /// Devices that have this name already.
+        #[serde(skip)]
+        namesakes: usize,
+    },
+    WrongNumber {
+        tries_left: u32,
     },
     Linked {
         device: String,
@@ -50,12 +63,16 @@ pub(super) async fn run(options: Link, agent: &Agent, output: &Output) -> Result
         return Err(Failure::refused("FORBIDDEN", message)
             .next("type this on a device that may: `edge-ledger devices` shows which those are"));
     }
+    if !output.look().input {
+        let message = "somebody must type the number that the new device shows";
+        return Err(Failure::usage("LINK_NUMBER", message).next("leave --no-input away"));
+    }
     let session = agent.link().await?;
     let url = session.link().parse::<Invitation>()?.identity_url;
     let address = url.filter(|url| url != IDENTITY_URL);
     output
         .print(&Step::Code {
-            code: session.code().to_owned(),
+            code: session.code(),
             link: session.link().to_owned(),
             expires_in_s: session.expires_in_s(),
             qr: output
@@ -65,12 +82,9 @@ pub(super) async fn run(options: Link, agent: &Agent, output: &Output) -> Result
             address: address.map_or(String::new(), |url| format!(" --identity-url {url}")),
         })
         .await?;
-    let (asks, asked) = oneshot::channel();
-    // Whoever hears it says it, while the device is linked.
-    let seen = |joining: &Joining| drop(asks.send(joining.clone()));
-    let (joined, told) = tokio::join!(session.accept(options.admin, seen), tell(asked, output));
-    let joined = joined?;
-    told?;
+    let request = session.request(options.admin).await?;
+    output.print(&Step::request(&request, agent)).await?;
+    let joined = decide(request, output).await?;
     let linked = Step::Linked {
         device: joined.device.to_string(),
         name: joined.name,
@@ -80,17 +94,56 @@ pub(super) async fn run(options: Link, agent: &Agent, output: &Output) -> Result
     output.print(&linked).await
 }
 
-/// Says who asks to join, if somebody does.
-async fn tell(asked: oneshot::Receiver<Joining>, output: &Output) -> Result<(), Failure> {
-    let Ok(joining) = asked.await else {
-        return Ok(());
-    };
-    let request = Step::Request {
-        device: joining.device.to_string(),
-        name: joining.name,
-        platform: joining.platform,
-    };
-    output.print(&request).await
+/// Has the number typed, until it is the right one, or the person or the other device gives up.
+async fn decide(mut request: JoinRequest, output: &Output) -> Result<Joining, Failure> {
+    loop {
+        let typed = tokio::select! {
+            typed = output.ask(PROMPT) => typed,
+            gone = request.gone() => return Err(gone.into()),
+        };
+        let Some(typed) = typed else {
+            request.refuse("nobody is there to let it in").await;
+            return Err(Failure::refused("LINK_NUMBER", "nobody typed the number")
+                .next("type it on a terminal, or give it as a line of standard input"));
+        };
+        if matches!(typed.trim().to_ascii_lowercase().as_str(), "n" | "no") {
+            request.refuse("the person there said no").await;
+            return Err(Failure::refused("LINK_NUMBER", "the device was not let in"));
+        }
+        match request.approve(&typed).await? {
+            Decided::Linked(joined) => return Ok(joined),
+            Decided::WrongNumber(again, tries_left) => {
+                output.print(&Step::WrongNumber { tries_left }).await?;
+                request = again;
+            }
+        }
+    }
+}
+
+impl Step {
+    fn request(request: &JoinRequest, agent: &Agent) -> Self {
+        let joining = request.joining();
+        let devices = agent.devices();
+        let active = devices.iter().filter(|d| d.state == DeviceState::Active);
+        let replaced = |device: &&DeviceInfo| Some(device.device) == joining.replaces;
+        Self::Request {
+            device: joining.device.to_string(),
+            name: joining.name.clone(),
+            platform: joining.platform.clone(),
+            admin: joining.admin,
+            replaces: devices.iter().find(replaced).map(|d| d.name.clone()),
+            namesakes: active.filter(|d| d.name == joining.name).count(),
+        }
+    }
+}
+
+/// What a device can do.
+pub(super) fn may(admin: bool) -> &'static str {
+    if admin {
+        "earn, spend, link and revoke"
+    } else {
+        "earn and spend"
+    }
 }
 
 impl fmt::Display for Step {
@@ -118,22 +171,42 @@ impl fmt::Display for Step {
                 let (minutes, seconds) = (expires_in_s / 60, expires_in_s % 60);
                 write!(
                     f,
-                    "Waits for it ({minutes}:{seconds:02} left). Whoever has the code can join: show it to nobody else."
+                    "Waits for it ({minutes}:{seconds:02} left). Show the code to nobody else; it is good for one try."
                 )
             }
             Self::Request {
                 device,
                 name,
                 platform,
+                admin,
+                replaces,
+                namesakes,
             } => {
-                write!(f, "\"{name}\" ({platform}, {device}) asks to join.")
+                writeln!(f, "\"{name}\" ({platform}, {device}) asks to join.")?;
+                if let Some(replaced) = replaces {
+                    writeln!(
+                        f,
+                        "It would go on in the place of \"{replaced}\", which ends."
+                    )?;
+                } else if *namesakes > 0 {
+                    writeln!(f, "Another device of yours has this name already.")?;
+                }
+                let may = may(*admin);
+                write!(
+                    f,
+                    "It could {may}. Type the number that it shows, if it is yours; else n."
+                )
+            }
+            Self::WrongNumber { tries_left } => {
+                let times = if *tries_left == 1 {
+                    "once more"
+                } else {
+                    "twice more"
+                };
+                write!(f, "That is not its number. It can be typed {times}.")
             }
             Self::Linked { name, admin, .. } => {
-                let may = if *admin {
-                    "earn, spend, link and revoke"
-                } else {
-                    "earn and spend"
-                };
+                let may = may(*admin);
                 write!(
                     f,
                     "Linked. It can {may}.  Undo:  edge-ledger devices revoke \"{name}\""

@@ -3,8 +3,10 @@
 use std::fmt;
 
 use device_agent::{Agent, Event, Events};
+use edge_ledger_core::text::shown;
 use serde::Serialize;
 
+use super::link::may;
 use super::posting::level;
 use super::state::{spendable, unit};
 use crate::amount::Unit;
@@ -45,6 +47,16 @@ enum Line {
     },
     DevicesChanged {
         log_position: u64,
+    },
+    DeviceLinked {
+        device: String,
+        name: String,
+        platform: String,
+        admin: bool,
+    },
+    DeviceRevoked {
+        device: String,
+        name: String,
     },
     Forked {
         device: String,
@@ -145,6 +157,17 @@ pub(super) fn told(event: Event, unit: &Unit) -> Told {
             let words = format!("the devices changed (log position {log_position})");
             (Line::DevicesChanged { log_position }, words)
         }
+        Event::DeviceLinked {
+            device,
+            name,
+            platform,
+            admin,
+        } => linked(device.to_string(), name, platform, admin),
+        Event::DeviceRevoked { device, name } => {
+            let device = device.to_string();
+            let words = format!("\"{}\" ({device}) was revoked", shown(&name));
+            (Line::DeviceRevoked { device, name }, words)
+        }
         Event::Forked { device } => {
             let device = device.to_string();
             let words = format!("a copy of {device} wrote too: it repairs itself, or is revoked");
@@ -161,4 +184,22 @@ pub(super) fn told(event: Event, unit: &Unit) -> Told {
         ),
     };
     Told { line, words }
+}
+
+/// The notice of a new device, with what to type if it is a thief's.
+fn linked(device: String, name: String, platform: String, admin: bool) -> (Line, String) {
+    let words = format!(
+        "\"{}\" ({}, {device}) was linked: it can {}.  Not yours?  edge-ledger devices revoke \
+         {device} --reason compromised",
+        shown(&name),
+        shown(&platform),
+        may(admin)
+    );
+    let line = Line::DeviceLinked {
+        device,
+        name,
+        platform,
+        admin,
+    };
+    (line, words)
 }

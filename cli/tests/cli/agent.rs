@@ -39,6 +39,16 @@ fn it_keeps_the_device_synced_and_ends_in_order() {
     assert_eq!(watching.event("entries_kept")["balance"], "7");
     phone.run(&["devices", "rename", "phone", "pocket"]).done();
     assert_eq!(agent.event("devices_changed")["log_position"], 3);
+    // Everybody hears of a new device, and of one that goes.
+    laptop.link(&up.device("tablet"), "link", &[]);
+    let linked = agent.event("device_linked");
+    assert_eq!(
+        (&linked["name"], &linked["admin"]),
+        (&"tablet".into(), &false.into())
+    );
+    assert_eq!(watching.event("device_linked"), linked);
+    laptop.run(&["devices", "revoke", "tablet"]).done();
+    assert_eq!(agent.event("device_revoked")["device"], linked["device"]);
     agent.signal("TERM");
     let ran = agent.end();
     assert_eq!(ran.code, Some(0), "{ran:?}");

@@ -57,7 +57,7 @@ fn what_is_not_understood_is_refused_and_disturbs_nobody() {
     let laptop = up.device("laptop");
     laptop.init();
     let _agent = laptop.agent(&[]);
-    let look = json!({ "json": true, "terminal": false, "colours": false });
+    let look = json!({ "json": true, "terminal": false, "colours": false, "input": false });
     let request = |version: u32, command: Value| {
         let job = json!({ "perform": { "command": command, "look": look } });
         let request = json!({ "version": version, "job": job, "home": "/home" });
@@ -66,8 +66,8 @@ fn what_is_not_understood_is_refused_and_disturbs_nobody() {
     for line in [
         "nonsense\n".to_owned(),
         "{}\n".to_owned(),
-        request(2, "balance".into()),
-        request(1, "frobnicate".into()),
+        request(1, "balance".into()),
+        request(2, "frobnicate".into()),
     ] {
         let said = answers(&laptop, &line);
         assert_eq!(said.len(), 1, "{said:?}");
@@ -76,7 +76,7 @@ fn what_is_not_understood_is_refused_and_disturbs_nobody() {
     assert_eq!(answers(&laptop, &"x".repeat(1 << 20)), Vec::<Value>::new());
     // Somebody who connects and says nothing.
     let _idle = UnixStream::connect(laptop.home.join("agent.sock")).unwrap();
-    let said = answers(&laptop, &request(1, "status".into()));
+    let said = answers(&laptop, &request(2, "status".into()));
     assert_eq!(
         (&said[0], said.last().unwrap()),
         (&"taken".into(), &"done".into())
@@ -97,9 +97,9 @@ fn it_serves_as_many_as_it_says_and_says_so_to_one_more() {
     let _agent = laptop.agent(&[]);
     let connect = |_| {
         let mut stream = UnixStream::connect(laptop.home.join("agent.sock")).unwrap();
-        let look = json!({ "json": true, "terminal": false, "colours": false });
+        let look = json!({ "json": true, "terminal": false, "colours": false, "input": false });
         let job = json!({ "perform": { "command": "watch", "look": look } });
-        let request = json!({ "version": 1, "job": job, "home": "/home" });
+        let request = json!({ "version": 2, "job": job, "home": "/home" });
         stream.write_all(format!("{request}\n").as_bytes()).unwrap();
         let mut answers = BufReader::new(stream);
         let mut taken = String::new();

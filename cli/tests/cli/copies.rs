@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::process::{Ran, Running, Up};
+use super::process::{Running, Up};
 
 fn copy(from: &Path, to: &Path) {
     fs::create_dir(to).unwrap();
@@ -36,8 +36,12 @@ fn one_copy_goes_on_by_itself_and_the_other_is_told_what_to_type() {
     let mut linking = Running::start(&mut laptop.command(&["link"]));
     let shown = linking.line();
     let link = shown["link"].as_str().unwrap();
-    let joined = Ran::of(&mut phone.command(&["join", link, "--replace"])).done();
-    assert_eq!(joined["name"], "phone");
+    let mut joining = Running::start(&mut phone.command(&["join", link, "--replace"]));
+    let (asked, joined) = linking.let_in(&mut joining);
+    assert_eq!(
+        (&asked["replaces"], &joined["name"]),
+        (&"phone".into(), &"phone".into())
+    );
     linking.event("linked");
     assert_eq!(linking.end().code, Some(0));
     phone.run(&["earn", "1"]).done();

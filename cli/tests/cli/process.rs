@@ -1,7 +1,7 @@
 //! Starts the binary: services that go on, commands that end. What a test starts ends with it.
 
 use std::ffi::OsStr;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
@@ -81,7 +81,7 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(command: &mut Command) -> Self {
-        let mut child = command.spawn().unwrap();
+        let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         Self { child, stdout }
     }
@@ -95,6 +95,40 @@ impl Running {
             let ran = self.end();
             panic!("{error} in {line:?}: {ran:?}")
         })
+    }
+
+    /// Types a line.
+    pub(crate) fn types(&mut self, line: &str) {
+        let input = self.child.stdin.as_mut().unwrap();
+        writeln!(input, "{line}").unwrap();
+    }
+
+    /// Lets it know that nobody types any more.
+    pub(crate) fn close_input(&mut self) {
+        drop(self.child.stdin.take());
+    }
+
+    /// What is said up to a line that begins so.
+    pub(crate) fn text_until(&mut self, begins: &str) -> String {
+        let mut text = String::new();
+        loop {
+            let before = text.len();
+            assert!(self.stdout.read_line(&mut text).unwrap() > 0, "{text}");
+            if text[before..].starts_with(begins) {
+                return text;
+            }
+        }
+    }
+
+    /// Carries the number from a device that joins to this one, which links. Returns what this one
+    /// said of the request, and the other at its end.
+    pub(crate) fn let_in(&mut self, joining: &mut Self) -> (Value, Value) {
+        let number = joining.event("number");
+        let asked = self.event("request");
+        self.types(number["number"].as_str().unwrap());
+        let joined = joining.event("joined");
+        assert_eq!(joining.end().code, Some(0));
+        (asked, joined)
     }
 
     /// The next line that reports an event.
@@ -287,9 +321,7 @@ impl Device {
         if form == "code" {
             join.args(["--identity-url", &other.identity_url]);
         }
-        let joined = Ran::of(&mut join).done();
-        let asked = linking.line();
-        assert_eq!(asked["event"], "request");
+        let (asked, joined) = linking.let_in(&mut Running::start(&mut join));
         assert_eq!(
             (&asked["name"], &asked["device"]),
             (&joined["name"], &joined["device"])

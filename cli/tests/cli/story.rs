@@ -129,7 +129,7 @@ fn a_code_is_typed_in_any_case_and_works_once() {
         .replace('-', " ");
     let fourth = up.device("fourth");
     let join = ["join", &code, "--identity-url", &fourth.identity_url];
-    fourth.run(&join).done();
+    linking.let_in(&mut Running::start(&mut fourth.command(&join)));
     linking.event("linked");
     let again = up.device("again").run(&join);
     let reason = again.json()["error"]["reason"].take();

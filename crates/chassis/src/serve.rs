@@ -24,6 +24,7 @@ use crate::limits::{ACCEPT_RETRY, Limits};
 use crate::tasks::Tasks;
 use crate::tls::Tls;
 use addresses::Addresses;
+pub(crate) use addresses::{is_trusted, site};
 
 /// Who is at the other end, in each request's extensions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

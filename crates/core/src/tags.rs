@@ -45,13 +45,19 @@ pub enum Tag {
     Hello,
     /// A welcome, by a service key.
     Welcome,
-    /// Keys of the sealed channel of a link session.
+    /// Keys of the sealed channel of a link session; without a `ledger_id`.
     LinkKey,
+    /// What the two devices of a link session told each other; without a `ledger_id`.
+    LinkTranscript,
+    /// The new device's commitment to its nonce; without a `ledger_id`.
+    LinkCommitment,
+    /// The number that a person compares; without a `ledger_id`.
+    LinkNumber,
 }
 
 impl Tag {
     /// All tags, for tables and for tests over every pair.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 22] = [
         Self::Genesis,
         Self::DeviceId,
         Self::Nameplate,
@@ -71,6 +77,9 @@ impl Tag {
         Self::Hello,
         Self::Welcome,
         Self::LinkKey,
+        Self::LinkTranscript,
+        Self::LinkCommitment,
+        Self::LinkNumber,
     ];
 
     /// The tag's bytes, ending in a zero byte.
@@ -95,6 +104,9 @@ impl Tag {
             Self::Hello => b"edge-ledger/hello/v1\0",
             Self::Welcome => b"edge-ledger/welcome/v1\0",
             Self::LinkKey => b"edge-ledger/link-key/v1\0",
+            Self::LinkTranscript => b"edge-ledger/link-transcript/v1\0",
+            Self::LinkCommitment => b"edge-ledger/link-commitment/v1\0",
+            Self::LinkNumber => b"edge-ledger/link-number/v1\0",
         }
     }
 

@@ -6,7 +6,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use device_agent::testing::Pair;
-use device_agent::{Agent, AgentError, Details, Level, NewDevice, Options, Trust, within};
+use device_agent::{Agent, AgentError, Decided, Details, Level, NewDevice, Options, Trust, within};
+use tokio::sync::oneshot;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -22,12 +23,19 @@ async fn main() -> anyhow::Result<()> {
     let session = phone.link().await?;
     let invitation = session.link().parse()?;
     let laptop = new_device(folder.path(), "laptop", &pair.identity_url);
-    let (linked, joined) = tokio::join!(
-        session.accept(false, |_| {}),
-        device_agent::join(&laptop, &invitation, Trust::FirstUse),
-    );
-    linked?;
+    let (shows, shown) = oneshot::channel();
+    let joining = device_agent::join(&laptop, &invitation, Trust::FirstUse, |asks| {
+        let _ = shows.send(asks.number());
+    });
+    // It shows a number, which a person types at the first one after seeing who asks.
+    let linking = async {
+        let request = session.request(false).await?;
+        assert_eq!(request.joining().name, "laptop");
+        request.approve(&shown.await.unwrap_or_default()).await
+    };
+    let (joined, linked) = tokio::join!(joining, linking);
     joined?;
+    assert!(matches!(linked?, Decided::Linked(_)));
     let laptop = Agent::open(&laptop.home, Options::default()).await?;
 
     phone

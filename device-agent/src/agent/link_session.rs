@@ -5,14 +5,15 @@ use edge_ledger_core::ids::DeviceId;
 
 use super::Agent;
 use crate::error::AgentError;
-use crate::link::LinkStream;
+use crate::limits::NUMBER_TRIES_MAX;
+use crate::link::{Applicant, LinkCode, LinkStream};
 
-/// A link session of a linked device.
+/// A link session of a linked device, to which nobody has come yet.
 #[expect(missing_debug_implementations, reason = "holds a link code")]
 pub struct LinkSession {
     pub(super) agent: Agent,
     pub(super) stream: LinkStream,
-    pub(super) code: String,
+    pub(super) code: LinkCode,
     pub(super) link: String,
     pub(super) expires_in_s: u32,
 }
@@ -26,14 +27,34 @@ pub struct Joining {
     pub name: String,
     /// Its platform.
     pub platform: String,
+    /// The device that it takes the place of, if it does.
+    pub replaces: Option<DeviceId>,
     /// Whether it may sign statements about others.
     pub admin: bool,
 }
 
+/// A new device that waits for a person's word. When this is dropped, it is not let in.
+#[expect(missing_debug_implementations, reason = "holds the number")]
+pub struct JoinRequest {
+    agent: Agent,
+    joining: Joining,
+    applicant: Box<Applicant>,
+    tries_left: u32,
+}
+
+/// What came of a number that a person typed.
+#[expect(missing_debug_implementations, reason = "may hold the number")]
+pub enum Decided {
+    /// It was the right one, and the device is linked.
+    Linked(Joining),
+    /// It was a wrong one; it can be typed again, this many times.
+    WrongNumber(JoinRequest, u32),
+}
+
 impl LinkSession {
-    /// The code to type.
-    pub fn code(&self) -> &str {
-        &self.code
+    /// The code to type: 12 letters and digits.
+    pub fn code(&self) -> String {
+        self.code.typed()
     }
 
     /// The link to scan or to send: it also names the service and the deployment.
@@ -46,41 +67,92 @@ impl LinkSession {
         self.expires_in_s
     }
 
-    /// Waits for the new device, links it, and tells it so. `seen` hears who asks before it is
-    /// linked.
+    /// Waits for a new device, which is linked once [`approve`](JoinRequest::approve) is given the
+    /// number that it shows. With `admin` it may then sign statements about others.
     ///
     /// # Errors
-    /// [`AgentError::LinkEnded`] when nobody came or the codes differ, [`AgentError::Refused`].
-    pub async fn accept(
-        mut self,
-        admin: bool,
-        seen: impl FnOnce(&Joining),
-    ) -> Result<Joining, AgentError> {
-        let certificate = self.stream.offer(&self.agent.log()).await?;
-        let joining = Joining {
-            device: certificate.key().device_id(),
-            name: certificate.name().to_owned(),
-            platform: certificate.platform().to_owned(),
-            admin,
-        };
-        seen(&joining);
+    /// [`AgentError::LinkEnded`] when nobody came in time, or whoever came had another code: show
+    /// a new one then, as each is good for one guess.
+    pub async fn request(self, admin: bool) -> Result<JoinRequest, AgentError> {
+        let log = self.agent.log();
+        let applicant = self.stream.applicant(&self.code, &log, rand::random());
+        let applicant = applicant.await?;
+        let certificate = &applicant.certificate;
+        Ok(JoinRequest {
+            joining: Joining {
+                device: certificate.key().device_id(),
+                name: certificate.name().to_owned(),
+                platform: certificate.platform().to_owned(),
+                replaces: certificate.replaces(),
+                admin,
+            },
+            agent: self.agent,
+            applicant: Box::new(applicant),
+            tries_left: NUMBER_TRIES_MAX,
+        })
+    }
+}
+
+impl JoinRequest {
+    /// Who asks, and what it would be allowed: to be shown to the person before the number is
+    /// typed.
+    pub fn joining(&self) -> &Joining {
+        &self.joining
+    }
+
+    /// Waits until the session ends without a decision, and returns why: the new device left, or
+    /// the time is over.
+    pub async fn gone(&mut self) -> AgentError {
+        self.applicant.gone().await
+    }
+
+    /// Links the device, if the number is the one that it shows; spaces in it do not matter.
+    ///
+    /// # Errors
+    /// [`AgentError::LinkNumber`] after the third wrong number, which ends the session;
+    /// [`AgentError::LinkEnded`], [`AgentError::Refused`].
+    pub async fn approve(mut self, number: &str) -> Result<Decided, AgentError> {
+        if self.applicant.number.is(number) {
+            return self.link().await.map(Decided::Linked);
+        }
+        self.tries_left = self.tries_left.saturating_sub(1);
+        let left = self.tries_left;
+        if left > 0 {
+            return Ok(Decided::WrongNumber(self, left));
+        }
+        self.refuse("the number was another one").await;
+        Err(AgentError::LinkNumber)
+    }
+
+    /// Tells the device that it is not let in.
+    pub async fn refuse(self, why: &str) {
+        self.applicant.refuse(why).await;
+    }
+
+    async fn link(self) -> Result<Joining, AgentError> {
+        let Self {
+            agent,
+            joining,
+            applicant,
+            ..
+        } = self;
+        let certificate = applicant.certificate.clone();
         let add = |_: &IdentityLog| Act::AddDevice {
             certificate: Box::new(certificate.clone()),
-            admin,
+            admin: joining.admin,
         };
-        let added = match self.agent.log().device(&joining.device).map(|d| d.state) {
+        let added = match agent.log().device(&joining.device).map(|d| d.state) {
             // A new device that lost the answer asks again with the same key.
-            Some(DeviceState::Active) => self.agent.sign_in().await,
-            _ => self.agent.state_act(add).await,
+            Some(DeviceState::Active) => agent.sign_in().await,
+            _ => agent.state_act(add).await,
         };
         match added {
             Ok(_) => {
-                let position = self.agent.log().head().position;
-                self.stream.welcome(position).await?;
+                applicant.welcome(agent.log().head().position).await?;
                 Ok(joining)
             }
             Err(error) => {
-                self.stream.refuse(&error.to_string()).await;
+                applicant.refuse(&error.to_string()).await;
                 Err(error)
             }
         }

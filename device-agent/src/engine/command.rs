@@ -83,10 +83,8 @@ impl Engine {
                     let adopted = self.book.adopt(&parts).await;
                     let log = self.book.log().clone();
                     if matches!(adopted, Ok(true)) {
-                        let log_position = log.head().position;
                         self.publish();
-                        self.events
-                            .push(crate::event::Event::DevicesChanged { log_position });
+                        self.tell_devices();
                         self.feed(Input::LogChanged(log)).await;
                     }
                     self.publish();

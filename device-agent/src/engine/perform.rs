@@ -89,9 +89,7 @@ impl Engine {
         }
         let log = self.book.log().clone();
         self.publish();
-        self.events.push(Event::DevicesChanged {
-            log_position: log.head().position,
-        });
+        self.tell_devices();
         Ok(vec![Input::LogChanged(log)])
     }
 

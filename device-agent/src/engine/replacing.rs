@@ -110,8 +110,7 @@ impl Engine {
         self.publish();
         let new = self.book.device();
         self.events.push(Event::Replaced { old, new });
-        let log_position = self.book.log().head().position;
-        self.events.push(Event::DevicesChanged { log_position });
+        self.tell_devices();
         self.close_entries(true).await;
         self.answer_ack_waiters();
         Ok(())

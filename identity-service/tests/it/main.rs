@@ -13,6 +13,7 @@ mod log;
 mod log_rules;
 mod person;
 mod place;
+mod rates;
 mod root_session;
 mod session;
 mod watch;

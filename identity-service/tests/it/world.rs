@@ -1,5 +1,6 @@
 //! A deployment with one or more replicas of the service on one store.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -119,10 +120,19 @@ pub(crate) async fn dial(server: &Server, name: &str) -> Client {
     IdentityServiceClient::new(channel(server, name).await)
 }
 
+/// Dials a server from another address of this machine.
+pub(crate) async fn dial_from(server: &Server, name: &str, from: IpAddr) -> Client {
+    let endpoint = endpoint(server, name).local_address(Some(from));
+    IdentityServiceClient::new(endpoint.connect().await.unwrap())
+}
+
 pub(crate) async fn channel(server: &Server, name: &str) -> Channel {
+    endpoint(server, name).connect().await.unwrap()
+}
+
+fn endpoint(server: &Server, name: &str) -> Endpoint {
     let endpoint = Endpoint::from_shared(format!("http://{}", server.local_addr())).unwrap();
-    let endpoint = endpoint.origin(format!("http://{name}").parse().unwrap());
-    endpoint.connect().await.unwrap()
+    endpoint.origin(format!("http://{name}").parse().unwrap())
 }
 
 #[track_caller]

@@ -22,6 +22,8 @@ mod log_rules;
 #[path = "../it/person.rs"]
 mod person;
 mod place;
+#[path = "../it/rates.rs"]
+mod rates;
 #[path = "../it/session.rs"]
 mod session;
 #[path = "../it/watch.rs"]

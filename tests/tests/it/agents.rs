@@ -309,13 +309,20 @@ async fn a_code_works_once_and_a_wrong_one_links_nobody() -> anyhow::Result<()> 
     let session = phone.link().await?;
     let code: device_agent::Invitation = session.code().parse()?;
     let (first, second) = (pair.new_device("one"), pair.new_device("two"));
-    let (accepted, one) = tokio::join!(
-        session.accept(false, |_| {}),
-        device_agent::join(&first, &code, device_agent::Trust::FirstUse)
+    let (shows, shown) = tokio::sync::oneshot::channel();
+    let show = |asks: &device_agent::Confirmation| drop(shows.send(asks.number()));
+    let linking = async {
+        let request = session.request(false).await?;
+        request.approve(&shown.await.unwrap_or_default()).await
+    };
+    let (linked, one) = tokio::join!(
+        linking,
+        device_agent::join(&first, &code, device_agent::Trust::FirstUse, show)
     );
-    accepted?;
     one?;
-    let again = device_agent::join(&second, &code, device_agent::Trust::FirstUse).await;
+    linked?;
+    let trust = device_agent::Trust::FirstUse;
+    let again = device_agent::join(&second, &code, trust, |_| {}).await;
     assert!(again.is_err());
     assert_eq!(phone.devices().len(), 2);
     Ok(())

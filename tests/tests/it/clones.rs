@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use device_agent::testing::copy_home;
+use device_agent::testing::{copy_home, link};
 use device_agent::{Agent, AgentError, Details, DeviceState, Event, Level, within};
 use edge_ledger_tests::Pair;
 
@@ -188,14 +188,12 @@ async fn phone_without_a_place(pair: &mut Pair) -> anyhow::Result<(Agent, Agent)
 }
 
 async fn rejoin(pair: &Pair, by: &Agent) -> anyhow::Result<Result<(), AgentError>> {
-    let session = by.link().await?;
-    let invitation = session.link().parse()?;
     let home = pair.home("phone");
-    let (accepted, joined) = tokio::join!(
-        session.accept(false, |_| {}),
-        device_agent::rejoin(&home, &invitation)
-    );
-    Ok(joined.and(accepted).map(|_| ()))
+    let (linked, joined) = link(by, false, async |invitation, show| {
+        device_agent::rejoin(&home, &invitation, show).await
+    })
+    .await?;
+    Ok(joined.and(linked).map(|_| ()))
 }
 
 #[tokio::test]

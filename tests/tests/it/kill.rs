@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use device_agent::testing::link;
 use device_agent::{Agent, DeviceState, Level, NewDevice, Options, Trust, within};
 use edge_ledger_tests::Process;
 use edge_ledger_tests::process::edge_ledger;
@@ -74,14 +75,12 @@ pub(crate) async fn two_devices(folder: &Path, identity_port: u16) -> anyhow::Re
     );
     device_agent::init(&victim, Trust::FirstUse).await?;
     let first = Agent::open(&victim.home, Options::default()).await?;
-    let session = first.link().await?;
-    let invitation = session.link().parse()?;
-    let (accepted, joined) = tokio::join!(
-        session.accept(false, |_| {}),
-        device_agent::join(&witness, &invitation, Trust::FirstUse)
-    );
-    accepted?;
+    let (linked, joined) = link(&first, false, async |invitation, show| {
+        device_agent::join(&witness, &invitation, Trust::FirstUse, show).await
+    })
+    .await?;
     joined?;
+    linked?;
     first.stop().await;
     Ok(Agent::open(&witness.home, Options::default()).await?)
 }

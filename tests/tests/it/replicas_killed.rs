@@ -11,6 +11,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use device_agent::testing::link;
 use device_agent::{Agent, Details, Level, NewDevice, Options, Trust, within};
 use edge_ledger_chassis::KeysFolder;
 use edge_ledger_chassis::keys::Choices;
@@ -194,15 +195,13 @@ impl Cluster {
         device_agent::init(&first, Trust::Ledger(self.genesis.ledger_id())).await?;
         let mut devices = vec![open(&first.home).await?];
         for device in 1..DEVICES {
-            let session = devices[0].link().await?;
-            let invitation = session.link().parse()?;
             let new = self.new_device(&format!("{number}-{device}"));
-            let (accepted, joined) = tokio::join!(
-                session.accept(false, |_| {}),
-                device_agent::join(&new, &invitation, Trust::FirstUse)
-            );
-            accepted.context("accept")?;
+            let (linked, joined) = link(&devices[0], false, async |invitation, show| {
+                device_agent::join(&new, &invitation, Trust::FirstUse, show).await
+            })
+            .await?;
             joined.context("join")?;
+            linked.context("link")?;
             devices.push(open(&new.home).await?);
         }
         Ok(devices)

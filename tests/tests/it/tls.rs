@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use device_agent::testing::link;
 use device_agent::{Agent, AgentError, Details, Level, NewDevice, Options, TlsProblem, Trust};
 use device_agent::{init, join, within};
 use edge_ledger_tests::Process;
@@ -72,16 +73,14 @@ async fn devices_sync_over_tls_and_remember_whom_to_trust() -> anyhow::Result<()
     init(&phone, Trust::FirstUse).await?;
     // The home keeps a copy.
     let phone = Agent::open(&phone.home, Options::default()).await?;
-    let session = phone.link().await?;
-    let invitation = session.link().parse()?;
     // The link brings the address.
     let laptop = new_device(folder.path(), "laptop", "http://127.0.0.1:1", ca);
-    let (accepted, joined) = tokio::join!(
-        session.accept(false, |_| {}),
-        join(&laptop, &invitation, Trust::FirstUse)
-    );
-    accepted?;
+    let (linked, joined) = link(&phone, false, async |invitation, show| {
+        join(&laptop, &invitation, Trust::FirstUse, show).await
+    })
+    .await?;
     joined?;
+    linked?;
     std::fs::remove_file(authority)?;
     let laptop = Agent::open(&laptop.home, Options::default()).await?;
     phone.earn(5, Details::default()).await?;

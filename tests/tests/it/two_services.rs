@@ -196,7 +196,13 @@ fn link(two: &Two) -> anyhow::Result<()> {
     let mut linking = Process::start(&mut cli(&["--home", path(&home)?, "link"])?)?;
     let code = event(&mut linking, "code")?;
     let link = code["link"].as_str().context("no link")?;
-    two.device("laptop", &["join", link, "--name", "laptop"])?;
+    let home = two.folder.path().join("laptop");
+    let join = ["--home", path(&home)?, "join", link, "--name", "laptop"];
+    let mut joining = Process::start(&mut cli(&join)?)?;
+    let number = event(&mut joining, "number")?;
+    event(&mut linking, "request")?;
+    linking.types(number["number"].as_str().context("no number")?)?;
+    event(&mut joining, "joined")?;
     event(&mut linking, "linked")?;
     Ok(())
 }

@@ -19,9 +19,10 @@ use crate::device::open::socket;
 use crate::device::{self, doctor, perform};
 use crate::explain::{Exit, Failure};
 use crate::limits::{
-    ACCEPT_AGAIN_AFTER, ASKERS_MAX, LEAVE_WITHIN, PIECES_WAITING_MAX, READ_WITHIN, TAKEN_WITHIN,
+    ACCEPT_AGAIN_AFTER, ASKERS_MAX, LEAVE_WITHIN, LINES_WAITING_MAX, PIECES_WAITING_MAX,
+    READ_WITHIN, TAKEN_WITHIN,
 };
-use crate::output::{Output, Say};
+use crate::output::{Line, Output, Say};
 
 /// The socket of an agent, which goes with it.
 #[derive(Debug)]
@@ -151,13 +152,17 @@ impl Asker {
     /// of the device by then is done by the device, whole.
     async fn serve(&mut self, request: Request, shared: &Shared) -> Option<Answer> {
         let (says, mut said) = mpsc::channel(PIECES_WAITING_MAX);
-        let mut work = std::pin::pin!(carry_out(request, shared, says));
+        let (types, typed) = mpsc::channel(LINES_WAITING_MAX);
+        let mut work = std::pin::pin!(carry_out(request, shared, says, typed));
         let last = loop {
             tokio::select! {
                 biased;
                 Some(say) = said.recv() => self.tell(&Answer::Said(say)).await?,
-                // It has nothing more to say, so this is its end.
-                _ = self.reads.next() => return None,
+                // Anything but what was typed is its end.
+                line = self.reads.next() => {
+                    let typed: wire::Typed = wire::read(&line?.ok()?).ok()?;
+                    types.try_send(typed.line).ok()?;
+                }
                 last = &mut work => break last,
             }
         };
@@ -211,10 +216,11 @@ async fn carry_out(
     request: Request,
     shared: &Shared,
     says: mpsc::Sender<Say>,
+    typed: mpsc::Receiver<Line>,
 ) -> Result<Answer, Failure> {
     match request.job {
         Job::Perform { command, look } => {
-            let output = Output::to_asker(look, says);
+            let output = Output::to_asker(look, says, typed);
             let on = device::Site {
                 agent: &shared.agent,
                 home: Path::new(&request.home),

@@ -7,15 +7,17 @@ use device_agent::EventKey;
 use futures::StreamExt as _;
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::oneshot;
 use tokio::time::timeout;
+use tokio_util::codec::LinesCodecError;
 
-use super::wire::{self, Answer, Job, Reader, Request, VERSION, Writer};
+use super::wire::{self, Answer, Job, Reader, Request, Typed, VERSION, Writer};
 use crate::args::{Global, UseCommand};
 use crate::device::doctor::Check;
 use crate::device::open::socket;
 use crate::explain::{Exit, Failure};
 use crate::limits::TAKEN_WITHIN;
-use crate::output::Output;
+use crate::output::{Line, Output, Say};
 
 /// The agent that holds a home folder, for one command.
 pub(in crate::device) struct Running {
@@ -63,9 +65,19 @@ impl Running {
         };
         let look = output.look();
         self.ask(Job::Perform { command, look }).await?;
+        let mut typed = None;
         loop {
-            match self.next().await?.ok_or_else(&ended)? {
+            let answer = tokio::select! {
+                answer = self.reads.next() => understood(answer)?,
+                line = line(&mut typed) => {
+                    // One that ended meanwhile may have said why.
+                    let _ = wire::send(&mut self.writes, &Typed { line }).await;
+                    continue;
+                }
+            };
+            match answer.ok_or_else(&ended)? {
                 Answer::Taken => {}
+                Answer::Said(Say::Ask(prompt)) => typed = Some(output.typed(&prompt)),
                 Answer::Said(say) => output.relay(&say)?,
                 Answer::Done => return Ok(()),
                 Answer::Failed(explanation) => return Err(explanation.into()),
@@ -113,14 +125,27 @@ impl Running {
 
     /// The next answer; none when the agent is gone.
     async fn next(&mut self) -> Result<Option<Answer>, Failure> {
-        match self.reads.next().await {
-            Some(Ok(line)) => wire::read(&line).map(Some).map_err(nonsense),
-            Some(Err(tokio_util::codec::LinesCodecError::MaxLineLengthExceeded)) => {
-                Err(nonsense("its line is too long"))
-            }
-            Some(Err(tokio_util::codec::LinesCodecError::Io(_))) | None => Ok(None),
-        }
+        understood(self.reads.next().await)
     }
+}
+
+/// An answer, or none when the agent is gone.
+fn understood(line: Option<Result<String, LinesCodecError>>) -> Result<Option<Answer>, Failure> {
+    match line {
+        Some(Ok(line)) => wire::read(&line).map(Some).map_err(nonsense),
+        Some(Err(LinesCodecError::MaxLineLengthExceeded)) => Err(nonsense("its line is too long")),
+        Some(Err(LinesCodecError::Io(_))) | None => Ok(None),
+    }
+}
+
+/// Waits for the line that was asked for, once; for ever when none was.
+async fn line(typed: &mut Option<oneshot::Receiver<Line>>) -> Line {
+    let Some(typing) = typed else {
+        return std::future::pending().await;
+    };
+    let line = typing.await.ok().flatten();
+    *typed = None;
+    line
 }
 
 /// What it means that nobody could be connected to: no agent, unless one is too busy.

@@ -1,4 +1,5 @@
-//! What is said on the socket, a line of JSON each: one request, then answers until the last.
+//! What is said on the socket, a line of JSON each: one request, then answers until the last. Where
+//! an answer asks for a line that a person types, the asker sends that in between.
 
 use futures::SinkExt as _;
 use serde::de::DeserializeOwned;
@@ -10,10 +11,10 @@ use crate::args::UseCommand;
 use crate::device::doctor::Check;
 use crate::explain::Explanation;
 use crate::limits::LINE_BYTES_MAX;
-use crate::output::{Look, Say};
+use crate::output::{Line, Look, Say};
 
 /// Of what is said here. Both ends are this program, so there is nothing to negotiate.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 /// The head of a request, which every version can read.
 #[derive(Debug, Serialize, Deserialize)]
@@ -41,6 +42,12 @@ pub(super) enum Job {
     Perform { command: UseCommand, look: Look },
     /// The doctor's look at the device.
     Check,
+}
+
+/// What was typed, after the agent asked for it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Typed {
+    pub(super) line: Line,
 }
 
 /// What the agent says.

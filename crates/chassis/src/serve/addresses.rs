@@ -33,7 +33,7 @@ impl Addresses {
     /// Takes a place; `None` when the address has as many as it may.
     pub(super) fn enter(&self, address: IpAddr) -> Option<Place> {
         let address = address.to_canonical();
-        if self.trusted.iter().any(|net| net.contains(&address)) {
+        if is_trusted(&self.trusted, address) {
             return Some(Place(None));
         }
         let site = site(address);
@@ -67,7 +67,13 @@ impl Drop for Place {
     }
 }
 
-fn site(address: IpAddr) -> IpAddr {
+/// Whether an address stands for many clients.
+pub(crate) fn is_trusted(trusted: &[IpNet], address: IpAddr) -> bool {
+    trusted.iter().any(|net| net.contains(&address))
+}
+
+/// All that who has this address may have too.
+pub(crate) fn site(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
         IpAddr::V6(v6) => {

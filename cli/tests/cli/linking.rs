@@ -1,0 +1,163 @@
+//! The number that a person carries from the new device to the linked one.
+
+use super::process::{Device, Ran, Running, Up};
+
+/// A device that shows a code, and one that joins with it and shows the number.
+fn asks(laptop: &Device, other: &Device) -> (Running, Running, String) {
+    let mut linking = Running::start(&mut laptop.command(&["link"]));
+    let shown = linking.line();
+    let code = shown["code"].as_str().unwrap();
+    // Short enough to be typed.
+    assert_eq!(code.len(), 14, "{code}");
+    let join = ["join", code, "--identity-url", &other.identity_url];
+    let mut joining = Running::start(&mut other.command(&join));
+    let number = joining.event("number");
+    let digits = number["number"].as_str().unwrap().to_owned();
+    assert_eq!(digits.len(), 7, "{number}");
+    let asked = linking.event("request");
+    assert_eq!(asked["admin"], false, "{asked}");
+    (linking, joining, digits)
+}
+
+/// Another number than this one.
+fn wrong(number: &str) -> &'static str {
+    if number == "000 000" {
+        "000 001"
+    } else {
+        "000 000"
+    }
+}
+
+fn is_alone(laptop: &Device) {
+    let devices = laptop.run(&["devices"]).done();
+    assert_eq!(devices["devices"].as_array().unwrap().len(), 1, "{devices}");
+}
+
+#[test]
+fn a_number_may_be_mistyped_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let up = Up::start(folder.path());
+    let laptop = up.device("laptop");
+    laptop.init();
+    let (mut linking, mut joining, number) = asks(&laptop, &up.device("phone"));
+    for left in [2, 1] {
+        linking.types(wrong(&number));
+        assert_eq!(linking.event("wrong_number")["tries_left"], left);
+    }
+    linking.types(&number.replace(' ', ""));
+    linking.event("linked");
+    joining.event("joined");
+    assert_eq!(linking.end().code, Some(0));
+    assert_eq!(joining.end().code, Some(0));
+}
+
+#[test]
+fn three_wrong_numbers_link_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let up = Up::start(folder.path());
+    let laptop = up.device("laptop");
+    laptop.init();
+    let (mut linking, mut joining, number) = asks(&laptop, &up.device("phone"));
+    for _ in 0..2 {
+        linking.types(wrong(&number));
+        linking.event("wrong_number");
+    }
+    linking.types(wrong(&number));
+    linking.end().failed(1, "LINK_NUMBER");
+    joining.end().failed(1, "LINK_ENDED");
+    is_alone(&laptop);
+}
+
+#[test]
+fn a_person_may_say_no_and_nobody_is_let_in_without_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let up = Up::start(folder.path());
+    let laptop = up.device("laptop");
+    laptop.init();
+    let (mut linking, mut joining, _) = asks(&laptop, &up.device("phone"));
+    linking.types("n");
+    linking.end().failed(1, "LINK_NUMBER");
+    joining.end().failed(1, "LINK_ENDED");
+    let (mut linking, mut joining, _) = asks(&laptop, &up.device("phone"));
+    linking.close_input();
+    linking.end().failed(1, "LINK_NUMBER");
+    joining.end().failed(1, "LINK_ENDED");
+    let refused = Ran::of(&mut laptop.command(&["link", "--no-input"]));
+    refused.failed(2, "LINK_NUMBER");
+    is_alone(&laptop);
+}
+
+#[test]
+fn who_leaves_before_the_number_ends_the_link() {
+    let folder = tempfile::tempdir().unwrap();
+    let up = Up::start(folder.path());
+    let laptop = up.device("laptop");
+    laptop.init();
+    let (mut linking, mut joining, _) = asks(&laptop, &up.device("phone"));
+    joining.signal("INT");
+    assert_eq!(joining.end().code, Some(130));
+    // It does not wait for the number any more.
+    linking.end().failed(1, "LINK_GONE");
+    let (mut linking, mut joining, _) = asks(&laptop, &up.device("phone"));
+    linking.signal("INT");
+    assert_eq!(linking.end().code, Some(130));
+    joining.end().failed(1, "LINK_GONE");
+    is_alone(&laptop);
+}
+
+#[test]
+fn the_number_goes_through_a_running_agent() {
+    let folder = tempfile::tempdir().unwrap();
+    let up = Up::start(folder.path());
+    let laptop = up.device("laptop");
+    laptop.init();
+    let mut agent = laptop.agent(&[]);
+    let (mut linking, mut joining, number) = asks(&laptop, &up.device("phone"));
+    linking.types(wrong(&number));
+    linking.event("wrong_number");
+    linking.types(&number);
+    linking.event("linked");
+    joining.event("joined");
+    assert_eq!(linking.end().code, Some(0));
+    // Nobody types it, and the other leaves: both end the command, not the agent.
+    let (mut linking, _joining, _) = asks(&laptop, &up.device("tablet"));
+    linking.close_input();
+    linking.end().failed(1, "LINK_NUMBER");
+    let (mut linking, mut joining, _) = asks(&laptop, &up.device("kiosk"));
+    joining.signal("INT");
+    assert_eq!(joining.end().code, Some(130));
+    linking.end().failed(1, "LINK_GONE");
+    assert!(agent.goes_on());
+}
+
+/// What people read.
+#[test]
+fn the_words_say_who_asks_and_what_to_type() {
+    let folder = tempfile::tempdir().unwrap();
+    let up = Up::start(folder.path());
+    let (laptop, phone) = (up.device("laptop"), up.device("phone"));
+    laptop.init();
+    let mut linking = Running::start(&mut laptop.command(&["link"]));
+    let shown = linking.line();
+    let code = shown["code"].as_str().unwrap();
+    let join = [
+        "join",
+        code,
+        "--identity-url",
+        &phone.identity_url,
+        "--name",
+        "laptop",
+    ];
+    let mut joining = Running::start(&mut phone.words(&join));
+    let text = joining.text_until("Waits until");
+    assert!(
+        text.contains("On the device that shows the code, type"),
+        "{text}"
+    );
+    let number = text.lines().find(|line| line.starts_with("  ")).unwrap();
+    linking.event("request");
+    linking.types(number);
+    linking.event("linked");
+    let ran = joining.end();
+    assert!(ran.stdout.contains("Joined π:"), "{ran:?}");
+}
