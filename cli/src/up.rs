@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use edge_ledger_chassis::keys::Choices;
-use edge_ledger_chassis::{Keys, KeysFolder, Tls, TlsFiles};
+use edge_ledger_chassis::{Clock, Keys, KeysFolder, Tls, TlsFiles};
 use edge_ledger_store::{Embedded, Health};
 use serde::Serialize;
 
@@ -181,7 +181,7 @@ fn tls(options: &args::Up) -> Result<Option<Tls>, Failure> {
         key: key.clone(),
         client_ca: None,
     };
-    Ok(Some(Tls::load(files)?))
+    Ok(Some(Tls::load(files, Clock::system())?))
 }
 
 fn example(mut listen: SocketAddr) -> SocketAddr {

@@ -8,6 +8,7 @@
 mod agents;
 mod certificates;
 mod clones;
+mod config_check;
 mod configuration_page;
 mod drain;
 mod health;
@@ -16,6 +17,7 @@ mod place;
 mod replicas;
 mod replicas_bad_times;
 mod replicas_killed;
+mod service_ends;
 mod stream_bad_input;
 mod stream_bad_messages;
 mod stream_handshake;

@@ -4,15 +4,17 @@ use std::time::Duration;
 
 use super::reader::Reader;
 use super::setting::{Form, Setting};
+use crate::limits::DRAIN_GRACE_MAX;
 
 pub(super) const SETTINGS: [Setting; 1] = [Setting {
     key: "shutdown.grace",
     form: Form::Time {
         min: Duration::ZERO,
-        max: Duration::from_secs(5),
+        max: DRAIN_GRACE_MAX,
     },
     default: "4s",
-    meaning: "time that open calls have to end after SIGTERM; what is left then is ended",
+    meaning: "time that open calls have to end after SIGTERM; what is left then is ended, and the \
+              process is gone 5 s after the signal",
 }];
 
 pub(super) fn read(reader: &mut Reader) -> Duration {

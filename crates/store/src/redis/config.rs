@@ -3,6 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::check::ConnectError;
+use super::connection::Connector;
+
 /// How long a server may take to answer before the connection is given up.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -63,6 +66,17 @@ impl RedisConfig {
             declared_appendfsync: None,
             response_timeout: RESPONSE_TIMEOUT,
         }
+    }
+}
+
+impl RedisConfig {
+    /// Whether the URL can be used, as [`RedisStore::connect`](super::RedisStore::connect) reads
+    /// it: nothing is asked of the network.
+    ///
+    /// # Errors
+    /// [`ConnectError::Url`].
+    pub fn check(&self) -> Result<(), ConnectError> {
+        Connector::new(self.clone()).map(drop)
     }
 }
 
