@@ -190,6 +190,33 @@ fn with_a_certificate_devices_dial_both_over_tls() -> anyhow::Result<()> {
     Ok(())
 }
 
+#[test]
+fn a_doctor_hears_of_both_that_the_store_takes_no_writes() -> anyhow::Result<()> {
+    let mut two = Two::start()?;
+    let url = two.identity.url();
+    two.device("phone", &["init", "--identity-url", &url])?;
+    two.redis.kill();
+    for service in [&mut two.identity, &mut two.ledger] {
+        service.wait_for("redis is in another state")?;
+    }
+    let home = two.folder.path().join("phone");
+    let doctor = cli(&["--home", path(&home)?, "doctor"])?.output()?;
+    assert_eq!(doctor.status.code(), Some(1), "{doctor:?}");
+    let report: Value = serde_json::from_slice(&doctor.stdout)?;
+    let checks = report["checks"].as_array().context("no checks")?;
+    for name in ["identity_health", "ledger_health"] {
+        let check = checks.iter().find(|check| check["check"] == name);
+        let check = check.with_context(|| report.to_string())?;
+        assert_eq!(check["verdict"], "fail", "{check}");
+        let text = check.to_string();
+        assert!(
+            text.contains("NOT_SERVING") && text.contains("docs/redis.md"),
+            "{check}"
+        );
+    }
+    Ok(())
+}
+
 /// Links `laptop` by `phone`.
 fn link(two: &Two) -> anyhow::Result<()> {
     let home = two.folder.path().join("phone");
