@@ -181,7 +181,14 @@ fn tls(options: &args::Up) -> Result<Option<Tls>, Failure> {
         key: key.clone(),
         client_ca: None,
     };
-    Ok(Some(Tls::load(files, Clock::system())?))
+    let tls = Tls::load(files, Clock::system())?;
+    if let Some(error) = tls.out_of_date() {
+        warn(&format!(
+            "{error}, so devices refuse it; {}",
+            error.what_to_do()
+        ));
+    }
+    Ok(Some(tls))
 }
 
 fn example(mut listen: SocketAddr) -> SocketAddr {

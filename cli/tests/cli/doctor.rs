@@ -243,7 +243,7 @@ fn the_end_of_a_certificate_is_told_before_it_comes() {
     }
     drop(up);
 
-    let up = certified.up(folder.path(), -day);
+    let mut up = certified.up(folder.path(), -day);
     let urls = [up.url("identity"), up.url("ledger")];
     let there = ["--identity-url", &urls[0], "--ledger-url", &urls[1]];
     let seen = look(&laptop, &there, 1);
@@ -260,4 +260,8 @@ fn the_end_of_a_certificate_is_told_before_it_comes() {
         );
         assert!(fix.contains("renew"), "{seen}");
     }
+    // Who started it was told so too.
+    up.running.signal("TERM");
+    let ran = up.running.end();
+    assert!(ran.stderr.contains("devices refuse it"), "{ran:?}");
 }
