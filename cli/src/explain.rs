@@ -374,28 +374,29 @@ impl From<KeysError> for Failure {
         let message = match &error {
             KeysError::Io { source, .. } => format!("{error}: {source}"),
             KeysError::Choices(source) => format!("{error}: {source}"),
-            KeysError::Missing(_) | KeysError::Damaged { .. } | KeysError::Foreign(_) => {
-                error.to_string()
-            }
+            KeysError::NoFolder(_)
+            | KeysError::Missing(_)
+            | KeysError::Damaged { .. }
+            | KeysError::Foreign(_)
+            | KeysError::Unpaired { .. }
+            | KeysError::Role(_)
+            | KeysError::Exposed { .. } => error.to_string(),
         };
-        let reason = match &error {
-            KeysError::Missing(_) => "KEYS_MISSING",
-            KeysError::Damaged { .. } => "KEYS_DAMAGED",
-            KeysError::Foreign(_) => "KEYS_FOREIGN",
-            KeysError::Choices(_) => "KEYS_CHOICES",
-            KeysError::Io { .. } => "KEYS_IO",
-        };
-        Self::refused(reason, message)
+        Self::refused(error.reason(), message)
             .next(error.what_to_do())
             .because(&error)
     }
 }
 
-impl From<TlsError> for Failure {
-    fn from(error: TlsError) -> Self {
-        Self::refused("TLS_FILE", error.to_string()).next(format!(
+/// Everything that is wrong with the files of a certificate.
+impl From<Vec<TlsError>> for Failure {
+    fn from(errors: Vec<TlsError>) -> Self {
+        let said: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        let mut next: Vec<&str> = errors.iter().map(TlsError::what_to_do).collect();
+        next.dedup();
+        Self::refused("TLS_FILE", said.join("; ")).next(format!(
             "{} (--tls-cert FILE --tls-key FILE)",
-            error.what_to_do()
+            next.join("; ")
         ))
     }
 }

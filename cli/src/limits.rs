@@ -31,6 +31,8 @@ pub(crate) const REACH_WITHIN: Duration = Duration::from_secs(5);
 pub(crate) const REREAD_WITHIN: Duration = Duration::from_secs(60);
 /// A difference of clocks that nobody notices, in milliseconds.
 pub(crate) const CLOCK_NEAR_MS: u64 = 5_000;
+/// Days before the end of a certificate in which a person should see to a new one.
+pub(crate) const CERTIFICATE_SOON_DAYS: i64 = 14;
 /// Free space below which a person should make room.
 pub(crate) const SPACE_LOW_BYTES: u64 = 256 << 20;
 /// Free space below which nothing can be relied on.

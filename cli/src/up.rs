@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use edge_ledger_chassis::keys::Choices;
-use edge_ledger_chassis::{Keys, KeysFolder, Tls, TlsFiles};
+use edge_ledger_chassis::{Clock, Keys, KeysFolder, Tls, TlsFiles};
 use edge_ledger_store::{Embedded, Health};
 use serde::Serialize;
 
@@ -181,7 +181,14 @@ fn tls(options: &args::Up) -> Result<Option<Tls>, Failure> {
         key: key.clone(),
         client_ca: None,
     };
-    Ok(Some(Tls::load(files)?))
+    let tls = Tls::load(files, Clock::system())?;
+    if let Some(error) = tls.out_of_date() {
+        warn(&format!(
+            "{error}, so devices refuse it; {}",
+            error.what_to_do()
+        ));
+    }
+    Ok(Some(tls))
 }
 
 fn example(mut listen: SocketAddr) -> SocketAddr {

@@ -1,6 +1,8 @@
 //! Looks at a home folder and at services without being a device: for whoever wants to know what
 //! is wrong.
 
+mod certificate;
+
 use std::path::Path;
 
 use bytes::Bytes;
@@ -10,10 +12,15 @@ use edge_ledger_core::keys::{SecretKey, Signature};
 use edge_ledger_core::limits::CHALLENGE_LIFE_MS;
 use edge_ledger_core::sync::Frame;
 use edge_ledger_proto::identity as pb;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+
+pub use certificate::certificate;
 
 use crate::clock::Clock;
 use crate::error::{AgentError, HomeError};
-use crate::identity_client::{IdentityClient, authority, from_status, timed};
+use crate::identity_client::{IdentityClient, authority, connect, from_status, timed};
 use crate::limits::LIVE_WITHIN;
 use crate::stream;
 use crate::tls::Authorities;
@@ -153,4 +160,16 @@ pub async fn ledger_service(url: &str, roots: &Roots, genesis: &Genesis) -> Resu
         ))),
         None => Err(silent()),
     }
+}
+
+/// Whether a service (`identity`, `ledger`) says that it takes work (`grpc.health.v1`).
+///
+/// # Errors
+/// [`AgentError::Unreachable`], [`AgentError::Tls`], [`AgentError::Refused`].
+pub async fn health(service: &'static str, url: &str, roots: &Roots) -> Result<bool, AgentError> {
+    let mut client = HealthClient::new(connect(service, url, &roots.0).await?);
+    let whole = HealthCheckRequest::default();
+    let said = client.check(timed(whole)).await;
+    let said = said.map_err(|status| from_status(service, url, &status))?;
+    Ok(said.into_inner().status() == ServingStatus::Serving)
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use edge_ledger_chassis::config::{Common, Form, Reader, Setting, is_loopback_host};
 use edge_ledger_chassis::run::{Parts, Service, StartError};
+use edge_ledger_chassis::{KeysError, KeysFolder};
 
 use crate::challenge::SealingKey;
 use crate::limits::{LINK_FIRST_MESSAGE, LINK_LIFE, Limits};
@@ -80,6 +81,12 @@ impl Service for Server {
     const LISTEN: &'static str = "127.0.0.1:7410";
     const SETTINGS: &'static [Setting] = &SETTINGS;
     type Own = IdentitySection;
+    type Secrets = SealingKey;
+
+    fn secrets(keys: &KeysFolder) -> Result<SealingKey, KeysError> {
+        let sealing = keys.sealing_key()?;
+        Ok(SealingKey::from_bytes(*sealing.as_bytes()))
+    }
 
     fn read(reader: &mut Reader, common: &Common) -> IdentitySection {
         let url = reader.url("identity.ledger_url");
@@ -116,17 +123,15 @@ impl Service for Server {
         }
     }
 
-    async fn start(parts: Parts, own: IdentitySection) -> Result<Self, StartError> {
-        let (genesis, signer) = parts.keys.service_key()?;
-        let sealing = parts.keys.sealing_key()?;
+    async fn start(parts: Parts<SealingKey>, own: IdentitySection) -> Result<Self, StartError> {
         let config = Config {
             listen: parts.server.listen,
             audiences: parts.server.audiences,
             ledger_url: own.ledger_url,
             store: Arc::new(parts.store),
-            genesis,
-            signer,
-            sealing_key: SealingKey::from_bytes(*sealing.as_bytes()),
+            genesis: parts.genesis,
+            signer: parts.signer,
+            sealing_key: parts.secrets,
             clock: parts.clock,
             limits: Limits {
                 connections: parts.limits,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use edge_ledger_chassis::config::{Common, Reader, Setting};
 use edge_ledger_chassis::run::{Parts, Service, StartError};
+use edge_ledger_chassis::{KeysError, KeysFolder};
 
 use crate::server::{BindError, Config, Server};
 
@@ -15,17 +16,21 @@ impl Service for Server {
     const LISTEN: &'static str = "127.0.0.1:7420";
     const SETTINGS: &'static [Setting] = &[];
     type Own = ();
+    type Secrets = ();
+
+    fn secrets(_: &KeysFolder) -> Result<(), KeysError> {
+        Ok(())
+    }
 
     fn read(_: &mut Reader, _: &Common) {}
 
-    async fn start(parts: Parts, (): ()) -> Result<Self, StartError> {
-        let (genesis, signer) = parts.keys.service_key()?;
+    async fn start(parts: Parts<()>, (): ()) -> Result<Self, StartError> {
         let store = Arc::new(parts.store);
         let config = Config {
             listen: parts.server.listen,
             audiences: parts.server.audiences,
-            genesis,
-            signer,
+            genesis: parts.genesis,
+            signer: parts.signer,
             identities: store.clone(),
             ledgers: store,
             clock: parts.clock,

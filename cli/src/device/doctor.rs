@@ -3,6 +3,7 @@
 pub(super) mod device;
 mod folder;
 mod services;
+mod tls;
 
 use std::fmt;
 use std::path::PathBuf;

@@ -5,4 +5,5 @@
 
 pub(super) mod answerer;
 pub(super) mod asker;
+mod door;
 mod wire;

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use device_agent::{Agent, Details, Options};
 use serde_json::Value;
 
-use super::process::{Device, Running, Up};
+use super::process::{Device, Running, Up, pair_with_laptop, pair_with_laptop_and_phone};
 
 /// A service that never answers.
 fn silent() -> (TcpListener, String) {
@@ -24,11 +24,7 @@ fn recorded(laptop: &Device, args: &[&str], balance: &str) -> Running {
 
 #[test]
 fn it_keeps_the_device_synced_and_ends_in_order() {
-    let folder = tempfile::tempdir().unwrap();
-    let up = Up::start(folder.path());
-    let (laptop, phone) = (up.device("laptop"), up.device("phone"));
-    laptop.init();
-    laptop.link(&phone, "link", &[]);
+    let (_folder, up, laptop, phone) = pair_with_laptop_and_phone();
     let mut agent = laptop.agent(&[]);
     phone.run(&["earn", "5"]).done();
     assert_eq!(laptop.balance(), "5");
@@ -62,10 +58,7 @@ fn it_keeps_the_device_synced_and_ends_in_order() {
 
 #[test]
 fn commands_share_it_and_a_second_agent_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let up = Up::start(folder.path());
-    let laptop = up.device("laptop");
-    laptop.init();
+    let (_folder, _up, laptop) = pair_with_laptop();
     let _agent = laptop.agent(&[]);
     laptop.run(&["agent"]).failed(75, "HOME_IN_USE");
     laptop.run(&["init"]).failed(1, "DEVICE_EXISTS");
@@ -113,10 +106,7 @@ fn a_device_is_linked_and_cut_off_through_it() {
 
 #[test]
 fn killed_in_the_middle_it_leaves_a_key_to_try_again_with() {
-    let folder = tempfile::tempdir().unwrap();
-    let up = Up::start(folder.path());
-    let laptop = up.device("laptop");
-    laptop.init();
+    let (_folder, _up, laptop) = pair_with_laptop();
     let (_silent, url) = silent();
     let mut agent = laptop.agent(&["--ledger-url", &url]);
     let mut earning = recorded(&laptop, &["earn", "5"], "5");
@@ -140,10 +130,7 @@ fn killed_in_the_middle_it_leaves_a_key_to_try_again_with() {
 
 #[test]
 fn who_leaves_in_the_middle_leaves_nothing_half_done() {
-    let folder = tempfile::tempdir().unwrap();
-    let up = Up::start(folder.path());
-    let laptop = up.device("laptop");
-    laptop.init();
+    let (_folder, _up, laptop) = pair_with_laptop();
     let (_silent, url) = silent();
     let agent = laptop.agent(&["--ledger-url", &url]);
     let mut earning = recorded(&laptop, &["earn", "5", "--key", "shift-1"], "5");
@@ -160,10 +147,7 @@ fn who_leaves_in_the_middle_leaves_nothing_half_done() {
 
 #[test]
 fn who_does_not_read_holds_nobody_up() {
-    let folder = tempfile::tempdir().unwrap();
-    let up = Up::start(folder.path());
-    let laptop = up.device("laptop");
-    laptop.init();
+    let (_folder, _up, laptop) = pair_with_laptop();
     fill(&laptop, 4_000);
     let list = ["history", "--limit", "4000"];
     let alone = laptop.run(&list).done();
@@ -204,11 +188,7 @@ fn fill(laptop: &Device, postings: usize) {
 
 #[test]
 fn what_is_revoked_is_remembered_without_the_service() {
-    let folder = tempfile::tempdir().unwrap();
-    let up = Up::start(folder.path());
-    let (laptop, phone) = (up.device("laptop"), up.device("phone"));
-    laptop.init();
-    laptop.link(&phone, "link", &[]);
+    let (_folder, up, laptop, phone) = pair_with_laptop_and_phone();
     laptop.run(&["devices", "revoke", "phone"]).done();
     phone.run(&["balance"]).failed(1, "DEVICE_REVOKED");
     up.stop();

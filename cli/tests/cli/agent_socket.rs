@@ -7,7 +7,7 @@ use std::os::unix::net::{UnixDatagram, UnixStream};
 
 use serde_json::{Value, json};
 
-use super::process::{Device, Running, Up};
+use super::process::{Device, Running, pair_with_laptop};
 
 fn mode(path: &std::path::Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -26,10 +26,7 @@ fn answers(laptop: &Device, line: &str) -> Vec<Value> {
 
 #[test]
 fn only_its_user_may_connect() {
-    let folder = tempfile::tempdir().unwrap();
-    let up = Up::start(folder.path());
-    let laptop = up.device("laptop");
-    laptop.init();
+    let (_folder, _up, laptop) = pair_with_laptop();
     fs::set_permissions(&laptop.home, Permissions::from_mode(0o755)).unwrap();
     let _agent = laptop.agent(&[]);
     assert_eq!(mode(&laptop.home), 0o700);
@@ -38,10 +35,7 @@ fn only_its_user_may_connect() {
 
 #[test]
 fn what_is_no_socket_is_not_taken_over() {
-    let folder = tempfile::tempdir().unwrap();
-    let up = Up::start(folder.path());
-    let laptop = up.device("laptop");
-    laptop.init();
+    let (_folder, _up, laptop) = pair_with_laptop();
     let path = laptop.home.join("agent.sock");
     fs::write(&path, "mine").unwrap();
     laptop.run(&["agent"]).failed(1, "AGENT_SOCKET");
@@ -52,10 +46,7 @@ fn what_is_no_socket_is_not_taken_over() {
 
 #[test]
 fn what_is_not_understood_is_refused_and_disturbs_nobody() {
-    let folder = tempfile::tempdir().unwrap();
-    let up = Up::start(folder.path());
-    let laptop = up.device("laptop");
-    laptop.init();
+    let (_folder, _up, laptop) = pair_with_laptop();
     let _agent = laptop.agent(&[]);
     let look = json!({ "json": true, "terminal": false, "colours": false, "input": false });
     let request = |version: u32, command: Value| {
@@ -90,10 +81,7 @@ fn what_is_not_understood_is_refused_and_disturbs_nobody() {
 
 #[test]
 fn it_serves_as_many_as_it_says_and_says_so_to_one_more() {
-    let folder = tempfile::tempdir().unwrap();
-    let up = Up::start(folder.path());
-    let laptop = up.device("laptop");
-    laptop.init();
+    let (_folder, _up, laptop) = pair_with_laptop();
     let _agent = laptop.agent(&[]);
     let connect = |_| {
         let mut stream = UnixStream::connect(laptop.home.join("agent.sock")).unwrap();
@@ -117,10 +105,7 @@ fn it_serves_as_many_as_it_says_and_says_so_to_one_more() {
 
 #[test]
 fn other_addresses_than_the_agents_are_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let up = Up::start(folder.path());
-    let laptop = up.device("laptop");
-    laptop.init();
+    let (_folder, up, laptop) = pair_with_laptop();
     let _agent = laptop.agent(&[]);
     let same = ["balance", "--ledger-url", &up.url("ledger")];
     laptop.run(&same).done();
@@ -134,10 +119,7 @@ fn other_addresses_than_the_agents_are_refused() {
 
 #[test]
 fn systemd_is_told_when_it_is_ready_alive_and_ending() {
-    let folder = tempfile::tempdir().unwrap();
-    let up = Up::start(folder.path());
-    let laptop = up.device("laptop");
-    laptop.init();
+    let (folder, _up, laptop) = pair_with_laptop();
     let path = folder.path().join("notify");
     let system = UnixDatagram::bind(&path).unwrap();
     let mut command = laptop.command(&["agent"]);
@@ -162,10 +144,7 @@ fn systemd_is_told_when_it_is_ready_alive_and_ending() {
 
 #[test]
 fn one_that_does_not_answer_is_said_to_be_silent() {
-    let folder = tempfile::tempdir().unwrap();
-    let up = Up::start(folder.path());
-    let laptop = up.device("laptop");
-    laptop.init();
+    let (_folder, _up, laptop) = pair_with_laptop();
     let agent = laptop.agent(&[]);
     agent.signal("STOP");
     laptop.run(&["balance"]).failed(75, "AGENT_SILENT");

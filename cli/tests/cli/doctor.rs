@@ -2,17 +2,27 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use edge_ledger_chassis::Clock;
+use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use serde_json::Value;
 
-use super::process::{Device, Ran, Running, Up};
+use super::process::{Device, Ran, Running, Up, pair_with_laptop, pair_with_laptop_and_phone};
 
-/// What the doctor says of each thing.
-fn look(laptop: &Device, args: &[&str], code: i32) -> Value {
+/// What the doctor prints.
+fn report(laptop: &Device, args: &[&str], code: i32) -> Value {
     let ran = Ran::of(laptop.command(&["doctor"]).args(args));
     assert_eq!(ran.code, Some(code), "{ran:?}");
     let report = ran.json();
     assert_eq!(report["ok"], code == 0, "{report}");
+    report
+}
+
+/// What the doctor says of each thing.
+fn look(laptop: &Device, args: &[&str], code: i32) -> Value {
+    let report = report(laptop, args, code);
     let mut seen = serde_json::Map::new();
     for check in report["checks"].as_array().unwrap() {
         let well = check["verdict"] == "ok";
@@ -36,10 +46,7 @@ fn faults(seen: &Value) -> Vec<(&str, &str)> {
 
 #[test]
 fn all_is_well_with_and_without_an_agent() {
-    let folder = tempfile::tempdir().unwrap();
-    let up = Up::start(folder.path());
-    let laptop = up.device("laptop");
-    laptop.init();
+    let (_folder, _up, laptop) = pair_with_laptop();
     laptop.run(&["earn", "5"]).done();
     let alone = look(&laptop, &[], 0);
     assert_eq!(faults(&alone), []);
@@ -54,10 +61,12 @@ fn all_is_well_with_and_without_an_agent() {
         "identity_reach",
         "identity_tls",
         "identity_greeting",
+        "identity_health",
         "clock",
         "ledger_reach",
         "ledger_tls",
         "ledger_greeting",
+        "ledger_health",
     ] {
         assert_eq!(alone[check], "ok", "{alone}");
     }
@@ -91,10 +100,7 @@ fn without_a_device_it_says_how_to_get_one() {
 
 #[test]
 fn services_that_are_away_or_others_are_told_from_a_sound_device() {
-    let folder = tempfile::tempdir().unwrap();
-    let up = Up::start(folder.path());
-    let laptop = up.device("laptop");
-    laptop.init();
+    let (_folder, up, laptop) = pair_with_laptop();
     let other = tempfile::tempdir().unwrap();
     let other = Up::start(other.path());
     let urls = [other.url("identity"), other.url("ledger")];
@@ -124,10 +130,7 @@ fn services_that_are_away_or_others_are_told_from_a_sound_device() {
 
 #[test]
 fn what_is_wrong_with_the_folder_is_said() {
-    let folder = tempfile::tempdir().unwrap();
-    let up = Up::start(folder.path());
-    let laptop = up.device("laptop");
-    laptop.init();
+    let (_folder, _up, laptop) = pair_with_laptop();
     let key = laptop.home.join("device.key");
     fs::set_permissions(&key, Permissions::from_mode(0o644)).unwrap();
     assert_eq!(faults(&look(&laptop, &[], 0)), [("permissions", "warn")]);
@@ -151,11 +154,114 @@ fn what_is_wrong_with_the_folder_is_said() {
 
 #[test]
 fn a_device_that_was_cut_off_is_told_so() {
-    let folder = tempfile::tempdir().unwrap();
-    let up = Up::start(folder.path());
-    let (laptop, phone) = (up.device("laptop"), up.device("phone"));
-    laptop.init();
-    laptop.link(&phone, "link", &[]);
+    let (_folder, _up, laptop, phone) = pair_with_laptop_and_phone();
     laptop.run(&["devices", "revoke", "phone"]).done();
     assert_eq!(faults(&look(&phone, &[], 1)), [("sync", "fail")]);
+}
+
+/// A certificate of loopback that signed itself, and its key.
+struct Certified {
+    certificate: PathBuf,
+    key: PathBuf,
+    pair: KeyPair,
+}
+
+impl Certified {
+    fn new(folder: &Path) -> Self {
+        let pair = KeyPair::generate().unwrap();
+        let key = folder.join("key.pem");
+        fs::write(&key, pair.serialize_pem()).unwrap();
+        Self {
+            certificate: folder.join("cert.pem"),
+            key,
+            pair,
+        }
+    }
+
+    /// Starts the pair with a certificate that ends, by this machine's clock, after some hours.
+    fn up(&self, folder: &Path, ends_in_hours: i64) -> Up {
+        let mut params = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
+        let ends_s = Clock::system().wall_ms() / 1_000 + ends_in_hours * 3_600;
+        let ends_s = Duration::from_secs(ends_s.try_into().unwrap());
+        params.not_after = date_time_ymd(1970, 1, 1) + ends_s;
+        let certificate = params.self_signed(&self.pair).unwrap();
+        fs::write(&self.certificate, certificate.pem()).unwrap();
+        let options = [
+            "--tls-cert".as_ref(),
+            self.certificate.as_os_str(),
+            "--tls-key".as_ref(),
+            self.key.as_os_str(),
+        ];
+        Up::start_with(folder, &options)
+    }
+}
+
+/// What is said of a check, and how to mend it.
+fn said<'a>(report: &'a Value, check: &str) -> (&'a str, &'a str) {
+    let checks = report["checks"].as_array().unwrap();
+    let found = checks.iter().find(|found| found["check"] == check).unwrap();
+    let fix = found["fix"].as_str().unwrap_or_default();
+    (found["says"].as_str().unwrap(), fix)
+}
+
+#[test]
+fn the_end_of_a_certificate_is_told_before_it_comes() {
+    let folder = tempfile::tempdir().unwrap();
+    let certified = Certified::new(folder.path());
+    let both = ["identity_tls", "ledger_tls"];
+    let day = 24;
+
+    let up = certified.up(folder.path(), 15 * day + 1);
+    let laptop = up.device("laptop");
+    let ca = certified.certificate.to_str().unwrap();
+    let init = [
+        "init",
+        "--identity-url",
+        &laptop.identity_url,
+        "--tls-ca",
+        ca,
+    ];
+    laptop.run(&init).done();
+    assert_eq!(faults(&look(&laptop, &[], 0)), []);
+    let seen = report(&laptop, &[], 0);
+    for check in both {
+        assert!(said(&seen, check).0.contains("ends in 15 days"), "{seen}");
+    }
+    drop(up);
+
+    // The next has the same key, so the device takes it.
+    let up = certified.up(folder.path(), 5 * day + 1);
+    let urls = [up.url("identity"), up.url("ledger")];
+    let there = ["--identity-url", &urls[0], "--ledger-url", &urls[1]];
+    let warned = both.map(|check| (check, "warn"));
+    assert_eq!(faults(&look(&laptop, &there, 0)), warned);
+    let seen = report(&laptop, &there, 0);
+    for check in both {
+        let (says, fix) = said(&seen, check);
+        assert!(says.contains("ends in 5 days"), "{seen}");
+        assert!(fix.contains("renew"), "{seen}");
+    }
+    drop(up);
+
+    let mut up = certified.up(folder.path(), -day);
+    let urls = [up.url("identity"), up.url("ledger")];
+    let there = ["--identity-url", &urls[0], "--ledger-url", &urls[1]];
+    let seen = look(&laptop, &there, 1);
+    for check in both {
+        assert_eq!(seen[check], "fail", "{seen}");
+    }
+    assert!(seen["identity_health"].is_null(), "{seen}");
+    let seen = report(&laptop, &there, 1);
+    for check in both {
+        let (says, fix) = said(&seen, check);
+        assert!(
+            says.contains("expired") && says.contains("holds from"),
+            "{seen}"
+        );
+        assert!(fix.contains("renew"), "{seen}");
+    }
+    // Who started it was told so too.
+    up.running.signal("TERM");
+    let ran = up.running.end();
+    assert!(ran.stderr.contains("devices refuse it"), "{ran:?}");
 }

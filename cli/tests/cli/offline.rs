@@ -2,15 +2,11 @@
 
 use std::net::TcpListener;
 
-use super::process::{Ran, Running, Up, edge_ledger};
+use super::process::{Ran, Running, Up, edge_ledger, pair_with_laptop_and_phone};
 
 #[test]
 fn what_is_recorded_offline_is_said_to_be_and_syncs_later() {
-    let folder = tempfile::tempdir().unwrap();
-    let up = Up::start(folder.path());
-    let (laptop, phone) = (up.device("laptop"), up.device("phone"));
-    laptop.init();
-    laptop.link(&phone, "link", &[]);
+    let (_folder, up, laptop, phone) = pair_with_laptop_and_phone();
     laptop.run(&["earn", "100"]).done();
     assert_eq!(phone.balance(), "100");
     let stopped = up.stop();

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use serde_json::Value;
+use tempfile::TempDir;
 
 /// The command, with nothing of the environment that could change what it does.
 pub(crate) fn edge_ledger(folder: &Path) -> Command {
@@ -185,6 +186,23 @@ impl Drop for Running {
     }
 }
 
+/// A pair and a device with an identity, in a folder of their own.
+pub(crate) fn pair_with_laptop() -> (TempDir, Up, Device) {
+    let folder = tempfile::tempdir().unwrap();
+    let up = Up::start(folder.path());
+    let laptop = up.device("laptop");
+    laptop.init();
+    (folder, up, laptop)
+}
+
+/// The same with a second device of the identity.
+pub(crate) fn pair_with_laptop_and_phone() -> (TempDir, Up, Device, Device) {
+    let (folder, up, laptop) = pair_with_laptop();
+    let phone = up.device("phone");
+    laptop.link(&phone, "link", &[]);
+    (folder, up, laptop, phone)
+}
+
 /// The pair of services, through `up`.
 #[derive(Debug)]
 pub(crate) struct Up {
@@ -196,11 +214,17 @@ pub(crate) struct Up {
 impl Up {
     /// Starts the pair on ports that are free.
     pub(crate) fn start(folder: &Path) -> Self {
-        Self::listen(folder, "127.0.0.1:0", "127.0.0.1:0")
+        Self::start_with(folder, &[])
     }
 
-    fn listen(folder: &Path, identity: &str, ledger: &str) -> Self {
-        let mut running = Running::start(&mut command(folder, identity, ledger));
+    /// Starts it with further options.
+    pub(crate) fn start_with(folder: &Path, options: &[&OsStr]) -> Self {
+        let mut command = command(folder, "127.0.0.1:0", "127.0.0.1:0");
+        Self::run(folder, command.args(options))
+    }
+
+    fn run(folder: &Path, command: &mut Command) -> Self {
+        let mut running = Running::start(command);
         let said = running.line();
         Self {
             running,
@@ -254,7 +278,8 @@ impl Stopped {
             let url = self.said[name].as_str().unwrap();
             url.strip_prefix("http://").unwrap().to_owned()
         };
-        Up::listen(&self.folder, &listen("identity_url"), &listen("ledger_url"))
+        let (identity, ledger) = (listen("identity_url"), listen("ledger_url"));
+        Up::run(&self.folder, &mut command(&self.folder, &identity, &ledger))
     }
 }
 

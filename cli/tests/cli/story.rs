@@ -1,6 +1,6 @@
 //! One identity, from its first device to the end of its second.
 
-use super::process::{Ran, Running, Up};
+use super::process::{Ran, Running, Up, pair_with_laptop, pair_with_laptop_and_phone};
 
 #[test]
 fn two_devices_share_a_balance_until_one_is_revoked() {
@@ -143,10 +143,7 @@ fn a_code_is_typed_in_any_case_and_works_once() {
 
 #[test]
 fn equal_names_are_told_apart() {
-    let folder = tempfile::tempdir().unwrap();
-    let up = Up::start(folder.path());
-    let laptop = up.device("laptop");
-    laptop.init();
+    let (folder, up, laptop) = pair_with_laptop();
     for place in ["a", "b"] {
         let mut phone = up.device("phone");
         phone.home = folder.path().join(place).join("phone");
@@ -168,10 +165,7 @@ fn equal_names_are_told_apart() {
 
 #[test]
 fn a_key_counts_once() {
-    let folder = tempfile::tempdir().unwrap();
-    let up = Up::start(folder.path());
-    let laptop = up.device("laptop");
-    laptop.init();
+    let (_folder, _up, laptop) = pair_with_laptop();
     let earn = |amount| laptop.run(&["earn", amount, "--key", "shift-1"]);
     assert_eq!(earn("100").done()["repeated"], false);
     let again = earn("100").done();
@@ -185,11 +179,7 @@ fn a_key_counts_once() {
 
 #[test]
 fn watching_tells_what_others_do_until_it_is_interrupted() {
-    let folder = tempfile::tempdir().unwrap();
-    let up = Up::start(folder.path());
-    let (laptop, phone) = (up.device("laptop"), up.device("phone"));
-    laptop.init();
-    laptop.link(&phone, "link", &[]);
+    let (_folder, _up, laptop, phone) = pair_with_laptop_and_phone();
     let mut watching = Running::start(&mut laptop.command(&["watch"]));
     assert_eq!(watching.line()["event"], "watching");
     watching.event("connected");

@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use edge_ledger_chassis::Clock;
 
-use super::process::{Device, Ran, Running, Up, command, edge_ledger};
+use super::process::{Device, Ran, Running, Up, command, edge_ledger, pair_with_laptop};
 
 #[test]
 fn data_and_keys_have_their_folders_and_the_ledger_stays_the_same() {
@@ -109,10 +109,7 @@ fn beyond_loopback_it_warns_and_wants_a_port() {
 
 #[test]
 fn a_device_that_hangs_on_does_not_hold_it_up() {
-    let folder = tempfile::tempdir().unwrap();
-    let up = Up::start(folder.path());
-    let laptop = up.device("laptop");
-    laptop.init();
+    let (_folder, up, laptop) = pair_with_laptop();
     let mut watching = Running::start(&mut laptop.command(&["watch"]));
     watching.event("connected");
     let clock = Clock::system();

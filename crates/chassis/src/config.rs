@@ -6,7 +6,8 @@
 //! it at once. Nothing here looks at the process's environment: whoever starts the process hands
 //! it in, see [`Inputs`].
 //!
-//! Settings that every service has are in the files below, one per section; a service brings its
+//! Settings are read here, and not the files that they name: that is the start's, see
+//! [`run`](crate::run). Settings that every service has are in the files below, one per section; a service brings its
 //! own sections.
 
 mod effective;
@@ -25,11 +26,12 @@ mod tls;
 pub use effective::{Effective, without_secrets};
 pub use inputs::{FileText, Inputs};
 pub use log::{LogFormat, LogSection};
+pub(crate) use problem::CONFIGURATION;
 pub use problem::Problem;
 pub use reader::Reader;
 pub use server::{ServerSection, is_loopback_host};
 pub use setting::{Form, Setting};
-pub use store::{RedisUrl, StoreSection};
+pub use store::{RedisUrl, StoreAddress, StoreSection};
 
 use std::path::PathBuf;
 use std::time::Duration;

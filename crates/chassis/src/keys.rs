@@ -72,6 +72,13 @@ const fn key_file(name: &'static str, needed_by: NeededBy) -> KeyFile {
     KeyFile { name, needed_by }
 }
 
+/// Bits of a key's mode that open it to others, or to a group for writing.
+const OPEN_KEY: u32 = 0o027;
+/// Bits of the folder's mode that let others change it ...
+const OPEN_FOLDER: u32 = 0o002;
+/// ... unless each can only change what is theirs.
+const STICKY: u32 = 0o1000;
+
 /// Number of a deployment's first service key.
 const FIRST_SERIAL: u64 = 1;
 
@@ -133,6 +140,9 @@ pub struct Keys {
 /// Why a keys folder cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeysError {
+    /// There is no such folder.
+    #[error("there is no folder {}", .0.display())]
+    NoFolder(PathBuf),
     /// Something that cannot be made again is not there.
     #[error("{} is missing", .0.display())]
     Missing(PathBuf),
@@ -147,6 +157,25 @@ pub enum KeysError {
     /// A file of another deployment than the genesis.
     #[error("{} belongs to another deployment than the genesis beside it", .0.display())]
     Foreign(PathBuf),
+    /// A key and a certificate that were not made for each other.
+    #[error("{} is not the certificate of {}", .certificate.display(), .key.display())]
+    Unpaired {
+        /// The certificate.
+        certificate: PathBuf,
+        /// The key.
+        key: PathBuf,
+    },
+    /// A certificate of another role.
+    #[error("{} is of a key that may not sign for a service", .0.display())]
+    Role(PathBuf),
+    /// Others than its owner and its group can read a key, or others than its owner change it.
+    #[error("{} is open to others, with mode {mode:04o}", .path.display())]
+    Exposed {
+        /// The key, or the folder.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
     /// The choices for a new deployment are out of their limits.
     #[error("a deployment cannot be made like this")]
     Choices(#[source] FormatError),
@@ -165,11 +194,26 @@ impl KeysError {
     /// What a person can do about it.
     pub const fn what_to_do(&self) -> &'static str {
         match self {
-            Self::Missing(_) | Self::Damaged { .. } | Self::Foreign(_) => {
+            Self::NoFolder(_) => "give a folder that `edge-ledger keys init --dir DIR` made",
+            Self::Missing(_) | Self::Damaged { .. } | Self::Foreign(_) | Self::Unpaired { .. } => {
                 "put the backup of the keys folder back; nothing was changed in it"
             }
+            Self::Role(_) => "give the folder of a service, not that of an issuer",
+            Self::Exposed { .. } => "take it from them: `chmod g-w,o= FILE`",
             Self::Choices(_) => "choose a unit of 1 to 16 bytes and at most 18 decimals",
             Self::Io { .. } => "give a folder that this user can read and write",
+        }
+    }
+
+    /// For programs; never renamed.
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::NoFolder(_) | Self::Missing(_) => "KEYS_MISSING",
+            Self::Damaged { .. } => "KEYS_DAMAGED",
+            Self::Foreign(_) | Self::Unpaired { .. } | Self::Role(_) => "KEYS_FOREIGN",
+            Self::Exposed { .. } => "KEYS_EXPOSED",
+            Self::Choices(_) => "KEYS_CHOICES",
+            Self::Io { .. } => "KEYS_IO",
         }
     }
 }
@@ -188,20 +232,60 @@ impl KeysFolder {
         }
     }
 
+    /// Whether there is such a folder.
+    ///
+    /// # Errors
+    /// [`KeysError::NoFolder`], or [`KeysError::Io`] when it cannot be told.
+    pub fn is_there(&self) -> Result<(), KeysError> {
+        self.files.mode_of_folder().map(drop)
+    }
+
+    /// Files that are open to others than the owner of the keys and, for reading, a group that the
+    /// service may have them by. Who may write into the folder could put other keys in their place.
+    pub fn exposed(&self) -> Vec<KeysError> {
+        let keys = [ROOT, NEXT_ROOT, SERVICE, SEALING];
+        let keys = keys.map(|name| (self.files.path(name), self.files.mode(name), OPEN_KEY));
+        let folder = self.files.mode_of_folder();
+        let folder = folder.ok().filter(|mode| mode & STICKY == 0);
+        let folder = (self.files.folder(), folder, OPEN_FOLDER);
+        let all = keys.into_iter().chain([folder]);
+        all.filter_map(|(path, mode, open)| {
+            let mode = mode.filter(|mode| mode & open != 0)?;
+            Some(KeysError::Exposed { path, mode })
+        })
+        .collect()
+    }
+
     /// The deployment, and the key that signs greetings, receipts and acks. The roots need not
     /// be there.
     ///
     /// # Errors
-    /// [`KeysError`] saying which file is in the way.
-    pub fn service_key(&self) -> Result<(Genesis, Arc<ServiceSigner>), KeysError> {
-        let missing = |name| KeysError::Missing(self.files.path(name));
-        let genesis = self.genesis()?.ok_or_else(|| missing(GENESIS))?;
-        let certificate = self.files.read(CERTIFICATE)?;
-        let certificate = certificate.ok_or_else(|| missing(CERTIFICATE))?;
-        let secret = self.seed(SERVICE)?.ok_or_else(|| missing(SERVICE))?;
-        let certificate = self.certificate(&genesis, &certificate)?;
-        let signer = ServiceSigner::new(SecretKey::from_seed(secret), certificate)
-            .map_err(|error| self.damaged(CERTIFICATE, &error))?;
+    /// [`KeysError`] for every file that is in the way.
+    pub fn service_key(&self) -> Result<(Genesis, Arc<ServiceSigner>), Vec<KeysError>> {
+        let mut errors = Vec::new();
+        let genesis = keep(self.needed(GENESIS, self.genesis()), &mut errors);
+        let secret = keep(self.needed(SERVICE, self.seed(SERVICE)), &mut errors);
+        let text = keep(
+            self.needed(CERTIFICATE, self.files.read(CERTIFICATE)),
+            &mut errors,
+        );
+        let certificate = genesis.as_ref().zip(text);
+        let certificate = certificate
+            .and_then(|(genesis, text)| keep(self.certificate(genesis, &text), &mut errors));
+        let (Some(genesis), Some(secret), Some(certificate)) = (genesis, secret, certificate)
+        else {
+            return Err(errors);
+        };
+        if certificate.role() != ServiceRole::Service {
+            return Err(vec![KeysError::Role(self.files.path(CERTIFICATE))]);
+        }
+        let signer = ServiceSigner::new(SecretKey::from_seed(secret), certificate);
+        let signer = signer.map_err(|_| {
+            vec![KeysError::Unpaired {
+                certificate: self.files.path(CERTIFICATE),
+                key: self.files.path(SERVICE),
+            }]
+        })?;
         Ok((genesis, Arc::new(signer)))
     }
 
@@ -210,9 +294,7 @@ impl KeysFolder {
     /// # Errors
     /// [`KeysError`] saying why it cannot be read.
     pub fn sealing_key(&self) -> Result<SealingKey, KeysError> {
-        let seed = self.seed(SEALING)?;
-        seed.map(SealingKey)
-            .ok_or_else(|| KeysError::Missing(self.files.path(SEALING)))
+        self.needed(SEALING, self.seed(SEALING)).map(SealingKey)
     }
 
     /// Which files of a keys folder are there, in the order in which they are made.
@@ -265,7 +347,7 @@ impl KeysFolder {
                 return Ok(None);
             }
         }
-        let (genesis, signer) = self.service_key()?;
+        let (genesis, signer) = self.service_key().map_err(first)?;
         Ok(Some(Keys {
             genesis,
             signer,
@@ -360,12 +442,28 @@ impl KeysFolder {
         }
     }
 
+    /// A file that must be there.
+    fn needed<T>(&self, name: &str, read: Result<Option<T>, KeysError>) -> Result<T, KeysError> {
+        read?.ok_or_else(|| KeysError::Missing(self.files.path(name)))
+    }
+
     fn damaged(&self, name: &str, why: &dyn std::fmt::Display) -> KeysError {
         KeysError::Damaged {
             path: self.files.path(name),
             why: why.to_string(),
         }
     }
+}
+
+/// Puts what is wrong to the rest.
+fn keep<T>(read: Result<T, KeysError>, errors: &mut Vec<KeysError>) -> Option<T> {
+    read.map_err(|error| errors.push(error)).ok()
+}
+
+/// For who mends one thing after the other.
+fn first(errors: Vec<KeysError>) -> KeysError {
+    let mut errors = errors.into_iter();
+    errors.next().unwrap_or(KeysError::Missing(PathBuf::new()))
 }
 
 #[cfg(test)]

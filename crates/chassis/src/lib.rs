@@ -34,4 +34,4 @@ pub use serve::{Authority, Leaving, Listener, Peer, Serving};
 pub use signals::Signals;
 pub use status::{Reason, refusal};
 pub use tasks::Tasks;
-pub use tls::{Tls, TlsError, TlsFiles};
+pub use tls::{Tls, TlsError, TlsFile, TlsFiles, Validity};

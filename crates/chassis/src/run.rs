@@ -17,12 +17,16 @@
 mod args;
 mod configuration;
 mod failure;
+mod named;
 mod output;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
+use edge_ledger_core::identity::Genesis;
+use edge_ledger_core::identity::service_key::ServiceSigner;
 use edge_ledger_core::ledger::Level;
 use edge_ledger_store::LedgerStore as _;
 use edge_ledger_store::redis::RedisStore;
@@ -32,8 +36,9 @@ pub use failure::StartError;
 use crate::config::{Common, Inputs, Problem, Reader, ServerSection, Setting, common_settings};
 use crate::limits::LEAVE_WITHIN;
 use crate::logging::{self, Lines};
-use crate::{Clock, KeysFolder, Limits, Signals, Tls};
+use crate::{Clock, KeysError, KeysFolder, Limits, Signals, Tls};
 use args::Act;
+use named::{Named, ServiceKeys};
 
 /// The version that services say they have.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -50,13 +55,23 @@ pub trait Service: Sized + Send {
     const SETTINGS: &'static [Setting];
     /// What its own settings say.
     type Own: Send;
+    /// What it needs of the keys folder beside the service key.
+    type Secrets: Send;
+
+    /// Reads that.
+    ///
+    /// # Errors
+    /// [`KeysError`] saying which file is in the way.
+    fn secrets(keys: &KeysFolder) -> Result<Self::Secrets, KeysError>;
 
     /// Reads its own settings, and checks them against the others.
     fn read(reader: &mut Reader, common: &Common) -> Self::Own;
 
     /// Starts it.
-    fn start(parts: Parts, own: Self::Own)
-    -> impl Future<Output = Result<Self, StartError>> + Send;
+    fn start(
+        parts: Parts<Self::Secrets>,
+        own: Self::Own,
+    ) -> impl Future<Output = Result<Self, StartError>> + Send;
 
     /// The bound address.
     fn local_addr(&self) -> SocketAddr;
@@ -67,13 +82,17 @@ pub trait Service: Sized + Send {
 
 /// What a service is made of, whatever it serves.
 #[expect(missing_debug_implementations, reason = "leads to keys")]
-pub struct Parts {
+pub struct Parts<K> {
     /// Where it listens, and as what.
     pub server: ServerSection,
     /// Its certificate; none: plain HTTP/2.
     pub tls: Option<Tls>,
-    /// The keys.
-    pub keys: KeysFolder,
+    /// The deployment.
+    pub genesis: Genesis,
+    /// The key that signs greetings, receipts and acks.
+    pub signer: Arc<ServiceSigner>,
+    /// What else it needs of the keys folder.
+    pub secrets: K,
     /// Where identities live.
     pub store: RedisStore,
     /// Bounds of connections.
@@ -108,31 +127,52 @@ pub fn main<S: Service>() -> ExitCode {
         Err(problem) => return configuration::refused::<S>(&args.act, &[problem]),
     };
     match args.act {
-        Act::Check { json } => configuration::check::<S>(&inputs, json),
+        Act::Check { json, look } => configuration::check::<S>(&inputs, json, look),
         Act::Print { json } => configuration::print::<S>(&inputs, json),
         Act::Serve => serve::<S>(&inputs),
     }
 }
 
-/// Reads a service's configuration.
-///
-/// # Errors
-/// Everything that is wrong with it.
-pub fn configured<S: Service>(inputs: &Inputs) -> Result<(Common, S::Own), Vec<Problem>> {
+/// A configuration without a problem, and what it names.
+struct Configured<S: Service> {
+    common: Common,
+    own: S::Own,
+    named: Named<S>,
+}
+
+/// Reads the settings, and nothing that they name.
+fn read<S: Service>(inputs: &Inputs) -> Result<(Reader, Common, S::Own), Vec<Problem>> {
     let reader = Reader::new(settings::<S>(), inputs);
     let mut reader = reader.map_err(|problem| vec![problem])?;
     let common = Common::read(&mut reader);
     let own = S::read(&mut reader, &common);
-    let problems = reader.into_problems();
+    Ok((reader, common, own))
+}
+
+/// Says everything that is wrong with the settings.
+fn check_settings<S: Service>(inputs: &Inputs) -> Result<(), Vec<Problem>> {
+    let problems = read::<S>(inputs)?.0.into_problems();
     if problems.is_empty() {
-        Ok((common, own))
+        Ok(())
     } else {
         Err(problems)
     }
 }
 
+/// Reads a service's configuration and what it names on this machine, or says everything that is
+/// wrong with either.
+fn configured<S: Service>(inputs: &Inputs) -> Result<Configured<S>, Vec<Problem>> {
+    let (mut reader, common, own) = read::<S>(inputs)?;
+    let named = named::look(&mut reader, &common);
+    let problems = reader.into_problems();
+    match named {
+        Some(named) if problems.is_empty() => Ok(Configured { common, own, named }),
+        _ => Err(problems),
+    }
+}
+
 fn serve<S: Service>(inputs: &Inputs) -> ExitCode {
-    let (common, own) = match configured::<S>(inputs) {
+    let Configured { common, own, named } = match configured::<S>(inputs) {
         Ok(configured) => configured,
         Err(problems) => return configuration::refused::<S>(&Act::Serve, &problems),
     };
@@ -141,7 +181,7 @@ fn serve<S: Service>(inputs: &Inputs) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return not_started::<S>(lines, &StartError::System(error)),
     };
-    let ended = runtime.block_on(live::<S>(common, own));
+    let ended = runtime.block_on(live::<S>(common, named, own));
     runtime.shutdown_timeout(LEAVE_WITHIN);
     match ended {
         Ok(Ended::Drained) => ExitCode::SUCCESS,
@@ -156,12 +196,16 @@ fn not_started<S: Service>(lines: Lines, error: &StartError) -> ExitCode {
     ExitCode::FAILURE
 }
 
-async fn live<S: Service>(common: Common, own: S::Own) -> Result<Ended, StartError> {
+async fn live<S: Service>(
+    common: Common,
+    named: Named<S>,
+    own: S::Own,
+) -> Result<Ended, StartError> {
     let mut signals = Signals::listen().map_err(StartError::System)?;
     tracing::debug!(service = S::NAME, version = VERSION, "starts");
     let grace = common.drain_grace;
     let server = tokio::select! {
-        started = start::<S>(common, own) => started?,
+        started = start::<S>(common, named, own) => started?,
         () = signals.next() => return Ok(Ended::Interrupted),
     };
     signals.next().await;
@@ -181,13 +225,15 @@ async fn live<S: Service>(common: Common, own: S::Own) -> Result<Ended, StartErr
     Ok(ended)
 }
 
-async fn start<S: Service>(common: Common, own: S::Own) -> Result<S, StartError> {
-    let keys = KeysFolder::at(&common.keys_dir);
-    // Files are looked at before anything is asked of the network.
-    let ledger_id = keys.service_key()?.0.ledger_id();
-    let tls = common.tls.map(Tls::load).transpose()?;
+async fn start<S: Service>(common: Common, named: Named<S>, own: S::Own) -> Result<S, StartError> {
+    let ServiceKeys {
+        genesis,
+        signer,
+        secrets,
+    } = named.keys;
+    let (tls, ledger_id) = (named.tls, genesis.ledger_id());
     let is_plain = tls.is_none();
-    let store = RedisStore::connect(common.store.redis()).await?;
+    let store = RedisStore::connect(common.store.redis(&named.store)).await?;
     let ack = match store.level() {
         Level::Volatile => "none",
         Level::Durable => "durable",
@@ -196,10 +242,12 @@ async fn start<S: Service>(common: Common, own: S::Own) -> Result<S, StartError>
     let parts = Parts {
         server: common.server,
         tls,
-        keys,
+        genesis,
+        signer,
+        secrets,
         store,
         limits: common.limits,
-        clock: Clock::system(),
+        clock: named.clock,
     };
     let server = S::start(parts, own).await?;
     let address = server.local_addr();

@@ -2,22 +2,26 @@
 //! from files that may be replaced while the service runs.
 //!
 //! A handshake uses what the files held last and was usable. Files that change are read again at
-//! an interval; what cannot be used is said in the log, and the old certificate stays.
+//! an interval; what cannot be used is said in the log, again and again until it is mended, and
+//! the old certificate stays.
 
 mod files;
+mod validity;
 
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
-use crate::limits::TLS_RELOAD_EVERY;
-use files::{Contents, Fingerprint};
+use crate::clock::Clock;
+use crate::limits::{TLS_COMPLAIN_LOOKS, TLS_RELOAD_EVERY};
+use files::{Contents, Fingerprint, Made};
+
+pub use validity::Validity;
 
 /// The files that a service's TLS is made of, all PEM.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,12 +34,25 @@ pub struct TlsFiles {
     pub client_ca: Option<PathBuf>,
 }
 
+/// One of the files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsFile {
+    /// That of the certificate.
+    Certificate,
+    /// That of its key.
+    Key,
+    /// That of the authorities of clients.
+    ClientCa,
+}
+
 /// Why the files cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file cannot be read.
     #[error("cannot read {path}: {why}")]
     Unreadable {
+        /// Which it is.
+        file: TlsFile,
         /// The file.
         path: PathBuf,
         /// What the system says.
@@ -44,6 +61,8 @@ pub enum TlsError {
     /// A file holds no PEM section of the kind that is needed.
     #[error("there is no {what} in {path}")]
     Missing {
+        /// Which it is.
+        file: TlsFile,
         /// The file.
         path: PathBuf,
         /// What is looked for.
@@ -52,6 +71,8 @@ pub enum TlsError {
     /// What a file holds cannot be read as what it should be.
     #[error("{path} cannot be used: {why}")]
     Unusable {
+        /// Which it is.
+        file: TlsFile,
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
@@ -65,9 +86,30 @@ pub enum TlsError {
         /// File of the key.
         key: PathBuf,
     },
+    /// The certificate is over, or its time has not come: by the clock of this machine.
+    #[error("the certificate in {path} {validity}, and it is {now} now")]
+    OutOfDate {
+        /// File of the certificate.
+        path: PathBuf,
+        /// When it holds.
+        validity: Validity,
+        /// What time it is.
+        now: String,
+    },
 }
 
 impl TlsError {
+    /// Which of the files has to be mended.
+    pub const fn file(&self) -> TlsFile {
+        match self {
+            Self::Unreadable { file, .. }
+            | Self::Missing { file, .. }
+            | Self::Unusable { file, .. } => *file,
+            Self::Mismatch { .. } => TlsFile::Key,
+            Self::OutOfDate { .. } => TlsFile::Certificate,
+        }
+    }
+
     /// What the operator can do about it.
     pub const fn what_to_do(&self) -> &'static str {
         match self {
@@ -81,6 +123,9 @@ impl TlsError {
                 "write the file anew as PEM: an unencrypted key, certificates of X.509 version 3"
             }
             Self::Mismatch { .. } => "give the certificate and the key that were made together",
+            Self::OutOfDate { .. } => {
+                "renew the certificate, or set the clock of this machine if that is wrong"
+            }
         }
     }
 }
@@ -91,47 +136,68 @@ pub struct Tls(Arc<Shared>);
 
 struct Shared {
     files: TlsFiles,
+    clock: Clock,
     loaded: Mutex<Loaded>,
 }
 
 struct Loaded {
-    config: Arc<ServerConfig>,
+    made: Made,
     /// What was read last, usable or not.
     read: Option<Fingerprint>,
 }
 
 impl Tls {
-    /// Reads the files.
+    /// Reads the files. A certificate that is out of date is loaded: see
+    /// [`out_of_date`](Self::out_of_date).
     ///
     /// # Errors
-    /// [`TlsError`] saying which file cannot be used, and why.
-    pub fn load(files: TlsFiles) -> Result<Self, TlsError> {
-        let contents = Contents::read(&files)?;
-        let loaded = Loaded {
-            config: Arc::new(contents.server_config(&files)?),
-            read: Some(contents.fingerprint()),
-        };
+    /// Everything that is wrong with the files.
+    pub fn load(files: TlsFiles, clock: Clock) -> Result<Self, Vec<TlsError>> {
+        let contents = Contents::read(&files);
+        let read = contents.fingerprint();
+        let made = contents.make(&files)?;
         Ok(Self(Arc::new(Shared {
             files,
-            loaded: Mutex::new(loaded),
+            clock,
+            loaded: Mutex::new(Loaded { made, read }),
         })))
+    }
+
+    /// When the certificate that is in use holds.
+    pub fn validity(&self) -> Validity {
+        self.lock().made.validity
+    }
+
+    /// What is to be said of the certificate in use, if it does not hold now.
+    pub fn out_of_date(&self) -> Option<TlsError> {
+        self.0.out_of_date(self.validity())
     }
 
     /// Reads the files again if they changed. Says whether another certificate is in use now.
     ///
     /// # Errors
-    /// [`TlsError`] when they changed and cannot be used: what was loaded before stays in use. The
-    /// same files are not complained of twice.
-    pub fn reload(&self) -> Result<bool, TlsError> {
-        let files = &self.0.files;
-        let read = Contents::read(files);
+    /// Everything that is wrong when they changed and cannot be used, also because the new
+    /// certificate is out of date: what was loaded before stays in use. The same files are not
+    /// complained of twice.
+    pub fn reload(&self) -> Result<bool, Vec<TlsError>> {
+        self.look(false)
+    }
+
+    /// Does as [`reload`](Self::reload), and complains `again` of files that did not change.
+    fn look(&self, again: bool) -> Result<bool, Vec<TlsError>> {
+        let shared = &self.0;
+        let contents = Contents::read(&shared.files);
+        let fingerprint = contents.fingerprint();
         let mut loaded = self.lock();
-        let fingerprint = read.as_ref().ok().map(Contents::fingerprint);
-        if loaded.read == fingerprint {
+        if loaded.read == fingerprint && !again {
             return Ok(false);
         }
         loaded.read = fingerprint;
-        loaded.config = Arc::new(read?.server_config(files)?);
+        let made = contents.make(&shared.files)?;
+        if let Some(error) = shared.out_of_date(made.validity) {
+            return Err(vec![error]);
+        }
+        loaded.made = made;
         Ok(true)
     }
 
@@ -140,20 +206,39 @@ impl Tls {
         let mut every = tokio::time::interval(TLS_RELOAD_EVERY);
         every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         every.tick().await;
+        // Looks at files that cannot be used, since they were complained of.
+        let mut bad: Option<u32> = None;
         while stopping.run_until_cancelled(every.tick()).await.is_some() {
             let tls = self.clone();
+            let again = bad.is_some_and(|looks| looks + 1 >= TLS_COMPLAIN_LOOKS);
             // Files may lie on a disk that does not answer.
-            let reloaded = tokio::task::spawn_blocking(move || tls.reload()).await;
-            match reloaded {
-                Ok(Ok(true)) => tracing::info!("the TLS certificate was replaced"),
-                Ok(Ok(false)) => {}
-                Ok(Err(error)) => tracing::warn!(
-                    %error,
-                    next = error.what_to_do(),
-                    "the new TLS certificate cannot be used, the old one stays"
-                ),
-                Err(error) => tracing::error!(%error, "reading the TLS files failed"),
-            }
+            let looked = tokio::task::spawn_blocking(move || tls.look(again)).await;
+            bad = match looked {
+                Ok(Ok(true)) => {
+                    tracing::info!(ends = %self.validity().end(), "the TLS certificate was replaced");
+                    None
+                }
+                Ok(Ok(false)) => bad.map(|looks| looks + 1),
+                Ok(Err(errors)) => {
+                    self.complain(&errors);
+                    Some(0)
+                }
+                Err(error) => {
+                    tracing::error!(%error, "reading the TLS files failed");
+                    bad
+                }
+            };
+        }
+    }
+
+    fn complain(&self, errors: &[TlsError]) {
+        for error in errors {
+            tracing::error!(
+                %error,
+                next = error.what_to_do(),
+                old_ends = %self.validity().end(),
+                "the new TLS certificate cannot be used, the old one stays"
+            );
         }
     }
 
@@ -162,7 +247,7 @@ impl Tls {
     where
         I: AsyncRead + AsyncWrite + Unpin,
     {
-        let config = Arc::clone(&self.lock().config);
+        let config = Arc::clone(&self.lock().made.config);
         TlsAcceptor::from(config).accept(io).await
     }
 
@@ -171,8 +256,22 @@ impl Tls {
     }
 }
 
+impl Shared {
+    fn out_of_date(&self, validity: Validity) -> Option<TlsError> {
+        let now_ms = self.clock.wall_ms();
+        (!validity.holds_at(now_ms)).then(|| TlsError::OutOfDate {
+            path: self.files.certificate.clone(),
+            validity,
+            now: validity::moment(now_ms.div_euclid(1_000)).to_string(),
+        })
+    }
+}
+
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Tls").field(&self.0.files).finish()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,7 @@
 mod agents;
 mod certificates;
 mod clones;
+mod config_check;
 mod configuration_page;
 mod drain;
 mod drain_process;
@@ -17,6 +18,7 @@ mod place;
 mod replicas;
 mod replicas_bad_times;
 mod replicas_killed;
+mod service_ends;
 mod stream_bad_input;
 mod stream_bad_messages;
 mod stream_handshake;

@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use device_agent::AgentError;
-use device_agent::probe::{self, Home, Site};
+use device_agent::probe::{self, Home, Roots, Site};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
-use super::Check;
+use super::{Check, tls};
 use crate::args::Global;
-use crate::device::enrol::{IDENTITY_URL, is_loopback};
-use crate::explain::{Failure, of_tls};
+use crate::device::enrol::IDENTITY_URL;
+use crate::explain::Failure;
 use crate::limits::{CLOCK_NEAR_MS, REACH_WITHIN};
 
 const LEDGER_URL: &str = "http://127.0.0.1:7420";
@@ -30,9 +30,10 @@ pub(super) async fn checks(
             let answer = probe::identity_service(&url, &roots).await;
             checks.extend([
                 reached,
-                privacy("identity_tls", &url, answer.as_ref().err()),
+                tls::look("identity_tls", &url, answer.as_ref().err()).await,
                 identity(&answer, home),
             ]);
+            checks.extend(health("identity", &url, &roots, answer.as_ref().err()).await);
             site = answer.ok();
         }
         Err(unreached) => checks.push(unreached),
@@ -50,8 +51,10 @@ pub(super) async fn checks(
     match (reach("ledger_reach", &url).await, genesis) {
         (Ok(reached), Some(genesis)) => {
             let answer = probe::ledger_service(&url, &roots, genesis).await;
-            let privacy = privacy("ledger_tls", &url, answer.as_ref().err());
-            checks.extend([reached, privacy, ledger(&answer)]);
+            let failed = answer.as_ref().err();
+            let tls = tls::look("ledger_tls", &url, failed).await;
+            checks.extend([reached, tls, ledger(&answer)]);
+            checks.extend(health("ledger", &url, &roots, failed).await);
         }
         (Ok(seen), None) | (Err(seen), _) => checks.push(seen),
     }
@@ -90,38 +93,27 @@ fn place(url: &str) -> Option<String> {
     Some(format!("{}:{}", uri.host()?, port?))
 }
 
-/// Whether others can read along.
-fn privacy(check: &str, url: &str, failed: Option<&AgentError>) -> Check {
-    match failed {
-        Some(AgentError::Tls {
-            service,
-            url,
-            problem,
-        }) => {
-            let failure = of_tls(service, url, problem, problem.to_string());
-            let fix = failure.next.clone().unwrap_or_default();
-            return Check::fail(check, failure.message.clone(), fix);
-        }
-        Some(AgentError::Unreachable { .. }) if is_tls(url) => {
-            let says = format!("no connection with TLS could be made to {url}");
-            return Check::fail(check, says, "see what the greeting says below");
-        }
-        _ if is_tls(url) => {
-            let says = "a certificate that is trusted, valid and of this name";
-            return Check::ok(check, says);
-        }
-        _ => {}
+/// Whether a service takes work; none if it cannot be asked, which was said then.
+async fn health(
+    service: &'static str,
+    url: &str,
+    roots: &Roots,
+    failed: Option<&AgentError>,
+) -> Option<Check> {
+    if let Some(AgentError::Tls { .. }) = failed {
+        return None;
     }
-    if is_loopback(url) {
-        Check::ok(check, "plaintext, which does not leave this machine")
-    } else {
-        let says = format!("{url} is plaintext: who is between can read and disturb it");
-        Check::warn(check, says, "use it in a network that you trust only")
-    }
-}
-
-fn is_tls(url: &str) -> bool {
-    url.starts_with("https://")
+    let check = format!("{service}_health");
+    Some(match probe::health(service, url, roots).await {
+        Ok(true) => Check::ok(&check, "it takes work: its store keeps what is written"),
+        Ok(false) => {
+            let says = "it says NOT_SERVING: its store takes no writes, or it is about to end";
+            let fix = "whoever runs it has to look at its log and its store: docs/redis.md says what \
+                       Redis must be, and what happens when it fails";
+            Check::fail(&check, says, fix)
+        }
+        Err(error) => unanswered(&check, &error),
+    })
 }
 
 fn identity(site: &Result<Site, AgentError>, home: Option<&Home>) -> Check {

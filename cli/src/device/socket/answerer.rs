@@ -14,6 +14,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{sleep, timeout};
 
+use super::door::Door;
 use super::wire::{self, Answer, Head, Job, Reader, Request, VERSION, Writer};
 use crate::device::open::socket;
 use crate::device::{self, doctor, perform};
@@ -34,8 +35,6 @@ pub(in crate::device) struct Socket {
 /// What all commands of an agent share.
 struct Shared {
     agent: Agent,
-    /// Who may ask.
-    owner: u32,
     room: Arc<Semaphore>,
 }
 
@@ -48,13 +47,14 @@ impl Socket {
         take_over(&path).map_err(unusable)?;
         let listener = UnixListener::bind(&path).map_err(unusable)?;
         fs::set_permissions(&path, Permissions::from_mode(0o600)).map_err(unusable)?;
+        let owner = fs::metadata(&path).map_err(unusable)?.uid();
+        let door = Door::new(listener, owner);
         let shared = Arc::new(Shared {
             agent: agent.clone(),
-            owner: fs::metadata(&path).map_err(unusable)?.uid(),
             room: Arc::new(Semaphore::new(ASKERS_MAX)),
         });
         let tasks = Tasks::new();
-        tasks.spawn(accept(listener, shared, tasks.clone()));
+        tasks.spawn(accept(door, shared, tasks.clone()));
         Ok(Self { path, tasks })
     }
 
@@ -91,11 +91,12 @@ fn unusable(path: &Path, error: &io::Error) -> Failure {
         .next("give a folder of your own, with a path below 100 bytes, with --home DIR")
 }
 
-async fn accept(listener: UnixListener, shared: Arc<Shared>, tasks: Tasks) {
+async fn accept(door: Door, shared: Arc<Shared>, tasks: Tasks) {
     let stopping = tasks.stopping();
-    while let Some(accepted) = stopping.run_until_cancelled(listener.accept()).await {
+    while let Some(accepted) = stopping.run_until_cancelled(door.next()).await {
         match accepted {
-            Ok((stream, _)) => {
+            Ok(None) => tracing::warn!("another user tried to use the device"),
+            Ok(Some(stream)) => {
                 let room = shared.room.clone().try_acquire_owned().ok();
                 tasks.spawn(answer(stream, room, shared.clone()));
             }
@@ -113,11 +114,6 @@ async fn answer(
     room: Option<OwnedSemaphorePermit>,
     shared: Arc<Shared>,
 ) -> Option<()> {
-    let who = stream.peer_cred().map(|who| who.uid());
-    if !who.is_ok_and(|uid| uid == shared.owner) {
-        tracing::warn!("another user tried to use the device");
-        return None;
-    }
     let (reads, writes) = stream.into_split();
     let (reads, writes) = wire::split(reads, writes);
     let mut asker = Asker { reads, writes };

@@ -7,7 +7,7 @@ use figment::providers::{Format as _, Toml};
 use figment::value::{Dict, Map, Value};
 use figment::{Error, Metadata, Profile, Provider};
 
-use super::problem::Problem;
+use super::problem::{CONFIGURATION, Problem};
 use super::setting::PREFIX;
 
 /// A file that was read.
@@ -53,6 +53,7 @@ impl FileText {
         match Toml::from_str::<Dict>(&self.text) {
             Ok(values) => Ok(Layer { name, values }),
             Err(error) => Err(Problem {
+                reason: CONFIGURATION,
                 key: name,
                 source: "file".to_owned(),
                 wrong: without_excerpt(&error.to_string()),
@@ -81,6 +82,7 @@ pub(super) fn variables(
         };
         let mut problem = |wrong: &str, next: &str| {
             problems.push(Problem {
+                reason: CONFIGURATION,
                 key: name.clone(),
                 source: "environment".to_owned(),
                 wrong: wrong.to_owned(),

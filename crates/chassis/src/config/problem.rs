@@ -2,9 +2,14 @@
 
 use std::fmt;
 
+/// The reason of what a person has to write otherwise.
+pub(crate) const CONFIGURATION: &str = "CONFIGURATION";
+
 /// One thing that is wrong. Its texts hold no secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
+    /// For programs; never renamed. `CONFIGURATION`, unless a file that is named has its own.
+    pub reason: &'static str,
     /// The setting, or the file.
     pub key: String,
     /// Where the value came from: `default`, the file, or the variable.
@@ -22,6 +27,7 @@ impl fmt::Display for Problem {
             source,
             wrong,
             next,
+            ..
         } = self;
         write!(f, "{key} ({source}): {wrong}; {next}")
     }

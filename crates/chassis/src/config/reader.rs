@@ -13,7 +13,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::effective::{Effective, without_secrets};
 use super::inputs::{Inputs, Layer, variables};
-use super::problem::Problem;
+use super::problem::{CONFIGURATION, Problem};
 use super::setting::{Form, Setting};
 
 /// Where a value comes from that nobody set.
@@ -107,6 +107,7 @@ impl Reader {
             format!("[{section}] has {}", names.join(", "))
         };
         self.problems.push(Problem {
+            reason: CONFIGURATION,
             key: written.to_owned(),
             source: source.to_owned(),
             wrong: "there is no such setting here".to_owned(),
@@ -136,8 +137,20 @@ impl Reader {
 
     /// Keeps what is wrong with a setting.
     pub fn problem(&mut self, key: &str, wrong: impl Into<String>, next: impl Into<String>) {
+        self.found(CONFIGURATION, key, wrong, next);
+    }
+
+    /// Keeps what is wrong with what a setting names, under its own reason.
+    pub(crate) fn found(
+        &mut self,
+        reason: &'static str,
+        key: &str,
+        wrong: impl Into<String>,
+        next: impl Into<String>,
+    ) {
         let source = self.source(key);
         self.problems.push(Problem {
+            reason,
             key: key.to_owned(),
             source,
             wrong: wrong.into(),

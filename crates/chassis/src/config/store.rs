@@ -1,5 +1,6 @@
 //! `[store]`: where identities live.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use edge_ledger_store::redis::{AppendFsync, RedisConfig};
@@ -69,11 +70,21 @@ pub(super) const SETTINGS: [Setting; 7] = [
 #[expect(missing_debug_implementations, reason = "secrets have no Debug")]
 pub struct RedisUrl(Zeroizing<String>);
 
+/// Where the address of the server is written.
+#[derive(Clone)]
+#[expect(missing_debug_implementations, reason = "may hold a password")]
+pub enum StoreAddress {
+    /// In the settings.
+    Url(RedisUrl),
+    /// In a file of its own.
+    File(PathBuf),
+}
+
 /// Where identities live.
 #[expect(missing_debug_implementations, reason = "may hold a password")]
 pub struct StoreSection {
-    /// The server.
-    pub url: RedisUrl,
+    /// The server; none if the settings do not say it, which is a problem of theirs.
+    pub address: Option<StoreAddress>,
     /// See `store.accept_loss_window`.
     pub accept_loss_window: bool,
     /// See `store.declared_appendfsync`.
@@ -85,9 +96,28 @@ pub struct StoreSection {
 }
 
 impl StoreSection {
+    /// The address, from its file if it is in one. What is wrong there is a problem of the reader.
+    pub fn url(&self, reader: &mut Reader) -> Option<RedisUrl> {
+        let path = match self.address.as_ref()? {
+            StoreAddress::Url(url) => return Some(url.clone()),
+            StoreAddress::File(path) => path,
+        };
+        match std::fs::read_to_string(path).map(Zeroizing::new) {
+            Ok(text) => checked(reader, "store.url_file", text.trim()),
+            Err(error) => {
+                reader.problem(
+                    "store.url_file",
+                    format!("cannot read {}: {error}", path.display()),
+                    "write a file that the service may read, with the address in it",
+                );
+                None
+            }
+        }
+    }
+
     /// As the store takes it.
-    pub fn redis(&self) -> RedisConfig {
-        let mut config = RedisConfig::new(self.url.0.as_str());
+    pub fn redis(&self, url: &RedisUrl) -> RedisConfig {
+        let mut config = RedisConfig::new(url.0.as_str());
         config.accept_loss_window = self.accept_loss_window;
         config.declared_appendfsync = self.declared_appendfsync;
         config.response_timeout = self.response_timeout;
@@ -98,7 +128,7 @@ impl StoreSection {
 
 pub(super) fn read(reader: &mut Reader) -> StoreSection {
     let kind = reader.word("store.kind");
-    let url = read_url(reader, kind == Some("redis"));
+    let address = read_address(reader, kind == Some("redis"));
     if kind == Some("embedded") {
         reader.problem(
             "store.kind",
@@ -109,7 +139,7 @@ pub(super) fn read(reader: &mut Reader) -> StoreSection {
     }
     let declared = reader.word("store.declared_appendfsync");
     StoreSection {
-        url,
+        address,
         accept_loss_window: reader.flag("store.accept_loss_window").unwrap_or_default(),
         declared_appendfsync: declared.map(|word| match word {
             "always" => AppendFsync::Always,
@@ -121,50 +151,56 @@ pub(super) fn read(reader: &mut Reader) -> StoreSection {
     }
 }
 
-fn read_url(reader: &mut Reader, is_needed: bool) -> RedisUrl {
-    let url = reader.secret("store.url");
+fn read_address(reader: &mut Reader, is_needed: bool) -> Option<StoreAddress> {
+    let url = reader.secret("store.url").map(Zeroizing::new);
     let file = reader.path("store.url_file");
-    let (key, url) = match (url, file) {
-        (Some(_), Some(_)) => {
+    match (url, file) {
+        (Some(url), None) => checked(reader, "store.url", &url).map(StoreAddress::Url),
+        (None, Some(path)) => Some(StoreAddress::File(path)),
+        (Some(url), Some(_)) => {
+            // It is looked at all the same, so that everything is said at once.
+            checked(reader, "store.url", &url);
             reader.problem(
                 "store.url_file",
                 "store.url is set as well, and only one of them can hold",
                 "write one of the two: the file, if there is a password",
             );
-            ("store.url", None)
+            None
         }
-        (Some(url), None) => ("store.url", Some(url)),
-        (None, Some(path)) => match std::fs::read_to_string(&path) {
-            Ok(text) => ("store.url_file", Some(text.trim().to_owned())),
-            Err(error) => {
+        (None, None) => {
+            if is_needed && !reader.has_problem("store.url") {
                 reader.problem(
-                    "store.url_file",
-                    format!("cannot read {}: {error}", path.display()),
-                    "write a file that the service may read, with the address in it",
+                    "store.url",
+                    "the address of Redis is not set",
+                    "write `redis://HOST:PORT`, or with a password store.url_file",
                 );
-                ("store.url_file", None)
             }
-        },
-        (None, None) if is_needed => {
-            reader.problem(
-                "store.url",
-                "the address of Redis is not set",
-                "write `redis://HOST:PORT`, or with a password store.url_file",
-            );
-            ("store.url", None)
+            None
         }
-        (None, None) => ("store.url", None),
-    };
-    // What is wrong is said without the text, which may hold a password.
-    if let Some(url) = &url
-        && !SCHEMES.iter().any(|scheme| url.starts_with(scheme))
-    {
-        let wrong = if url.starts_with("rediss://") {
+    }
+}
+
+/// An address that the store can read. What is wrong is said without the text, which may hold a
+/// password.
+fn checked(reader: &mut Reader, key: &str, url: &str) -> Option<RedisUrl> {
+    let wrong = if !SCHEMES.iter().any(|scheme| url.starts_with(scheme)) {
+        if url.starts_with("rediss://") {
             "TLS to Redis is not built in"
         } else {
             "it is no address of Redis"
-        };
-        reader.problem(key, wrong, "write `redis://[user:password@]host[:port]`");
-    }
-    RedisUrl(Zeroizing::new(url.unwrap_or_default()))
+        }
+    } else if url.contains('#') || RedisConfig::new(url).check().is_err() {
+        // The parser passes over what follows a hash mark, which would be the end of a password.
+        "it is an address of Redis that cannot be read"
+    } else {
+        return Some(RedisUrl(Zeroizing::new(url.to_owned())));
+    };
+    reader.problem(
+        key,
+        wrong,
+        "write `redis://[user:password@]host[:port][/database]` or `redis+unix:///path`: a port \
+         below 65536, a database by its number, and in user and password `%2F` for `/`, `%40` for \
+         `@`, `%3A` for `:`, `%23` for `#`, `%25` for `%`",
+    );
+    None
 }

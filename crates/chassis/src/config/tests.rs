@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::os::unix::ffi::OsStringExt as _;
 
 use super::*;
+use crate::limits::GRACE_MAX;
 
 /// A configuration that a service starts with.
 const SOUND: &str = r#"
@@ -166,13 +167,17 @@ a = 1
 
 #[test]
 fn a_problem_names_its_source_and_what_to_write() {
+    // The process is to be gone within 5 s, what it does after the grace included.
     let problem = wrong(
         "",
-        &[("EDGE_LEDGER__SHUTDOWN__GRACE", "6s")],
+        &[("EDGE_LEDGER__SHUTDOWN__GRACE", "5s")],
         "shutdown.grace",
     );
     assert_eq!(problem.source, "EDGE_LEDGER__SHUTDOWN__GRACE");
     assert!(problem.next.contains("`0s` to `4s 500ms`"), "{problem}");
+    let longest = [("EDGE_LEDGER__SHUTDOWN__GRACE", "4500ms")];
+    let longest = sound(&inputs(SOUND, &longest)).drain_grace;
+    assert_eq!(longest, GRACE_MAX);
     let problem = wrong("[shutdown]\ngrace = \"soon\"", &[], "shutdown.grace");
     assert_eq!(problem.source, "service.toml");
     assert!(problem.wrong.contains("soon"), "{problem}");
@@ -285,38 +290,68 @@ fn the_certificate_is_whole_or_not_there() {
     );
 }
 
+/// The address of the store, and what is wrong once its file was read.
+fn address(inputs: &Inputs) -> (Option<String>, Vec<Problem>) {
+    let mut reader = reader(inputs).unwrap();
+    let common = Common::read(&mut reader);
+    let url = common.store.url(&mut reader);
+    let url = url.map(|url| common.store.redis(&url).url);
+    (url, reader.into_problems())
+}
+
 #[test]
 fn the_address_of_redis_comes_from_one_place() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("redis-url");
-    std::fs::write(&file, "redis://user:hunter2@redis.example:6379/1\n").unwrap();
+    let url = "redis://user:hunter2@redis.example:6379/1";
+    std::fs::write(&file, format!("{url}\n")).unwrap();
     let file = file.to_str().unwrap();
     let keys_and_kind = "[keys]\ndir = \"/keys\"\n[store]\nkind = \"redis\"\n";
-    let common = sound(&inputs(
-        keys_and_kind,
-        &[("EDGE_LEDGER__STORE__URL_FILE", file)],
-    ));
-    assert_eq!(
-        common.store.redis().url,
-        "redis://user:hunter2@redis.example:6379/1"
-    );
+    let variable = [("EDGE_LEDGER__STORE__URL_FILE", file)];
+    let from_file = address(&inputs(keys_and_kind, &variable));
+    assert_eq!(from_file, (Some(url.to_owned()), vec![]));
 
     let (_, problems) = read(&inputs(keys_and_kind, &[]));
     assert_eq!(problems[0].key, "store.url");
-    wrong(
-        "",
-        &[("EDGE_LEDGER__STORE__URL_FILE", file)],
-        "store.url_file",
-    );
-    for (url, says) in [("rediss://:hunter2@host", "TLS"), ("hunter2", "no address")] {
-        let problem = wrong("", &[("EDGE_LEDGER__STORE__URL", url)], "store.url");
-        assert!(problem.wrong.contains(says), "{problem}");
-        assert!(!problem.to_string().contains("hunter2"), "{problem}");
-    }
+    wrong("", &variable, "store.url_file");
+    std::fs::write(file, "redis://user:hunt/er2@host").unwrap();
+    let (none, problems) = address(&inputs(keys_and_kind, &variable));
+    assert_eq!((none, problems.len()), (None, 1));
+    assert_eq!(problems[0].key, "store.url_file");
+    assert!(!problems[0].to_string().contains("er2"), "{problems:?}");
+
+    // Who asks for the settings alone gets them without the file.
     let gone = folder.path().join("gone");
     let variable = [("EDGE_LEDGER__STORE__URL_FILE", gone.to_str().unwrap())];
-    let (_, problems) = read(&inputs(keys_and_kind, &variable));
+    let without = inputs(keys_and_kind, &variable);
+    sound(&without);
+    let (_, problems) = address(&without);
     assert!(problems[0].wrong.contains("gone"), "{problems:?}");
+}
+
+#[test]
+fn an_address_that_the_store_cannot_read_is_said_without_its_secret() {
+    for (url, says) in [
+        ("rediss://:hunter2@host", "TLS"),
+        ("hunter2", "no address"),
+        ("redis://:hunter2@host/abc", "cannot be read"),
+        ("redis://:hunt/er2@host", "cannot be read"),
+        ("redis://user:1234#er2@host", "cannot be read"),
+        ("redis://:hunter2@host:99999", "cannot be read"),
+        ("redis://", "cannot be read"),
+    ] {
+        let problem = wrong("", &[("EDGE_LEDGER__STORE__URL", url)], "store.url");
+        assert!(problem.wrong.contains(says), "{problem}");
+        assert!(!problem.to_string().contains("er2"), "{problem}");
+    }
+    for url in [
+        "redis://:hunt%2Fer2@host",
+        "redis://user:hunt%23er2@[::1]:6380/3",
+        "redis+unix:///run/redis.sock",
+    ] {
+        let (read, problems) = address(&inputs(SOUND, &[("EDGE_LEDGER__STORE__URL", url)]));
+        assert_eq!((read.as_deref(), problems), (Some(url), vec![]));
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
@@ -26,8 +26,30 @@ impl Files {
         }
     }
 
+    pub(super) fn folder(&self) -> PathBuf {
+        self.folder.clone()
+    }
+
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
+    }
+
+    /// The folder's mode, if there is one.
+    pub(super) fn mode_of_folder(&self) -> Result<u32, KeysError> {
+        match fs::metadata(&self.folder) {
+            Ok(found) if found.is_dir() => Ok(found.permissions().mode() & 0o7777),
+            Ok(_) => Err(KeysError::NoFolder(self.folder.clone())),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                Err(KeysError::NoFolder(self.folder.clone()))
+            }
+            Err(error) => Err(failed(self.folder.clone())(error)),
+        }
+    }
+
+    /// A file's mode; none if it cannot be told, which reading it will say.
+    pub(super) fn mode(&self, name: &str) -> Option<u32> {
+        let found = fs::metadata(self.path(name)).ok()?;
+        Some(found.permissions().mode() & 0o7777)
     }
 
     /// Makes the folder if need be, and waits until no other process makes files in it.

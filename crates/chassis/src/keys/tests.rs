@@ -130,6 +130,108 @@ fn damaged_and_mixed_up_files_are_refused() {
     }
 }
 
+/// What a service says of a folder, by reason and file.
+fn said(folder: &Path) -> Vec<String> {
+    let folder = KeysFolder::at(folder);
+    let errors = folder.exposed().into_iter();
+    let errors = errors.chain(folder.service_key().err().unwrap_or_default());
+    let errors = errors.chain(folder.sealing_key().err());
+    errors
+        .map(|error| {
+            assert!(!error.what_to_do().is_empty());
+            format!("{} {error}", error.reason())
+        })
+        .collect()
+}
+
+#[track_caller]
+fn assert_said(folder: &Path, expected: &[(&str, &str)]) {
+    let said = said(folder);
+    assert_eq!(said.len(), expected.len(), "{said:?}");
+    for (said, (reason, file)) in said.iter().zip(expected) {
+        assert!(said.starts_with(reason) && said.contains(file), "{said}");
+    }
+}
+
+#[test]
+fn a_service_hears_of_every_file_that_is_in_the_way() {
+    let place = tempfile::tempdir().unwrap();
+    let (one, two) = (place.path().join("one"), place.path().join("two"));
+    open(&one).unwrap();
+    open(&two).unwrap();
+    let absent = KeysFolder::at(&place.path().join("absent")).is_there();
+    assert!(matches!(absent, Err(KeysError::NoFolder(_))));
+    let file = KeysFolder::at(&one.join(GENESIS)).is_there();
+    assert!(matches!(file, Err(KeysError::NoFolder(_))));
+    remove(&one, &[ROOT, NEXT_ROOT]);
+    assert_said(&one, &[]);
+
+    let signer = fs::read(one.join(SERVICE)).unwrap();
+    remove(&one, &[SERVICE]);
+    fs::copy(two.join(SERVICE), one.join(SERVICE)).unwrap();
+    assert_said(&one, &[("KEYS_FOREIGN", "is not the certificate of")]);
+    remove(&one, &[SERVICE, SEALING]);
+    fs::write(one.join(SERVICE), "zz").unwrap();
+    fs::set_permissions(one.join(SERVICE), fs::Permissions::from_mode(0o644)).unwrap();
+    assert_said(
+        &one,
+        &[
+            (
+                "KEYS_EXPOSED",
+                "service.key is open to others, with mode 0644",
+            ),
+            ("KEYS_DAMAGED", SERVICE),
+            ("KEYS_MISSING", SEALING),
+        ],
+    );
+    fs::write(one.join(SERVICE), signer).unwrap();
+    for (mode, expected) in [(0o440, 0), (0o640, 0), (0o660, 1), (0o604, 1), (0o402, 1)] {
+        fs::set_permissions(one.join(SERVICE), fs::Permissions::from_mode(mode)).unwrap();
+        let exposed = KeysFolder::at(&one).exposed();
+        assert_eq!(exposed.len(), expected, "{mode:o}: {exposed:?}");
+    }
+    remove(&one, &[SERVICE, GENESIS]);
+    let all = [
+        ("KEYS_MISSING", GENESIS),
+        ("KEYS_MISSING", SERVICE),
+        ("KEYS_MISSING", SEALING),
+    ];
+    assert_said(&one, &all);
+}
+
+#[test]
+fn a_folder_that_others_can_change_is_said_to_be() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path().join("keys");
+    open(&folder).unwrap();
+    // With the sticky bit each can change their own files alone, as where secrets are mounted.
+    for (mode, expected) in [(0o755, 0), (0o770, 0), (0o1777, 0), (0o777, 1)] {
+        fs::set_permissions(&folder, fs::Permissions::from_mode(mode)).unwrap();
+        assert_eq!(said(&folder).len(), expected, "{mode:o}");
+    }
+}
+
+#[test]
+fn the_key_of_an_issuer_is_none_of_a_service() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path().join("keys");
+    let keys = open(&folder).unwrap();
+    let this = KeysFolder::at(&folder);
+    let root = SecretKey::from_seed(this.seed(ROOT).unwrap().unwrap());
+    let key = *keys.signer.certificate().key();
+    let (ledger_id, role) = (keys.genesis.ledger_id(), ServiceRole::Issuer);
+    let certificate = ServiceCertificate::issue(&root, ledger_id, &key, role, FIRST_SERIAL);
+    let body = encode_hex(certificate.body());
+    let signature = encode_hex(certificate.signature().as_bytes());
+    remove(&folder, &[CERTIFICATE]);
+    fs::write(
+        folder.join(CERTIFICATE),
+        format!("{}\n{}", *body, *signature),
+    )
+    .unwrap();
+    assert_said(&folder, &[("KEYS_FOREIGN", "may not sign for a service")]);
+}
+
 #[test]
 fn choices_out_of_their_limits_make_nothing() {
     let place = tempfile::tempdir().unwrap();

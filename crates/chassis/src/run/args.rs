@@ -17,7 +17,7 @@ Exit codes:
   0    drained after SIGTERM or Ctrl-C
   1    not started: what failed is said, and what to set
   2    typed wrongly
-  3    something was still open after the grace, and was ended
+  3    something was not done after the grace, and was ended
   130  a second signal, or one before it served";
 
 /// What was typed.
@@ -42,8 +42,12 @@ enum Command {
 
 #[derive(Debug, Subcommand)]
 enum ConfigCommand {
-    /// Say everything that is wrong with the configuration
+    /// Say everything that is wrong with the configuration, and with what it names here: the keys,
+    /// the certificate, the file of the store's address, the address to listen on
     Check {
+        /// Look at the settings alone, not at what they name: for the configuration of another machine
+        #[arg(long)]
+        settings_only: bool,
         /// Print one JSON object
         #[arg(long)]
         json: bool,
@@ -56,11 +60,20 @@ enum ConfigCommand {
     },
 }
 
+/// How far a configuration is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Look {
+    /// No further than the settings.
+    AtSettings,
+    /// Also at what they name on this machine.
+    AtMachine,
+}
+
 /// What to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Act {
     Serve,
-    Check { json: bool },
+    Check { json: bool, look: Look },
     Print { json: bool },
 }
 
@@ -83,7 +96,17 @@ pub(super) fn read<S: Service>(args: impl IntoIterator<Item = OsString>) -> Resu
     })?;
     let act = match typed.command {
         None | Some(Command::Serve) => Act::Serve,
-        Some(Command::Config(ConfigCommand::Check { json })) => Act::Check { json },
+        Some(Command::Config(ConfigCommand::Check {
+            settings_only,
+            json,
+        })) => {
+            let look = if settings_only {
+                Look::AtSettings
+            } else {
+                Look::AtMachine
+            };
+            Act::Check { json, look }
+        }
         Some(Command::Config(ConfigCommand::Print { json })) => Act::Print { json },
     };
     Ok(Args {

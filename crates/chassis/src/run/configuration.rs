@@ -6,9 +6,9 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::args::Act;
-use super::{Service, configured, output, settings};
-use crate::config::{Effective, FileText, Inputs, LogSection, Problem, Reader};
+use super::args::{Act, Look};
+use super::{Service, check_settings, configured, output, settings};
+use crate::config::{CONFIGURATION, Effective, FileText, Inputs, LogSection, Problem, Reader};
 use crate::logging;
 
 /// Reads what the configuration is made of.
@@ -22,6 +22,7 @@ pub(super) fn inputs(
             text,
         }),
         Err(error) => Err(Problem {
+            reason: CONFIGURATION,
             key: path.display().to_string(),
             source: "--config".to_owned(),
             wrong: format!("cannot read it: {error}"),
@@ -34,17 +35,24 @@ pub(super) fn inputs(
     })
 }
 
-pub(super) fn check<S: Service>(inputs: &Inputs, json: bool) -> ExitCode {
-    match configured::<S>(inputs) {
-        Ok(_) if json => output::line(&json!({ "ok": true, "problems": [] }).to_string()),
-        Ok(_) => output::line("the configuration is sound"),
-        Err(problems) => return refused::<S>(&Act::Check { json }, &problems),
+pub(super) fn check<S: Service>(inputs: &Inputs, json: bool, look: Look) -> ExitCode {
+    let checked = match look {
+        Look::AtMachine => configured::<S>(inputs).map(drop),
+        Look::AtSettings => check_settings::<S>(inputs),
+    };
+    match (checked, look) {
+        (Ok(_), _) if json => output::line(&json!({ "ok": true, "problems": [] }).to_string()),
+        (Ok(_), Look::AtMachine) => output::line("the configuration is sound"),
+        (Ok(_), Look::AtSettings) => {
+            output::line("the settings are sound; what they name was not looked at");
+        }
+        (Err(problems), _) => return refused::<S>(&Act::Check { json, look }, &problems),
     }
     ExitCode::SUCCESS
 }
 
 pub(super) fn print<S: Service>(inputs: &Inputs, json: bool) -> ExitCode {
-    if let Err(problems) = configured::<S>(inputs) {
+    if let Err(problems) = check_settings::<S>(inputs) {
         return refused::<S>(&Act::Print { json }, &problems);
     }
     let effective = match Reader::new(settings::<S>(), inputs) {
@@ -63,11 +71,11 @@ pub(super) fn print<S: Service>(inputs: &Inputs, json: bool) -> ExitCode {
 /// Says what is wrong in the form that was asked for.
 pub(super) fn refused<S: Service>(act: &Act, problems: &[Problem]) -> ExitCode {
     match act {
-        Act::Check { json: true } | Act::Print { json: true } => {
+        Act::Check { json: true, .. } | Act::Print { json: true } => {
             let problems: Vec<Value> = problems.iter().map(problem).collect();
             output::line(&json!({ "ok": false, "problems": problems }).to_string());
         }
-        Act::Check { json: false } | Act::Print { json: false } => {
+        Act::Check { json: false, .. } | Act::Print { json: false } => {
             output::problems(logging::Lines::Text, S::NAME, problems);
         }
         Act::Serve => {
@@ -89,6 +97,7 @@ fn setting(effective: &Effective) -> Value {
 
 fn problem(problem: &Problem) -> Value {
     json!({
+        "reason": problem.reason,
         "key": problem.key,
         "source": problem.source,
         "wrong": problem.wrong,

@@ -6,23 +6,15 @@ use std::net::SocketAddr;
 use edge_ledger_core::identity::FormatError;
 use edge_ledger_store::redis::{ConnectError, Unanswered};
 
-use crate::{KeysError, TlsError};
-
-/// Why a service does not start.
+/// Why a service does not start whose configuration is sound.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The system refused something that every process needs.
     #[error("the system refuses what a service needs")]
     System(#[source] io::Error),
-    /// A file of the keys folder is in the way.
-    #[error("the keys cannot be used")]
-    Keys(#[from] KeysError),
     /// The service key is not one of the deployment's.
     #[error("the service key does not belong to this deployment")]
     ServiceKey(#[source] FormatError),
-    /// A file of the certificate is in the way.
-    #[error("there is no TLS")]
-    Tls(#[from] TlsError),
     /// The store is not fit, or not there.
     #[error("the store cannot be used")]
     Store(#[from] ConnectError),
@@ -41,11 +33,7 @@ impl StartError {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::System(_) => "SYSTEM",
-            Self::Keys(KeysError::Missing(_)) => "KEYS_MISSING",
-            Self::Keys(KeysError::Damaged { .. }) => "KEYS_DAMAGED",
-            Self::Keys(KeysError::Foreign(_)) | Self::ServiceKey(_) => "KEYS_FOREIGN",
-            Self::Keys(KeysError::Choices(_) | KeysError::Io { .. }) => "KEYS_IO",
-            Self::Tls(_) => "TLS",
+            Self::ServiceKey(_) => "KEYS_FOREIGN",
             Self::Store(ConnectError::Unreachable { .. }) => "STORE_UNREACHABLE",
             Self::Store(ConnectError::Loading { .. }) => "STORE_LOADING",
             Self::Store(_) => "STORE_UNFIT",
@@ -58,14 +46,7 @@ impl StartError {
     pub fn what_to_do(&self) -> &'static str {
         match self {
             Self::System(_) => "look at the limits of the process (`ulimit -a`), and start again",
-            Self::Keys(KeysError::Missing(_)) => {
-                "make the keys once with `edge-ledger keys init --dir DIR`, copy what this \
-                 service needs, and set keys.dir to that folder"
-            }
-            Self::Keys(KeysError::Io { .. }) => "set keys.dir to a folder that this user can read",
-            Self::Keys(error) => error.what_to_do(),
             Self::ServiceKey(_) => "set keys.dir to a folder whose files belong together",
-            Self::Tls(error) => error.what_to_do(),
             Self::Store(error) => of_store(error),
             Self::Listen { source, .. } if source.kind() == ErrorKind::AddrInUse => {
                 "end what listens there, or set server.listen to another port"

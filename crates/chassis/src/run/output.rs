@@ -44,12 +44,12 @@ pub(super) fn problems(lines: Lines, service: &str, problems: &[Problem]) {
         Lines::Json => {
             for problem in problems {
                 let Problem {
+                    reason,
                     key,
                     source,
                     wrong,
                     next,
                 } = problem;
-                let reason = "CONFIGURATION";
                 tracing::error!(
                     service,
                     reason,
@@ -73,6 +73,7 @@ pub(super) fn problems(lines: Lines, service: &str, problems: &[Problem]) {
                     source,
                     wrong,
                     next,
+                    ..
                 } = problem;
                 text.push_str(&format!("\n  {key} ({source}): {wrong}\n    next: {next}"));
             }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use edge_ledger_chassis::{Limits, Serving, Tls};
+use edge_ledger_chassis::{Clock, Limits, Serving, Tls};
 use futures::future::join_all;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -48,7 +48,7 @@ fn limits(first_request: Duration) -> Limits {
 
 async fn over_tls(first_request: Duration) -> Serving {
     let folder = tempfile::tempdir().unwrap();
-    let tls = Tls::load(Authority::new().files(folder.path())).unwrap();
+    let tls = Tls::load(Authority::new().files(folder.path()), Clock::system()).unwrap();
     let listener = stub::bind().await;
     listener.serve(stub::routes(), limits(first_request), Some(tls))
 }

@@ -3,6 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::connection::Connector;
+use super::unfit::ConnectError;
+
 /// How long a server may take to answer before the connection is given up.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a server that still loads its data is waited for at the start.
@@ -68,6 +71,17 @@ impl RedisConfig {
             response_timeout: RESPONSE_TIMEOUT,
             load_timeout: LOAD_TIMEOUT,
         }
+    }
+}
+
+impl RedisConfig {
+    /// Whether the URL can be used, as [`RedisStore::connect`](super::RedisStore::connect) reads
+    /// it: nothing is asked of the network.
+    ///
+    /// # Errors
+    /// [`ConnectError::Url`].
+    pub fn check(&self) -> Result<(), ConnectError> {
+        Connector::new(self.clone()).map(drop)
     }
 }
 
