@@ -16,6 +16,7 @@ mod place;
 mod replicas;
 mod replicas_bad_times;
 mod replicas_killed;
+mod revocation_run;
 mod stream_bad_input;
 mod stream_bad_messages;
 mod stream_handshake;
