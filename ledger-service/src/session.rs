@@ -110,12 +110,13 @@ impl Shell {
                 },
                 Some(joined) => tokio::select! {
                     biased;
-                    Some(answer) = self.ingests.next() => answer,
-                    Some(answer) = self.reads.next() => answer,
+                    // First: what was read or judged under a log is told to nobody whom it ends.
                     Ok(()) = joined.handle.log.changed() => {
                         let view = joined.handle.log.borrow_and_update().clone();
                         Ok(view.map(|view| Input::LogChanged(view.log)).into_iter().collect())
                     }
+                    Some(answer) = self.ingests.next() => answer,
+                    Some(answer) = self.reads.next() => answer,
                     () = superseded(&mut joined.seated) => {
                         Ok(vec![Input::GoAway(GoAwayReason::Superseded)])
                     }
@@ -234,7 +235,7 @@ impl Shell {
         let (identity, device, open) = (joined.identity, joined.device, self.session.is_open());
         self.reads.push_back(Box::pin(async move {
             let (reply, answer) = oneshot::channel();
-            let view = ask(&jobs, Job::Adopt(parts, reply), answer).await??;
+            let view = ask(&jobs, Job::Adopt(device, parts, reply), answer).await??;
             // A session that is open hears of it as a change of the log.
             if open {
                 Ok(Vec::new())
@@ -308,16 +309,17 @@ impl Shell {
 
     fn read_receipts(&mut self, after_position: u64) {
         let Some(joined) = &self.ledger else { return };
-        let view = joined.handle.log.borrow().clone();
         let (shared, identity) = (self.ledgers.shared().clone(), joined.identity);
+        let known = joined.handle.log.borrow().clone();
         self.reads.push_back(Box::pin(async move {
-            let view = match view {
-                Some(view) => Some(view),
-                None => read_log(&*shared.identities, &shared.genesis, identity, None).await?,
+            let (store, genesis) = (&*shared.identities, &shared.genesis);
+            let view = read_log(store, genesis, identity, known.as_ref()).await?;
+            let Some(view) = view else {
+                return Ok(vec![Input::Receipts(Vec::new())]);
             };
-            let receipts =
-                view.map_or_else(Vec::new, |view| receipts(&shared, &view, after_position));
-            Ok(vec![Input::Receipts(receipts)])
+            let receipts = receipts(&shared, &view, after_position);
+            // The log itself goes first: whom it has ended is told nothing that it says.
+            Ok(vec![Input::LogChanged(view.log), Input::Receipts(receipts)])
         }));
     }
 }
