@@ -53,6 +53,8 @@ struct Joined {
     identity: IdentityId,
     handle: LedgerHandle,
     notices: broadcast::Receiver<Notice>,
+    /// The version of the log that the session was told last.
+    told: Option<LogVersion>,
     /// Once it is live.
     seated: Option<Seated>,
 }
@@ -110,25 +112,33 @@ impl Shell {
                 },
                 Some(joined) => tokio::select! {
                     biased;
-                    // First: what was read or judged under a log is told to nobody whom it ends.
-                    Ok(()) = joined.handle.log.changed() => {
-                        let view = joined.handle.log.borrow_and_update().clone();
-                        Ok(view.map(|view| Input::LogChanged(view.log)).into_iter().collect())
-                    }
                     Some(answer) = self.ingests.next() => answer,
                     Some(answer) = self.reads.next() => answer,
+                    Ok(()) = joined.handle.log.changed() => Ok(Vec::new()),
                     () = superseded(&mut joined.seated) => {
                         Ok(vec![Input::GoAway(GoAwayReason::Superseded)])
                     }
                     notice = joined.notices.recv() => Ok(self.notice(notice)),
                 },
             };
-            match answer {
-                Ok(inputs) if inputs.is_empty() => {}
-                Ok(inputs) => return Ok(inputs),
-                Err(error) => return Err(End::Store(error)),
+            let mut inputs = answer.map_err(End::Store)?;
+            // Before everything else: what was read, judged or committed under a log is told to
+            // nobody whom it has ended.
+            if let Some(view) = self.changed_log() {
+                inputs.insert(0, Input::LogChanged(view.log));
+            }
+            if !inputs.is_empty() {
+                return Ok(inputs);
             }
         }
+    }
+
+    /// The log as this process knows it, if the session was not told.
+    fn changed_log(&mut self) -> Option<LogView> {
+        let joined = self.ledger.as_mut()?;
+        let view = joined.handle.log.borrow_and_update().clone()?;
+        let told = joined.told.replace(view.version);
+        (told != Some(view.version)).then_some(view)
     }
 
     fn notice(&mut self, notice: Result<Notice, broadcast::error::RecvError>) -> Vec<Input> {
@@ -220,6 +230,7 @@ impl Shell {
             identity,
             handle,
             notices,
+            told: None,
             seated: None,
         });
         let shared = self.ledgers.shared().clone();
