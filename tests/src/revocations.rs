@@ -161,8 +161,7 @@ impl fmt::Display for Report {
 }
 
 fn milliseconds(time: Duration) -> f64 {
-    // Of what a run takes nothing is lost.
-    time.as_secs_f64() * 1_000.0
+    (time.as_secs_f64() * 1_000_000.0).round() / 1_000.0
 }
 
 /// An identity whose first device revokes the others.
