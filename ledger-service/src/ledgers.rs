@@ -9,7 +9,9 @@ use edge_ledger_core::identity::receipt::ReceiptParts;
 use edge_ledger_core::identity::service_key::ServiceSigner;
 use edge_ledger_core::identity::{Genesis, IdentityLog};
 use edge_ledger_core::ids::{DeviceId, IdentityId, StoreEpoch};
+use edge_ledger_core::ledger::admission::Refusal;
 use edge_ledger_core::ledger::{Ack, Admission, Run};
+use edge_ledger_core::sync::Outcome;
 use edge_ledger_store::identity::StatementOutcome;
 use edge_ledger_store::ingest::{Ingested, Under, ingest};
 use edge_ledger_store::log_view::{self, read_log};
@@ -45,7 +47,9 @@ pub(crate) enum Job {
         Frame,
         oneshot::Sender<Result<(Ingested, Vec<Ack>), StoreError>>,
     ),
+    /// Statements, and whose stream brings them.
     Adopt(
+        DeviceId,
         Vec<ReceiptParts>,
         oneshot::Sender<Result<Option<LogView>, StoreError>>,
     ),
@@ -172,8 +176,8 @@ impl Ledger {
                     // Whoever asked may be gone: what is committed stays committed.
                     let _ = reply.send(self.ingest(frame).await);
                 }
-                Job::Adopt(parts, reply) => {
-                    let _ = reply.send(self.adopt(parts).await);
+                Job::Adopt(own, parts, reply) => {
+                    let _ = reply.send(self.adopt(own, parts).await);
                 }
                 Job::Refresh => {
                     if let Err(error) = self.refresh().await {
@@ -189,6 +193,9 @@ impl Ledger {
             let Some(view) = self.view().await? else {
                 break;
             };
+            if view.log.cut(&frame.own).is_some() {
+                return Ok((nothing_of(&frame.runs), Vec::new()));
+            }
             let under = Under {
                 log: &view.log,
                 version: view.version,
@@ -240,10 +247,21 @@ impl Ledger {
         Ok(view)
     }
 
-    /// Takes over receipted statements that follow the log; what does not follow is left.
-    async fn adopt(&mut self, parts: Vec<ReceiptParts>) -> Result<Option<LogView>, StoreError> {
+    /// Takes over receipted statements that follow the log; what does not follow is left, and all
+    /// that a device brings which the log has ended.
+    async fn adopt(
+        &mut self,
+        own: DeviceId,
+        parts: Vec<ReceiptParts>,
+    ) -> Result<Option<LogView>, StoreError> {
         for _ in 0..LOG_MOVED_RETRIES_MAX {
             let view = self.refresh().await?;
+            if view
+                .as_ref()
+                .is_some_and(|view| view.log.cut(&own).is_some())
+            {
+                return Ok(view);
+            }
             let empty = || {
                 Arc::new(IdentityLog::empty(
                     self.shared.genesis.clone(),
@@ -264,5 +282,14 @@ impl Ledger {
         Err(StoreError::Unavailable(
             "the identity log does not stand still".to_owned(),
         ))
+    }
+}
+
+/// What becomes of a frame of a device that the log has ended: nothing is taken from it, be it of
+/// its own journal or of another's, and nothing is acked to it.
+fn nothing_of(runs: &[Run]) -> Ingested {
+    Ingested {
+        outcomes: vec![Outcome::Refused(Refusal::OutsideCut); runs.len()],
+        ..Ingested::default()
     }
 }

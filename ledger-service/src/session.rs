@@ -53,6 +53,8 @@ struct Joined {
     identity: IdentityId,
     handle: LedgerHandle,
     notices: broadcast::Receiver<Notice>,
+    /// The version of the log that the session was told last.
+    told: Option<LogVersion>,
     /// Once it is live.
     seated: Option<Seated>,
 }
@@ -112,22 +114,31 @@ impl Shell {
                     biased;
                     Some(answer) = self.ingests.next() => answer,
                     Some(answer) = self.reads.next() => answer,
-                    Ok(()) = joined.handle.log.changed() => {
-                        let view = joined.handle.log.borrow_and_update().clone();
-                        Ok(view.map(|view| Input::LogChanged(view.log)).into_iter().collect())
-                    }
+                    Ok(()) = joined.handle.log.changed() => Ok(Vec::new()),
                     () = superseded(&mut joined.seated) => {
                         Ok(vec![Input::GoAway(GoAwayReason::Superseded)])
                     }
                     notice = joined.notices.recv() => Ok(self.notice(notice)),
                 },
             };
-            match answer {
-                Ok(inputs) if inputs.is_empty() => {}
-                Ok(inputs) => return Ok(inputs),
-                Err(error) => return Err(End::Store(error)),
+            let mut inputs = answer.map_err(End::Store)?;
+            // Before everything else: what was read, judged or committed under a log is told to
+            // nobody whom it has ended.
+            if let Some(view) = self.changed_log() {
+                inputs.insert(0, Input::LogChanged(view.log));
+            }
+            if !inputs.is_empty() {
+                return Ok(inputs);
             }
         }
+    }
+
+    /// The log as this process knows it, if the session was not told.
+    fn changed_log(&mut self) -> Option<LogView> {
+        let joined = self.ledger.as_mut()?;
+        let view = joined.handle.log.borrow_and_update().clone()?;
+        let told = joined.told.replace(view.version);
+        (told != Some(view.version)).then_some(view)
     }
 
     fn notice(&mut self, notice: Result<Notice, broadcast::error::RecvError>) -> Vec<Input> {
@@ -219,6 +230,7 @@ impl Shell {
             identity,
             handle,
             notices,
+            told: None,
             seated: None,
         });
         let shared = self.ledgers.shared().clone();
@@ -234,7 +246,7 @@ impl Shell {
         let (identity, device, open) = (joined.identity, joined.device, self.session.is_open());
         self.reads.push_back(Box::pin(async move {
             let (reply, answer) = oneshot::channel();
-            let view = ask(&jobs, Job::Adopt(parts, reply), answer).await??;
+            let view = ask(&jobs, Job::Adopt(device, parts, reply), answer).await??;
             // A session that is open hears of it as a change of the log.
             if open {
                 Ok(Vec::new())
@@ -308,16 +320,17 @@ impl Shell {
 
     fn read_receipts(&mut self, after_position: u64) {
         let Some(joined) = &self.ledger else { return };
-        let view = joined.handle.log.borrow().clone();
         let (shared, identity) = (self.ledgers.shared().clone(), joined.identity);
+        let known = joined.handle.log.borrow().clone();
         self.reads.push_back(Box::pin(async move {
-            let view = match view {
-                Some(view) => Some(view),
-                None => read_log(&*shared.identities, &shared.genesis, identity, None).await?,
+            let (store, genesis) = (&*shared.identities, &shared.genesis);
+            let view = read_log(store, genesis, identity, known.as_ref()).await?;
+            let Some(view) = view else {
+                return Ok(vec![Input::Receipts(Vec::new())]);
             };
-            let receipts =
-                view.map_or_else(Vec::new, |view| receipts(&shared, &view, after_position));
-            Ok(vec![Input::Receipts(receipts)])
+            let receipts = receipts(&shared, &view, after_position);
+            // The log itself goes first: whom it has ended is told nothing that it says.
+            Ok(vec![Input::LogChanged(view.log), Input::Receipts(receipts)])
         }));
     }
 }

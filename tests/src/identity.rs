@@ -5,9 +5,11 @@ use anyhow::Context as _;
 use bytes::Bytes;
 use edge_ledger_core::identity::certificate::Description;
 use edge_ledger_core::identity::genesis::next_key_hash;
+use edge_ledger_core::identity::receipt::ReceiptParts;
 use edge_ledger_core::identity::statement::SigningAs;
 use edge_ledger_core::identity::{
-    Act, Certificate, IdentityLog, Point, RevokeReason, Statement, StatementBody, StatementRecord,
+    Act, Certificate, IdentityLog, Point, ReceiptedStatement, RevokeReason, Statement,
+    StatementBody, StatementRecord,
 };
 use edge_ledger_core::ids::{DeviceId, StoreEpoch};
 use edge_ledger_core::keys::SecretKey;
@@ -130,17 +132,37 @@ impl Identity {
         deployment: &Deployment<S>,
         device: usize,
     ) -> anyhow::Result<()> {
-        let device = self.devices[device].id();
-        self.append(
-            deployment,
-            Act::Revoke {
-                device,
-                reason: RevokeReason::Lost,
-                tips: Vec::new(),
-            },
-            By::Admin,
-        )
-        .await
+        let revoke = self.act_of_revoking(device);
+        self.append(deployment, revoke, By::Admin).await
+    }
+
+    /// Signs the revocation of a device as the admin, naming no tips, to be sent to an identity
+    /// service.
+    ///
+    /// # Errors
+    /// When it cannot be signed.
+    pub fn revocation(&self, device: usize) -> anyhow::Result<Statement> {
+        self.sign(self.act_of_revoking(device), By::Admin)
+    }
+
+    fn act_of_revoking(&self, device: usize) -> Act {
+        Act::Revoke {
+            device: self.devices[device].id(),
+            reason: RevokeReason::Lost,
+            tips: Vec::new(),
+        }
+    }
+
+    /// Follows the log by a statement that an identity service has receipted.
+    ///
+    /// # Errors
+    /// When its receipt is not valid, or it does not follow.
+    pub fn follow(&mut self, parts: ReceiptParts) -> anyhow::Result<()> {
+        let (genesis, identity) = (self.log.genesis().clone(), self.log.identity());
+        let prev = self.log.head().hash;
+        let receipted = ReceiptedStatement::verify(&genesis, identity, prev, parts)?;
+        self.log.apply(receipted.into_record())?;
+        Ok(())
     }
 
     /// Puts a fresh device in the place of another, naming no tips.
@@ -179,12 +201,7 @@ impl Identity {
         Ok(Certificate::sign(self.log.ledger_id(), key, &description)?)
     }
 
-    async fn append<S: Store>(
-        &mut self,
-        deployment: &Deployment<S>,
-        act: Act,
-        by: By,
-    ) -> anyhow::Result<()> {
+    fn sign(&self, act: Act, by: By) -> anyhow::Result<Statement> {
         let head = self.log.head();
         let body = StatementBody {
             identity: self.log.identity(),
@@ -198,7 +215,16 @@ impl Identity {
             By::Admin => vec![device(0)],
             By::Both(old, new) => vec![device(old), device(new)],
         };
-        let statement = Statement::sign(self.log.ledger_id(), &body, &signers)?;
+        Ok(Statement::sign(self.log.ledger_id(), &body, &signers)?)
+    }
+
+    async fn append<S: Store>(
+        &mut self,
+        deployment: &Deployment<S>,
+        act: Act,
+        by: By,
+    ) -> anyhow::Result<()> {
+        let statement = self.sign(act, by)?;
         let append = StatementAppend {
             expected: LogEnd::of(&self.log),
             statement: statement.bytes().clone(),

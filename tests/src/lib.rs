@@ -7,14 +7,19 @@
 )]
 
 pub mod balancer;
+pub mod caller;
+pub mod cluster;
 pub mod identity;
 pub mod load;
 pub mod process;
 pub mod raw;
 pub mod replicas;
+pub mod revocations;
 pub mod service;
 
 pub use balancer::Balancer;
+pub use caller::Caller;
+pub use cluster::Cluster;
 pub use device_agent::testing::{Deployment, Pair};
 pub use identity::{Identity, TestDevice};
 pub use load::Load;

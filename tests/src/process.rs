@@ -120,14 +120,10 @@ pub fn edge_ledger() -> anyhow::Result<PathBuf> {
 /// When it was not built: tests of the whole workspace build it.
 pub fn binary(name: &str) -> anyhow::Result<PathBuf> {
     let exe = std::env::current_exe()?;
-    let folder = exe
-        .parent()
-        .and_then(|deps| deps.parent())
-        .context("no target folder")?;
-    let path = folder.join(name);
-    anyhow::ensure!(
-        path.exists(),
-        "there is no {name} binary: cargo build -p {name}"
-    );
-    Ok(path)
+    // A test lies one folder below, another binary beside it.
+    let folders = exe.ancestors().skip(1).take(2);
+    let mut paths = folders.map(|folder| folder.join(name));
+    paths
+        .find(|path| path.is_file())
+        .with_context(|| format!("there is no {name} binary: cargo build -p {name}"))
 }

@@ -180,6 +180,20 @@ impl RawStream {
         }
     }
 
+    /// Reads until the stream ends with a status, however long nothing comes.
+    ///
+    /// # Errors
+    /// When it ends without one.
+    pub async fn closed(&mut self) -> anyhow::Result<tonic::Status> {
+        loop {
+            match self.inbound.message().await {
+                Ok(Some(_)) => {}
+                Ok(None) => anyhow::bail!("the stream ended OK"),
+                Err(status) => return Ok(status),
+            }
+        }
+    }
+
     /// Reads up to the first frame that `pick` takes.
     ///
     /// # Errors

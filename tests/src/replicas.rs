@@ -183,11 +183,13 @@ impl Replicas {
         Ok(())
     }
 
-    fn home(&self, name: &str) -> PathBuf {
+    /// The home folder of a device.
+    pub fn home(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    fn new_device(&self, name: &str) -> NewDevice {
+    /// What a device behind the balancers is made of.
+    pub fn new_device(&self, name: &str) -> NewDevice {
         NewDevice {
             home: self.home(name),
             identity_url: self.identity_balancer.url(),

@@ -1,42 +1,56 @@
 //! S-13, idempotence, and what an append records.
 
 use edge_ledger_chassis::Reason;
-use edge_ledger_core::identity::{Point, Statement, StatementRecord};
+use edge_ledger_core::identity::statement::SigningAs;
+use edge_ledger_core::identity::{Act, Point, Statement, StatementRecord};
 use edge_ledger_core::ledger::{Admission, Admitted, Draft, EventKey, Kind, Posting};
 use edge_ledger_store::{IdentityStore as _, LedgerStore as _, Origin};
 use tonic::Code;
 
-use crate::person::{Person, append, register};
+use crate::person::{Person, append, register, session};
 use crate::world::{NAME, World, assert_refused, dial, key};
 
+/// Admins who do not know of each other, at three replicas, round after round.
 #[tokio::test]
 async fn s13_of_many_statements_for_one_place_one_wins() {
     let world = World::start().await;
-    let replica = world.replica().await;
+    let replicas = [world.replica().await, world.replica().await];
+    let servers = [&world.server, &replicas[0], &replicas[1]];
     let mut client = world.client().await;
     let mut person = Person::registered(&world, &mut client, 10).await;
     let token = person.session(&mut client).await;
-    let mut calls = tokio::task::JoinSet::new();
-    for number in 0..16 {
-        let server = if number % 2 == 0 {
-            &world.server
-        } else {
-            &replica
-        };
-        let mut client = dial(server, NAME).await;
-        let (token, statement) = (token.clone(), person.rename(&format!("name {number}")));
-        calls.spawn(async move { append(&mut client, &token, statement).await });
+    // The key of the laptop again.
+    let mut signers = vec![(key(11), token.clone())];
+    for seed in 30..33 {
+        let add = person.add(&key(seed), "an admin", true);
+        person.append(&mut client, &token, add).await;
+        let own = session(&mut client, &person.log, &key(seed)).await;
+        signers.push((key(seed), own.unwrap()));
     }
-    let results = calls.join_all().await;
-    let (won, lost): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
-    assert_eq!(won.len(), 1);
-    for status in lost.into_iter().filter_map(Result::err) {
-        assert_refused(&status, Code::Aborted, Reason::VersionConflict);
+    for round in 0..4 {
+        let mut calls = tokio::task::JoinSet::new();
+        for number in 0..24 {
+            let mut client = dial(servers[number % 3], NAME).await;
+            let (signer, token) = &signers[number % signers.len()];
+            let rename = Act::Rename {
+                device: person.laptop.public_key().device_id(),
+                name: format!("name {round}-{number}"),
+            };
+            let statement = person.sign(rename, &[SigningAs::Device(signer)]);
+            let (token, bytes) = (token.clone(), statement.bytes().clone());
+            calls.spawn(async move { append(&mut client, &token, bytes).await });
+        }
+        let results = calls.join_all().await;
+        let (won, lost): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
+        assert_eq!(won.len(), 1);
+        for status in lost.into_iter().filter_map(Result::err) {
+            assert_refused(&status, Code::Aborted, Reason::VersionConflict);
+        }
+        person.take(won.into_iter().next().unwrap().unwrap());
     }
-    person.take(won.into_iter().next().unwrap().unwrap());
     let next = person.rename("after reading the log again");
     person.append(&mut client, &token, next).await;
-    assert_eq!(person.log.head().position, 3);
+    assert_eq!(person.log.head().position, 1 + 3 + 4 + 1);
 }
 
 #[tokio::test]
@@ -71,6 +85,43 @@ async fn one_statement_sent_often_gets_one_place_and_one_receipt() {
         receipts[0]
     );
     assert_eq!(person.log.head().position, 3);
+}
+
+/// An answer may have been lost, and the old key has no session any more: the new one has.
+#[tokio::test]
+async fn a_replacement_that_is_sent_again_gets_the_same_receipt() {
+    let world = World::start().await;
+    let replica = world.replica().await;
+    let mut client = world.client().await;
+    let mut person = Person::registered(&world, &mut client, 10).await;
+    let token = person.session(&mut client).await;
+    let (phone, successor) = (key(30), key(31));
+    let add = person.add(&phone, "phone", false);
+    person.append(&mut client, &token, add).await;
+    let old_token = session(&mut client, &person.log, &phone).await.unwrap();
+    let replace = person.replace(&phone, &successor);
+    let receipted = append(&mut client, &old_token, replace.clone()).await;
+    let receipted = receipted.unwrap();
+    person.take(receipted.clone());
+    let rename = person.rename("the log goes on");
+    person.append(&mut client, &token, rename).await;
+    world.hands.advance_ms(9_000);
+    for server in [&world.server, &replica] {
+        let mut client = dial(server, NAME).await;
+        let new_token = session(&mut client, &person.log, &successor).await;
+        for token in [&new_token.unwrap(), &token] {
+            let again = append(&mut client, token, replace.clone()).await;
+            assert_eq!(again.unwrap(), receipted);
+        }
+        let status = append(&mut client, &old_token, replace.clone()).await;
+        let status = status.unwrap_err();
+        assert_refused(&status, Code::PermissionDenied, Reason::DeviceRevoked);
+    }
+    // Another key for the place is late, whoever brings it.
+    let late = person.replace(&phone, &key(32));
+    let status = append(&mut client, &token, late).await.unwrap_err();
+    assert_refused(&status, Code::PermissionDenied, Reason::DeviceRevoked);
+    assert_eq!(person.log.head().position, 4);
 }
 
 #[tokio::test]

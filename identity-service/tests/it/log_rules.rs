@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 use edge_ledger_chassis::Reason;
+use edge_ledger_chassis::status::reason_of;
 use edge_ledger_core::identity::statement::SigningAs;
-use edge_ledger_core::identity::{Act, Point, SignedTip};
+use edge_ledger_core::identity::{Act, Point, RevokeReason, SignedTip};
 use edge_ledger_core::ids::{DeviceId, EntryHash};
 use edge_ledger_core::keys::SecretKey;
 use edge_ledger_core::limits::RENAMES_PER_DEVICE_MAX;
@@ -13,7 +14,7 @@ use tonic::Code;
 
 use crate::keys::bad_signatures;
 use crate::person::{Person, append, session};
-use crate::world::{Client, World, assert_refused, key};
+use crate::world::{Client, NAME, World, assert_refused, dial, key};
 
 struct Scene {
     client: Client,
@@ -127,6 +128,47 @@ async fn s12_the_last_admin_stays() {
     scene.close().await;
 }
 
+/// Each signs at the same head, at a replica of its own.
+#[tokio::test]
+async fn s12_of_two_admins_who_end_each_other_one_stays() {
+    let world = World::start().await;
+    let replica = world.replica().await;
+    let (mut here, mut there) = (world.client().await, dial(&replica, NAME).await);
+    for seed in [10, 13, 16, 19] {
+        let mut person = Person::registered(&world, &mut here, seed).await;
+        let token = person.session(&mut here).await;
+        let phone = key(seed + 2);
+        let add = person.add(&phone, "phone", true);
+        person.append(&mut here, &token, add).await;
+        let phones = session(&mut there, &person.log, &phone).await.unwrap();
+        let by_laptop = person.revoke(phone.public_key().device_id());
+        let act = Act::Revoke {
+            device: person.laptop.public_key().device_id(),
+            reason: RevokeReason::Compromised,
+            tips: Vec::new(),
+        };
+        let by_phone = person.sign(act, &[SigningAs::Device(&phone)]);
+        let results = tokio::join!(
+            append(&mut here, &token, by_laptop),
+            append(&mut there, &phones, by_phone.bytes().clone()),
+        );
+        let (taken, late) = match results {
+            (Ok(taken), Err(late)) | (Err(late), Ok(taken)) => (taken, late),
+            both => panic!("{both:?}"),
+        };
+        let reason = reason_of(&late);
+        let reasons = [Reason::VersionConflict, Reason::DeviceRevoked];
+        assert!(
+            reasons
+                .iter()
+                .any(|known| reason.as_deref() == Some(known.as_str())),
+            "{late}"
+        );
+        person.take(taken);
+        assert_eq!(person.log.head().position, 3);
+    }
+}
+
 #[tokio::test]
 async fn s14_one_device_more_than_the_limit() {
     let mut scene = Scene::open().await;
@@ -213,7 +255,7 @@ async fn tips_that_their_device_did_not_sign() {
     };
     let revoke = Act::Revoke {
         device: phone.public_key().device_id(),
-        reason: edge_ledger_core::identity::RevokeReason::Lost,
+        reason: RevokeReason::Lost,
         tips: vec![tip],
     };
     let revoke = scene.person.say(revoke);

@@ -52,11 +52,20 @@ impl Person {
     }
 
     pub(crate) fn certificate(&self, device: &SecretKey, name: &str) -> Box<Certificate> {
+        self.certificate_in_place(device, name, None)
+    }
+
+    fn certificate_in_place(
+        &self,
+        device: &SecretKey,
+        name: &str,
+        replaces: Option<DeviceId>,
+    ) -> Box<Certificate> {
         let description = Description {
             identity: self.identity(),
             name: name.to_owned(),
             platform: "test".to_owned(),
-            replaces: None,
+            replaces,
         };
         Box::new(Certificate::sign(self.log.ledger_id(), device, &description).unwrap())
     }
@@ -106,6 +115,18 @@ impl Person {
             device,
             name: name.to_owned(),
         })
+    }
+
+    /// Puts a key in the place of a device, signed by both.
+    pub(crate) fn replace(&self, old: &SecretKey, new: &SecretKey) -> Bytes {
+        let id = old.public_key().device_id();
+        let act = Act::Replace {
+            old: id,
+            certificate: self.certificate_in_place(new, "in its place", Some(id)),
+            tips: Vec::new(),
+        };
+        let statement = self.sign(act, &[SigningAs::Device(old), SigningAs::Device(new)]);
+        statement.bytes().clone()
     }
 
     pub(crate) fn revoke(&self, device: DeviceId) -> Bytes {

@@ -2,11 +2,13 @@
 
 use bytes::Bytes;
 use edge_ledger_chassis::Reason;
+use edge_ledger_core::identity::Act;
+use edge_ledger_core::identity::statement::SigningAs;
 use edge_ledger_proto::identity as wire;
 use tonic::{Code, Request};
 
 use crate::person::{Person, append, get_log, session, with_token};
-use crate::world::{World, assert_refused, key};
+use crate::world::{NAME, World, assert_refused, dial, key};
 
 #[tokio::test]
 async fn s08_tokens_that_open_nothing() {
@@ -157,5 +159,43 @@ async fn s10_a_revoked_device_gets_nothing_any_more() {
     assert_refused(&status, Code::PermissionDenied, Reason::DeviceRevoked);
     let status = session(&mut client, &person.log, &phone).await.unwrap_err();
     assert_refused(&status, Code::PermissionDenied, Reason::DeviceRevoked);
+    person.still_works(&mut client).await;
+}
+
+#[tokio::test]
+async fn s10_a_thief_who_replaces_the_device_first_is_ended_with_it() {
+    let world = World::start().await;
+    let replica = world.replica().await;
+    let (mut client, mut there) = (world.client().await, dial(&replica, NAME).await);
+    let mut person = Person::registered(&world, &mut client, 10).await;
+    let token = person.session(&mut client).await;
+    let (phone, thiefs) = (key(30), key(31));
+    person
+        .append(&mut client, &token, person.add(&phone, "phone", true))
+        .await;
+    let stolen = session(&mut there, &person.log, &phone).await.unwrap();
+    let replace = person.replace(&phone, &thiefs);
+    person.append(&mut there, &stolen, replace).await;
+    // The thief's key has the rights of the phone, until the owner revokes the phone.
+    let thiefs_token = session(&mut there, &person.log, &thiefs).await.unwrap();
+    let act = Act::AddDevice {
+        certificate: person.certificate(&key(32), "the thief's other"),
+        admin: true,
+    };
+    let add = person.sign(act, &[SigningAs::Device(&thiefs)]);
+    let revoke = person.revoke(phone.public_key().device_id());
+    person.append(&mut client, &token, revoke).await;
+    for client in [&mut client, &mut there] {
+        for token in [&stolen, &thiefs_token] {
+            let status = append(client, token, add.bytes().clone())
+                .await
+                .unwrap_err();
+            assert_refused(&status, Code::PermissionDenied, Reason::DeviceRevoked);
+        }
+        for key in [&phone, &thiefs] {
+            let status = session(client, &person.log, key).await.unwrap_err();
+            assert_refused(&status, Code::PermissionDenied, Reason::DeviceRevoked);
+        }
+    }
     person.still_works(&mut client).await;
 }

@@ -1,0 +1,65 @@
+//! S-11: a link session is joined by one device, however many have its code.
+
+use std::sync::{Mutex, PoisonError};
+
+use device_agent::testing::link;
+use device_agent::{Agent, AgentError, Confirmation, NewDevice, Options, Trust, join};
+use edge_ledger_tests::{Pair, Replicas};
+
+/// Two devices join by the same code at once: one is linked, the other is told that it came too
+/// late, and its home is still nobody's.
+async fn race(phone: &Agent, new: [NewDevice; 2]) -> anyhow::Result<()> {
+    let before = phone.devices().len();
+    let (linked, joined) = link(phone, false, async |invitation, show| {
+        let show = Mutex::new(Some(show));
+        // Only who has joined comes that far.
+        let shown = |asks: &Confirmation| {
+            let show = show.lock().unwrap_or_else(PoisonError::into_inner).take();
+            show.expect("one number is shown")(asks);
+        };
+        let (one, other) = tokio::join!(
+            join(&new[0], &invitation, Trust::FirstUse, &shown),
+            join(&new[1], &invitation, Trust::FirstUse, &shown),
+        );
+        match (one, other) {
+            (Ok(joined), Err(AgentError::Refused(late)))
+            | (Err(AgentError::Refused(late)), Ok(joined)) => {
+                assert_eq!(late.reason, "LINK_TAKEN");
+                Ok(joined)
+            }
+            (one, other) => panic!("{:?}, {:?}", one.err(), other.err()),
+        }
+    })
+    .await?;
+    joined?;
+    linked?;
+    assert_eq!(phone.devices().len(), before + 1);
+    let mut opened = 0;
+    for new in new {
+        opened += usize::from(Agent::open(&new.home, Options::default()).await.is_ok());
+    }
+    assert_eq!(opened, 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn s11_of_two_devices_that_race_to_join_one_joins() -> anyhow::Result<()> {
+    let pair = Pair::start().await?;
+    let phone = pair.first_device("phone").await?;
+    for round in 0..4 {
+        let new = [0, 1].map(|number| pair.new_device(&format!("{round}-{number}")));
+        race(&phone, new).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn s11_also_at_different_replicas() -> anyhow::Result<()> {
+    let replicas = Replicas::start(3).await?;
+    let phone = replicas.first_device("phone").await?;
+    for round in 0..4 {
+        let new = [0, 1].map(|number| replicas.new_device(&format!("{round}-{number}")));
+        race(&phone, new).await?;
+    }
+    Ok(())
+}
