@@ -93,6 +93,7 @@ fn choices(options: &KeysInit) -> Result<Choices, Failure> {
         unit: options.unit.clone().unwrap_or(standard.unit),
         decimals: options.decimals.unwrap_or(standard.decimals),
         policy,
+        ..standard
     })
 }
 

@@ -48,7 +48,7 @@ fn run(cli: Cli, output: &Output) -> Result<(), Failure> {
     let done = runtime.block_on(async {
         match cli.command {
             Command::Up(options) => up::run(options, output).await,
-            Command::Demo => demo::run(output).await,
+            Command::Demo => Box::pin(demo::run(output)).await,
             Command::Keys(Keys::Init(options)) => keys::init(&options, output).await,
             Command::Device(command) => device::run(command, &cli.global, output).await,
             Command::Completions { shell } => shell::completions(shell, output).await,

@@ -9,7 +9,7 @@ mod original;
 mod v3;
 
 use edge_ledger_core::identity::genesis::next_key_hash;
-use edge_ledger_core::identity::{Act, FormatError, Genesis, IdentityLog};
+use edge_ledger_core::identity::{FormatError, Genesis, IdentityLog};
 use edge_ledger_core::ids::IdentityId;
 use edge_ledger_core::keys::SecretKey;
 use zeroize::Zeroizing;
@@ -131,16 +131,7 @@ impl Backup {
         if self.identity() != log.identity() {
             return Proof::Foreign;
         }
-        let committed =
-            log.records_after(0)
-                .first()
-                .and_then(|record| match record.statement.body().act {
-                    Act::Incept { next_root_hash, .. } => Some(next_root_hash),
-                    Act::AddDevice { .. }
-                    | Act::Revoke { .. }
-                    | Act::Replace { .. }
-                    | Act::Rename { .. } => None,
-                });
+        let committed = log.next_root_hash(log.time());
         match &self.next_root {
             None => Proof::RootOnly,
             Some(seed) => {

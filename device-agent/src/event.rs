@@ -88,6 +88,11 @@ pub enum Event {
         /// Its name.
         name: String,
     },
+    /// The identity's keys changed, or are about to. Tell the person, who may have to act.
+    KeysChanged {
+        /// What changed.
+        change: KeyChange,
+    },
     /// This device's home was an old copy, or has a twin: a new key and journal took its place.
     /// What had not been told to anybody is signed again under it.
     Replaced {
@@ -105,6 +110,36 @@ pub enum Event {
     Missed {
         /// How many.
         events: u64,
+    },
+}
+
+/// A change of an identity's keys that its people should know of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyChange {
+    /// The committed key is the root now.
+    RootRotated,
+    /// A recovery key was set; an earlier one is worth nothing any more.
+    RecoverySet,
+    /// A recovery waits for its veto time. If nobody of you asked for it, veto it.
+    RecoveryAsked {
+        /// Log position, by which it is vetoed.
+        position: u64,
+        /// Service time at which it takes effect, in milliseconds since 1970.
+        effective_ms: i64,
+    },
+    /// A recovery was vetoed.
+    RecoveryVetoed,
+    /// A key may add devices from here on.
+    EnrolmentKeyAdded {
+        /// Its name.
+        name: String,
+        /// How many devices it may add.
+        uses: u32,
+    },
+    /// A key adds no devices any more.
+    EnrolmentKeyRevoked {
+        /// Its name.
+        name: String,
     },
 }
 

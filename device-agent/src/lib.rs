@@ -159,7 +159,7 @@ pub use agent::{Agent, Decided, Details, JoinRequest, Joining, LinkSession, Opti
 pub use engine::Recorded;
 pub use enrol::{Enrolled, NewDevice, Trust, discover, init, join, rejoin};
 pub use error::{AgentError, HomeError, Refusal};
-pub use event::{Event, Events};
+pub use event::{Event, Events, KeyChange};
 pub use link::{Confirmation, Invitation};
 pub use restore::{back_up, prove_backup, restore, take_off_root_keys, write_backup};
 pub use status::{Balance, DeviceInfo, HistoryItem, State, Status};

@@ -79,7 +79,7 @@ pub(crate) fn decode(bytes: &[u8], log: &IdentityLog) -> Result<Ack, StoreError>
 mod tests {
     use edge_ledger_core::identity::genesis::{GenesisSpec, next_key_hash};
     use edge_ledger_core::identity::service_key::ServiceSigner;
-    use edge_ledger_core::identity::{CreditPolicy, Genesis, Point};
+    use edge_ledger_core::identity::{CreditPolicy, Genesis, Periods, Point};
     use edge_ledger_core::ids::{DeviceId, EntryHash, IdentityId};
     use edge_ledger_core::keys::SecretKey;
     use edge_ledger_core::ledger::Level;
@@ -94,6 +94,7 @@ mod tests {
             decimals: 0,
             policy: CreditPolicy::Issued,
             random: [1; 16],
+            periods: Periods::NONE,
         });
         IdentityLog::empty(genesis.unwrap(), IdentityId::from_bytes([2; 32]))
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use edge_ledger_chassis::status::store_refusal;
 use edge_ledger_chassis::{Audiences, Authority, Clock, Reason, random, refusal};
-use edge_ledger_core::identity::{Challenge, DeviceState, Purpose};
+use edge_ledger_core::identity::{Challenge, DeviceState, IdentityLog, Purpose};
 use edge_ledger_core::ids::{DeviceId, IdentityId};
 use edge_ledger_core::keys::{PublicKey, Signature};
 use edge_ledger_core::limits::CHALLENGE_LIFE_MS;
@@ -16,10 +16,11 @@ use zeroize::Zeroizing;
 
 use crate::challenge::Sealer;
 use crate::log::Logs;
+use crate::refusals;
 use crate::sessions::{Session, Sessions};
 
-/// What a call is made by: an active device, or the root key, which is no device and whose
-/// session has the id that its key would have as one.
+/// What a call is made by: an active device; or the root, recovery or an enrolment key, which is no
+/// device and whose session has the id that its key would have as one.
 pub(crate) struct Caller {
     /// The session that says so.
     pub(crate) session: Session,
@@ -53,7 +54,7 @@ pub(crate) struct Answer<'a> {
 /// A challenge with a proof that fits.
 struct Proved {
     challenge: Challenge,
-    /// Whether the key signed as roots do.
+    /// Whether the key signed as root and recovery keys do.
     as_root: bool,
 }
 
@@ -92,18 +93,8 @@ impl Authn {
         let challenge = proved.challenge;
         let (identity, device) = (challenge.identity, challenge.device);
         let view = self.logs.read(identity).await?.ok_or_else(invalid)?;
-        if proved.as_root {
-            if !view.log.is_root(&answer.key) {
-                return Err(invalid());
-            }
-        } else {
-            let record = view.log.device(&device).ok_or_else(invalid)?;
-            // The key was proved: its owner may know that it was cut off.
-            if record.state != DeviceState::Active {
-                return Err(revoked());
-            }
-        }
         let now_ms = self.clock.wall_ms();
+        admit(&view.log, proved.as_root, &answer.key, now_ms)?;
         let redeemed = self
             .store
             .redeem_challenge(identity, challenge.nonce, challenge.expires_ms, now_ms)
@@ -148,7 +139,7 @@ impl Authn {
             .ok_or_else(no_session)?;
         let view = self.logs.read(session.identity).await?;
         let view = view.ok_or_else(no_session)?;
-        if may_speak(&view, &session.device) {
+        if may_speak(&view, &session.device, self.clock.wall_ms()) {
             Ok(Caller { session, view })
         } else {
             Err(revoked())
@@ -161,11 +152,39 @@ impl Authn {
     }
 }
 
-/// Whether a session's device is active, or is the root key.
-pub(crate) fn may_speak(view: &LogView, device: &DeviceId) -> bool {
-    match view.log.device(device) {
-        Some(record) => record.state == DeviceState::Active,
-        None => view.log.is_root_id(device),
+/// Whether a key that was proved may open a session: an active device; as they sign otherwise, the
+/// root or recovery key; or an enrolment key that can still add a device. The owner of a key that
+/// was cut off may know it.
+fn admit(log: &IdentityLog, as_root: bool, key: &PublicKey, now_ms: i64) -> Result<(), Status> {
+    let id = key.device_id();
+    if as_root {
+        let recovery = log.recovery_key().is_some_and(|own| own.key == *key);
+        return if recovery || log.is_root(key, now_ms) {
+            Ok(())
+        } else {
+            Err(invalid())
+        };
+    }
+    match (log.device(&id), log.enrolment(&id)) {
+        (Some(device), _) if device.state == DeviceState::Active => Ok(()),
+        (Some(_), _) => Err(revoked()),
+        (None, Some(enrolment)) if enrolment.is_open(now_ms) => Ok(()),
+        (None, Some(_)) => Err(refusals::enrolment_ended()),
+        (None, None) => Err(invalid()),
+    }
+}
+
+/// Whether a session is that of an active device, of the root or recovery key of this time, or of
+/// an enrolment key. One that was used up meanwhile may ask for its answer again.
+pub(crate) fn may_speak(view: &LogView, device: &DeviceId, now_ms: i64) -> bool {
+    let log = &view.log;
+    match (log.device(device), log.enrolment(device)) {
+        (Some(record), _) => record.state == DeviceState::Active,
+        (None, Some(enrolment)) => !enrolment.ended,
+        (None, None) => {
+            let recovery = log.recovery_key().map(|own| own.key.device_id());
+            recovery == Some(*device) || log.is_root_id(device, now_ms)
+        }
     }
 }
 

@@ -87,7 +87,7 @@ impl Logs {
             ));
         }
         IdentityLog::empty(self.genesis.clone(), identity)
-            .check(&statement)
+            .check(&statement, self.clock.wall_ms())
             .map_err(|error| refusals::statement(&statement, &error))?;
         self.make_position(&statement).await
     }
@@ -160,9 +160,11 @@ impl Logs {
             if let Some(receipt) = self.given_before(&log, statement) {
                 return Ok(receipt);
             }
-            log.check(statement)
+            // Receipts never go back in time, whatever the clocks of replicas say.
+            let now_ms = self.clock.wall_ms().max(log.time());
+            log.check(statement, now_ms)
                 .map_err(|error| refusals::statement(statement, &error))?;
-            if let Some(receipt) = self.try_append(&log, statement).await? {
+            if let Some(receipt) = self.try_append(&log, statement, now_ms).await? {
                 return Ok(receipt);
             }
             // Somebody else was faster, perhaps with the same statement; or the store went back, and
@@ -184,12 +186,13 @@ impl Logs {
         &self,
         log: &IdentityLog,
         statement: &Statement,
+        now_ms: i64,
     ) -> Result<Option<ReceiptParts>, Status> {
         let (identity, head) = (log.identity(), log.head());
         let append = StatementAppend {
             expected: LogEnd::of(log),
             statement: statement.bytes().clone(),
-            service_time_ms: self.clock.wall_ms(),
+            service_time_ms: now_ms,
             ends: log.ends(statement).into_iter().collect(),
             fresh_epoch: StoreEpoch::from_bytes(random::bytes()),
         };

@@ -18,6 +18,14 @@ pub(crate) fn conflict() -> Status {
     )
 }
 
+/// Refuses an enrolment key that adds no more devices.
+pub(crate) fn enrolment_ended() -> Status {
+    refusal(
+        Reason::EnrolmentEnded,
+        "the enrolment key was ended, has expired or is used up",
+    )
+}
+
 /// A public key that the policy refuses.
 pub(crate) fn key(error: KeyError) -> Status {
     match error {
@@ -59,12 +67,22 @@ pub(crate) fn malformed_incept(error: &FormatError) -> Status {
 pub(crate) fn statement(statement: &Statement, error: &LogError) -> Status {
     let links = matches!(statement.body().act, Act::AddDevice { .. });
     match error {
-        LogError::Conflict => conflict(),
+        // The time is made from the log's end: a later end is another log.
+        LogError::Conflict | LogError::TimeWentBack => conflict(),
         LogError::Format(error) => malformed(error),
         LogError::NotAllowed if links => {
             refusal(Reason::LinkUnproven, "no admin device signed the link")
         }
         LogError::NotAllowed => refusal(Reason::Forbidden, "the signer may not do this"),
+        LogError::Probation => refusal(
+            Reason::Probation,
+            "the device has no admin rights before its probation is over",
+        ),
+        LogError::EnrolmentEnded => enrolment_ended(),
+        LogError::UnknownEnrolment => refusal(
+            Reason::UnknownEnrolment,
+            "the log has no such enrolment key",
+        ),
         LogError::UnknownDevice => refusal(Reason::UnknownDevice, "the log has no such device"),
         LogError::DeviceEnded => refusal(
             Reason::DeviceRevoked,
@@ -72,13 +90,18 @@ pub(crate) fn statement(statement: &Statement, error: &LogError) -> Status {
         ),
         LogError::KeyReused => refusal(Reason::KeyReused, "a key enters a log only once"),
         LogError::LastAdmin => refusal(Reason::LastAdmin, "nobody could sign afterwards"),
+        LogError::RecoveryPending => refusal(
+            Reason::RecoveryPending,
+            "another recovery waits for its veto time",
+        ),
+        LogError::NothingPending => refusal(Reason::NoRecovery, "no such recovery waits"),
         LogError::DeviceLimit => refusal(
             Reason::DeviceLimit,
             "the identity has as many devices as it may",
         ),
         LogError::StatementLimit => refusal(
             Reason::StatementLimit,
-            "the device was renamed, or the lineage revoked, as often as it may be",
+            "this was said as often as it may be",
         ),
     }
 }

@@ -77,7 +77,7 @@ impl Watch {
             if let Some(parts) = self.take() {
                 return Ok(parts);
             }
-            if !may_speak(&self.view, &self.session.device) {
+            if !may_speak(&self.view, &self.session.device, self.clock.wall_ms()) {
                 return Err(revoked());
             }
             self.wait().await?;

@@ -11,9 +11,9 @@ use edge_ledger_core::identity::genesis::{GenesisSpec, next_key_hash};
 use edge_ledger_core::identity::service_key::ServiceSigner;
 use edge_ledger_core::identity::statement::SigningAs;
 use edge_ledger_core::identity::{
-    Act, Certificate, Challenge, CreditPolicy, Genesis, Point, Purpose, ReceiptedStatement,
-    RevokeReason, ServiceCertificate, ServiceRole, SignedTip, Statement, StatementBody,
-    StatementRecord,
+    Act, Certificate, Challenge, CreditPolicy, Genesis, Periods, Point, Purpose,
+    ReceiptedStatement, RevokeReason, ServiceCertificate, ServiceRole, SignedTip, Statement,
+    StatementBody, StatementRecord,
 };
 use edge_ledger_core::ids::{DeviceId, EntryHash, LedgerId, LogHash};
 use edge_ledger_core::keys::{SecretKey, Signature};
@@ -41,6 +41,7 @@ macro_rules! all_set {
 
 mod signed_bytes {
     mod handshake;
+    mod keys;
 }
 
 fn is_set<T: Default + PartialEq + Debug>(name: &str, value: &T) {
@@ -69,6 +70,10 @@ impl World {
                 journal_cap: 4,
             },
             random: [5; 16],
+            periods: Periods {
+                probation_ms: 31,
+                veto_ms: 32,
+            },
         });
         Self {
             genesis: genesis.unwrap(),
@@ -116,7 +121,21 @@ impl World {
             act,
         };
         let keys = [SigningAs::Root(&self.root), SigningAs::Device(&self.device)];
-        Statement::sign(self.ledger_id(), &body, &keys).unwrap()
+        let statement = Statement::sign(self.ledger_id(), &body, &keys).unwrap();
+        // The other kinds of signers are kinds of the contract too.
+        let keys = [
+            SigningAs::Enrolment(&self.device),
+            SigningAs::Recovery(&self.root),
+        ];
+        let other = Statement::sign(self.ledger_id(), &body, &keys).unwrap();
+        let message: identity::Statement = read(other.bytes());
+        let kinds: Vec<i32> = message.signatures.iter().map(|s| s.kind).collect();
+        let expected = [
+            identity::SignerKind::Enrolment,
+            identity::SignerKind::Recovery,
+        ];
+        assert_eq!(kinds, expected.map(i32::from));
+        statement
     }
 }
 
@@ -132,7 +151,9 @@ fn genesis() {
             unit,
             decimals,
             credit_policy,
-            random
+            random,
+            probation_ms,
+            veto_ms
         }
     );
     let Some(identity::genesis::CreditPolicy::SelfReported(caps)) = message.credit_policy else {
@@ -152,6 +173,7 @@ fn genesis() {
         decimals: 0,
         policy: CreditPolicy::Issued,
         random: [0; 16],
+        periods: Periods::NONE,
     };
     let issued: identity::Genesis = read(Genesis::create(spec).unwrap().bytes());
     assert_eq!(

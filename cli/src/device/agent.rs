@@ -129,6 +129,7 @@ fn matters(event: &Event) -> bool {
         | Event::DevicesChanged { .. }
         | Event::DeviceLinked { .. }
         | Event::DeviceRevoked { .. }
+        | Event::KeysChanged { .. }
         | Event::Forked { .. }
         | Event::Replaced { .. }
         | Event::Missed { .. } => true,

@@ -2,10 +2,11 @@
 
 use std::fmt;
 
-use device_agent::{Agent, Event, Events};
+use device_agent::{Agent, Event, Events, KeyChange};
 use edge_ledger_core::text::shown;
 use serde::Serialize;
 
+use super::calendar::utc;
 use super::link::may;
 use super::posting::level;
 use super::state::{spendable, unit};
@@ -58,6 +59,7 @@ enum Line {
         device: String,
         name: String,
     },
+    KeysChanged(Change),
     Forked {
         device: String,
     },
@@ -68,6 +70,18 @@ enum Line {
     Missed {
         events: u64,
     },
+}
+
+/// What changed of the identity's keys.
+#[derive(Debug, Serialize)]
+#[serde(tag = "change", rename_all = "snake_case")]
+enum Change {
+    RootRotated,
+    RecoverySet,
+    RecoveryAsked { position: u64, effective_ms: i64 },
+    RecoveryVetoed,
+    EnrolmentKeyAdded { name: String, uses: u32 },
+    EnrolmentKeyRevoked { name: String },
 }
 
 /// A line with its words.
@@ -168,6 +182,7 @@ pub(super) fn told(event: Event, unit: &Unit) -> Told {
             let words = format!("\"{}\" ({device}) was revoked", shown(&name));
             (Line::DeviceRevoked { device, name }, words)
         }
+        Event::KeysChanged { change } => keys_changed(change),
         Event::Forked { device } => {
             let device = device.to_string();
             let words = format!("a copy of {device} wrote too: it repairs itself, or is revoked");
@@ -184,6 +199,41 @@ pub(super) fn told(event: Event, unit: &Unit) -> Told {
         ),
     };
     Told { line, words }
+}
+
+/// The notice of changed keys.
+fn keys_changed(change: KeyChange) -> (Line, String) {
+    let (change, words) = match change {
+        KeyChange::RootRotated => (Change::RootRotated, "the root key was rotated".to_owned()),
+        KeyChange::RecoverySet => (Change::RecoverySet, "a recovery key was set".to_owned()),
+        KeyChange::RecoveryAsked {
+            position,
+            effective_ms,
+        } => {
+            let words = format!(
+                "a recovery was asked for and takes effect {} UTC",
+                utc(effective_ms)
+            );
+            let change = Change::RecoveryAsked {
+                position,
+                effective_ms,
+            };
+            (change, words)
+        }
+        KeyChange::RecoveryVetoed => (Change::RecoveryVetoed, "the recovery was vetoed".to_owned()),
+        KeyChange::EnrolmentKeyAdded { name, uses } => {
+            let words = format!(
+                "the enrolment key \"{}\" may add {uses} devices",
+                shown(&name)
+            );
+            (Change::EnrolmentKeyAdded { name, uses }, words)
+        }
+        KeyChange::EnrolmentKeyRevoked { name } => {
+            let words = format!("the enrolment key \"{}\" adds no more", shown(&name));
+            (Change::EnrolmentKeyRevoked { name }, words)
+        }
+    };
+    (Line::KeysChanged(change), words)
 }
 
 /// The notice of a new device, with what to type if it is a thief's.

@@ -91,8 +91,11 @@ fn a_device_is_linked_and_cut_off_through_it() {
     let phone_agent = phone.agent(&[]);
     laptop.run(&["earn", "10"]).done();
     assert_eq!(phone.balance(), "10");
-    phone.run(&["devices", "rename", "laptop", "desk"]).done();
-    laptop.run(&["devices", "revoke", "phone"]).done();
+    phone.run(&["devices", "rename", "phone", "pocket"]).done();
+    phone
+        .run(&["devices", "rename", "laptop", "desk"])
+        .failed(1, "PROBATION");
+    laptop.run(&["devices", "revoke", "pocket"]).done();
     phone.run(&["balance"]).failed(1, "DEVICE_REVOKED");
     drop(phone_agent);
     phone.run(&["balance"]).failed(1, "DEVICE_REVOKED");

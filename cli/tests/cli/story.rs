@@ -118,8 +118,11 @@ fn a_code_is_typed_in_any_case_and_works_once() {
     laptop.init();
     let linked = laptop.link(&phone, "code", &["--admin"]);
     assert_eq!(linked["admin"], true);
-    // An admin may link too.
-    phone.link(&third, "code", &[]);
+    // An admin may link too, but not while it is in probation.
+    phone
+        .run(&["devices", "rename", "laptop", "mine"])
+        .failed(1, "PROBATION");
+    laptop.link(&third, "code", &[]);
 
     let mut linking = Running::start(&mut laptop.command(&["link"]));
     let code = linking.line()["code"]

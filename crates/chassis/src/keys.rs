@@ -23,7 +23,7 @@ use std::sync::Arc;
 use edge_ledger_core::identity::genesis::{GenesisSpec, next_key_hash};
 use edge_ledger_core::identity::service_key::ServiceSigner;
 use edge_ledger_core::identity::{
-    CreditPolicy, FormatError, Genesis, ServiceCertificate, ServiceRole,
+    CreditPolicy, FormatError, Genesis, Periods, ServiceCertificate, ServiceRole,
 };
 use edge_ledger_core::keys::{SecretKey, Signature};
 use edge_ledger_core::limits::{AMOUNT_MAX, JOURNAL_TOTAL_MAX};
@@ -91,6 +91,8 @@ pub struct Choices {
     pub decimals: u32,
     /// Who may create credits.
     pub policy: CreditPolicy,
+    /// How long new devices are in probation, and recoveries can be vetoed.
+    pub periods: Periods,
 }
 
 /// Whole credits that devices report themselves, capped by nothing but the format: 2^53 − 1 in
@@ -105,6 +107,7 @@ impl Default for Choices {
                 posting_cap: AMOUNT_MAX,
                 journal_cap: u64::try_from(JOURNAL_TOTAL_MAX).unwrap_or(u64::MAX),
             },
+            periods: Periods::default(),
         }
     }
 }
@@ -388,6 +391,7 @@ impl KeysFolder {
             decimals: choices.decimals,
             policy: choices.policy,
             random: rand::random(),
+            periods: choices.periods,
         })
         .map_err(KeysError::Choices)?;
         self.files.write(GENESIS, &encode_hex(genesis.bytes()))?;

@@ -2,6 +2,7 @@
 
 pub mod certificate;
 pub mod challenge;
+pub mod evidence;
 pub mod genesis;
 pub mod log;
 pub mod pikey;
@@ -12,11 +13,14 @@ pub mod tip;
 
 pub use certificate::Certificate;
 pub use challenge::{Challenge, Purpose};
-pub use genesis::{CreditPolicy, Genesis};
-pub use log::{DeviceRecord, DeviceState, IdentityLog, LogError, LogHead};
+pub use evidence::Evidence;
+pub use genesis::{CreditPolicy, Genesis, Periods};
+pub use log::{
+    DeviceRecord, DeviceState, EnrolmentRecord, IdentityLog, LogError, LogHead, Recovery,
+};
 pub use receipt::{ReceiptedStatement, StatementRecord};
 pub use service_key::{ServiceCertificate, ServiceRole};
-pub use statement::{Act, RevokeReason, Statement, StatementBody};
+pub use statement::{Act, RevokeReason, RotateReason, Statement, StatementBody};
 pub use tip::{Cut, Point, SignedTip};
 
 use prost::Message;

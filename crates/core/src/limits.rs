@@ -54,6 +54,8 @@ pub const WAITING_RUNS_MAX: usize = 4_096;
 pub const DEVICES_ACTIVE_MAX: usize = 16;
 /// Most devices that ever enter one log.
 pub const DEVICES_EVER_MAX: usize = 256;
+/// Those of [`DEVICES_EVER_MAX`] that are kept for devices that the root key adds.
+pub const DEVICES_BY_ROOT_MIN: usize = 16;
 /// Longest device name, in bytes of UTF-8.
 pub const NAME_BYTES_MAX: usize = 64;
 /// Longest platform text, in bytes of UTF-8.
@@ -62,11 +64,30 @@ pub const PLATFORM_BYTES_MAX: usize = 64;
 pub const RENAMES_PER_DEVICE_MAX: usize = 32;
 /// Most revocations of one lineage: all but the first can only name what the others forgot.
 pub const REVOKES_PER_LINEAGE_MAX: usize = 4;
+/// Most rotations of the root key since the last recovery; only who holds the next key rotates.
+pub const ROTATIONS_MAX: usize = 16;
+/// Most recoveries of an identity that ever take effect.
+pub const RECOVERIES_MAX: usize = 8;
+/// Most recoveries that one key ever asks for, so that a key that was stolen and replaced leaves the
+/// places of its successor alone.
+pub const RECOVERS_PER_KEY_MAX: usize = 4;
+/// Most recovery keys that one root key sets.
+pub const RECOVERY_KEYS_PER_ROOT_MAX: usize = 4;
+/// Most enrolment keys that one root key, or the devices of one lineage, ever make.
+pub const ENROLMENT_KEYS_PER_SIGNER_MAX: usize = 32;
+/// Most devices that one enrolment key adds.
+pub const ENROLMENT_USES_MAX: u32 = 64;
+/// Longest life of an enrolment key, in milliseconds: 366 days.
+pub const ENROLMENT_LIFE_MS_MAX: u64 = 366 * 24 * 3_600_000;
+/// Longest probation that a deployment asks for, in milliseconds: 30 days.
+pub const PROBATION_MS_MAX: u64 = 30 * 24 * 3_600_000;
+/// Longest veto time that a deployment, or an identity for itself, asks for, in milliseconds: 30 days.
+pub const VETO_MS_MAX: u64 = 30 * 24 * 3_600_000;
 /// Most tips that one statement names.
 pub const STATEMENT_TIPS_MAX: usize = 64;
 /// Most tips of one device that one statement names: as many as its journal has before it ends.
 pub const STATEMENT_DEVICE_TIPS_MAX: usize = JOURNAL_TIPS_MAX;
-/// Most signatures of one statement: a `Replace` has two.
+/// Most signatures of one statement: a key that enters signs beside who lets it in.
 pub const STATEMENT_SIGNATURES_MAX: usize = 2;
 /// Most tips in one receipt. A lineage can have as many devices as its identity, each with its own
 /// tips and those that its replacement named, and it must be possible to end any lineage, also

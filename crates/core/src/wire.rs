@@ -18,6 +18,10 @@ pub(crate) struct Genesis {
     pub(crate) credit_policy: Option<CreditPolicy>,
     #[prost(bytes = "vec", tag = "7")]
     pub(crate) random: Vec<u8>,
+    #[prost(uint64, tag = "8")]
+    pub(crate) probation_ms: u64,
+    #[prost(uint64, tag = "9")]
+    pub(crate) veto_ms: u64,
 }
 
 #[derive(Clone, PartialEq, Oneof)]
@@ -146,6 +150,64 @@ pub(crate) struct Rename {
     pub(crate) name: String,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enumeration)]
+#[repr(i32)]
+pub(crate) enum RotateReason {
+    Unspecified = 0,
+    Routine = 1,
+    Compromised = 2,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct RotateRoot {
+    #[prost(bytes = "vec", tag = "1")]
+    pub(crate) root: Vec<u8>,
+    #[prost(bytes = "vec", tag = "2")]
+    pub(crate) next_root_hash: Vec<u8>,
+    #[prost(enumeration = "RotateReason", tag = "3")]
+    pub(crate) reason: i32,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct SetRecovery {
+    #[prost(bytes = "vec", tag = "1")]
+    pub(crate) public_key: Vec<u8>,
+    #[prost(uint64, tag = "2")]
+    pub(crate) veto_ms: u64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Recover {
+    #[prost(bytes = "vec", tag = "1")]
+    pub(crate) root: Vec<u8>,
+    #[prost(bytes = "vec", tag = "2")]
+    pub(crate) next_root_hash: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Veto {
+    #[prost(uint64, tag = "1")]
+    pub(crate) position: u64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct EnrolmentKey {
+    #[prost(bytes = "vec", tag = "1")]
+    pub(crate) public_key: Vec<u8>,
+    #[prost(uint32, tag = "2")]
+    pub(crate) uses: u32,
+    #[prost(int64, tag = "3")]
+    pub(crate) expires_ms: i64,
+    #[prost(string, tag = "4")]
+    pub(crate) name: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct RevokeEnrolment {
+    #[prost(bytes = "vec", tag = "1")]
+    pub(crate) public_key: Vec<u8>,
+}
+
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct StatementBody {
     #[prost(bytes = "vec", tag = "1")]
@@ -154,7 +216,7 @@ pub(crate) struct StatementBody {
     pub(crate) position: u64,
     #[prost(bytes = "vec", tag = "3")]
     pub(crate) expected_head: Vec<u8>,
-    #[prost(oneof = "Act", tags = "4, 5, 6, 7, 8")]
+    #[prost(oneof = "Act", tags = "4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14")]
     pub(crate) act: Option<Act>,
 }
 
@@ -170,6 +232,18 @@ pub(crate) enum Act {
     Replace(Replace),
     #[prost(message, tag = "8")]
     Rename(Rename),
+    #[prost(message, tag = "9")]
+    RotateRoot(RotateRoot),
+    #[prost(message, tag = "10")]
+    SetRecovery(SetRecovery),
+    #[prost(message, tag = "11")]
+    Recover(Recover),
+    #[prost(message, tag = "12")]
+    Veto(Veto),
+    #[prost(message, tag = "13")]
+    EnrolmentKey(EnrolmentKey),
+    #[prost(message, tag = "14")]
+    RevokeEnrolment(RevokeEnrolment),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enumeration)]
@@ -178,6 +252,8 @@ pub(crate) enum SignerKind {
     Unspecified = 0,
     Root = 1,
     Device = 2,
+    Enrolment = 3,
+    Recovery = 4,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -196,6 +272,32 @@ pub(crate) struct Statement {
     pub(crate) body: Bytes,
     #[prost(message, repeated, tag = "2")]
     pub(crate) signatures: Vec<StatementSignature>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct ServiceKeyCertificate {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(crate) body: Bytes,
+    #[prost(bytes = "vec", tag = "2")]
+    pub(crate) signature: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct StatementReceipt {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(crate) body: Bytes,
+    #[prost(message, optional, tag = "2")]
+    pub(crate) certificate: Option<ServiceKeyCertificate>,
+    #[prost(bytes = "vec", tag = "3")]
+    pub(crate) signature: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Evidence {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(crate) genesis: Bytes,
+    #[prost(message, repeated, tag = "2")]
+    pub(crate) receipts: Vec<StatementReceipt>,
 }
 
 #[derive(Clone, PartialEq, Message)]

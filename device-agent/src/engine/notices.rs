@@ -4,7 +4,7 @@ use edge_ledger_core::identity::{Act, DeviceState, IdentityLog, StatementRecord}
 use edge_ledger_core::ids::DeviceId;
 
 use super::Engine;
-use crate::event::Event;
+use crate::event::{Event, KeyChange};
 
 impl Engine {
     /// Tells what the log says anew. What it said when the device was opened is no news.
@@ -55,6 +55,45 @@ fn notices(record: &StatementRecord, log: &IdentityLog, own: DeviceId) -> Vec<Ev
                 .collect()
         }
         Act::Incept { .. } | Act::Replace { .. } | Act::Rename { .. } => Vec::new(),
+        Act::RotateRoot { .. }
+        | Act::SetRecovery { .. }
+        | Act::Recover { .. }
+        | Act::Veto { .. }
+        | Act::EnrolmentKey { .. }
+        | Act::RevokeEnrolment { .. } => key_change(record, log)
+            .map(|change| Event::KeysChanged { change })
+            .into_iter()
+            .collect(),
+    }
+}
+
+/// What a statement changes of the identity's keys.
+fn key_change(record: &StatementRecord, log: &IdentityLog) -> Option<KeyChange> {
+    match &record.statement.body().act {
+        Act::RotateRoot { .. } => Some(KeyChange::RootRotated),
+        Act::SetRecovery { .. } => Some(KeyChange::RecoverySet),
+        // One that is over already is no news.
+        Act::Recover { .. } => log
+            .recovery(log.time())
+            .map(|recovery| KeyChange::RecoveryAsked {
+                position: recovery.position,
+                effective_ms: recovery.effective_ms,
+            }),
+        Act::Veto { .. } => Some(KeyChange::RecoveryVetoed),
+        Act::EnrolmentKey { name, uses, .. } => Some(KeyChange::EnrolmentKeyAdded {
+            name: name.clone(),
+            uses: *uses,
+        }),
+        Act::RevokeEnrolment { key } => Some(KeyChange::EnrolmentKeyRevoked {
+            name: log
+                .enrolment(&key.device_id())
+                .map_or_else(String::new, |record| record.name.clone()),
+        }),
+        Act::Incept { .. }
+        | Act::AddDevice { .. }
+        | Act::Revoke { .. }
+        | Act::Replace { .. }
+        | Act::Rename { .. } => None,
     }
 }
 

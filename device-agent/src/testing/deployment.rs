@@ -7,7 +7,7 @@ use std::sync::Arc;
 use edge_ledger_chassis::{Clock, Limits};
 use edge_ledger_core::identity::genesis::{GenesisSpec, next_key_hash};
 use edge_ledger_core::identity::service_key::ServiceSigner;
-use edge_ledger_core::identity::{CreditPolicy, Genesis, ServiceCertificate, ServiceRole};
+use edge_ledger_core::identity::{CreditPolicy, Genesis, Periods, ServiceCertificate, ServiceRole};
 use edge_ledger_core::ids::LedgerId;
 use edge_ledger_core::keys::SecretKey;
 use edge_ledger_store::{Embedded, IdentityStore, LedgerStore};
@@ -56,6 +56,7 @@ impl<S: IdentityStore + LedgerStore + Clone + 'static> Deployment<S> {
                 journal_cap: 100_000_000,
             },
             random: rand::random(),
+            periods: Periods::NONE,
         })?;
         let key = SecretKey::from_seed(rand::random());
         let certificate = ServiceCertificate::issue(

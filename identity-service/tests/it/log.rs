@@ -136,7 +136,7 @@ async fn a_statement_for_a_place_that_is_taken_or_not_yet_there() {
     let never_sent = ahead.rename("never sent");
     let record = StatementRecord {
         statement: Statement::decode(world.ledger_id(), never_sent).unwrap(),
-        service_time_ms: 0,
+        service_time_ms: ahead.log.time(),
         tips: Vec::new(),
     };
     ahead.log.apply(record).unwrap();
@@ -232,6 +232,7 @@ async fn a_statement_of_another_deployment_is_refused() {
         decimals: 0,
         policy: edge_ledger_core::identity::CreditPolicy::Issued,
         random: [200; 16],
+        periods: edge_ledger_core::identity::Periods::NONE,
     };
     let elsewhere = edge_ledger_core::identity::Genesis::create(spec).unwrap();
     let foreign = Person::new(&elsewhere, 40).incept();

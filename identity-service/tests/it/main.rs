@@ -10,6 +10,7 @@ mod keys;
 mod link;
 mod link_ends;
 mod log;
+mod log_keys;
 mod log_rules;
 mod person;
 mod place;

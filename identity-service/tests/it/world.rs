@@ -8,7 +8,7 @@ use edge_ledger_chassis::status::reason_of;
 use edge_ledger_chassis::{Clock, Hands, Reason};
 use edge_ledger_core::identity::genesis::{GenesisSpec, next_key_hash};
 use edge_ledger_core::identity::service_key::ServiceSigner;
-use edge_ledger_core::identity::{CreditPolicy, Genesis, ServiceCertificate, ServiceRole};
+use edge_ledger_core::identity::{CreditPolicy, Genesis, Periods, ServiceCertificate, ServiceRole};
 use edge_ledger_core::ids::LedgerId;
 use edge_ledger_core::keys::SecretKey;
 use edge_ledger_proto::identity::identity_service_client::IdentityServiceClient;
@@ -52,6 +52,7 @@ impl World {
             decimals: 0,
             policy: CreditPolicy::Issued,
             random: [3; 16],
+            periods: Periods::default(),
         });
         let genesis = genesis.unwrap();
         let place = Place::new().await;

@@ -17,6 +17,8 @@ mod link;
 mod link_ends;
 #[path = "../it/log.rs"]
 mod log;
+#[path = "../it/log_keys.rs"]
+mod log_keys;
 #[path = "../it/log_rules.rs"]
 mod log_rules;
 #[path = "../it/person.rs"]

@@ -61,10 +61,18 @@ reasons! {
     DeviceRevoked, "DEVICE_REVOKED", PermissionDenied, "link this device again with a new key";
     /// A link without the new device's own proof or an admin's signature.
     LinkUnproven, "LINK_UNPROVEN", PermissionDenied, "let the new device sign its certificate, and an admin device the statement";
+    /// An admin device that was linked a short time ago.
+    Probation, "PROBATION", PermissionDenied, "wait until the probation of this device is over, or use another admin device";
+    /// An enrolment key that adds no more devices.
+    EnrolmentEnded, "ENROLMENT_ENDED", PermissionDenied, "make a new enrolment key on an admin device";
     /// Too many invalid runs.
     Misbehaved, "MISBEHAVED", PermissionDenied, "send only entries that pass the rules of docs/protocol.md";
     /// The last admin.
     LastAdmin, "LAST_ADMIN", FailedPrecondition, "make another device an admin first";
+    /// A recovery waits for its veto time.
+    RecoveryPending, "RECOVERY_PENDING", FailedPrecondition, "wait until the recovery takes effect, or veto it";
+    /// No recovery waits.
+    NoRecovery, "NO_RECOVERY", FailedPrecondition, "read the log again: the recovery was cancelled or has taken effect";
     /// Two logs for one identity.
     LogForked, "LOG_FORKED", FailedPrecondition, "keep both logs as evidence and ask the operator";
     /// The device's own journal is forked.
@@ -79,12 +87,14 @@ reasons! {
     AudienceUnknown, "AUDIENCE_UNKNOWN", FailedPrecondition, "dial a configured name, or let the operator add this one to the audiences";
     /// The log knows no such device.
     UnknownDevice, "UNKNOWN_DEVICE", NotFound, "read the log again for its devices";
+    /// The log knows no such enrolment key.
+    UnknownEnrolment, "UNKNOWN_ENROLMENT", NotFound, "read the log again for its enrolment keys";
     /// The log went on.
     VersionConflict, "VERSION_CONFLICT", Aborted, "read the log again and sign a new statement after its head";
     /// As many devices as there may be.
     DeviceLimit, "DEVICE_LIMIT", ResourceExhausted, "revoke a device that is no longer used";
     /// As many statements of this kind as there may be.
-    StatementLimit, "STATEMENT_LIMIT", ResourceExhausted, "leave the name as it is; a revocation holds";
+    StatementLimit, "STATEMENT_LIMIT", ResourceExhausted, "leave it as it is: what was said before holds";
     /// A message above its limit.
     MessageTooLarge, "MESSAGE_TOO_LARGE", ResourceExhausted, "send smaller messages";
     /// More metadata than a request may carry.

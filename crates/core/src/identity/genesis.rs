@@ -6,7 +6,7 @@ use prost::Message as _;
 use crate::identity::{FormatError, decode_canonical};
 use crate::ids::LedgerId;
 use crate::keys::PublicKey;
-use crate::limits::{DECIMALS_MAX, UNIT_BYTES_MAX};
+use crate::limits::{DECIMALS_MAX, PROBATION_MS_MAX, UNIT_BYTES_MAX, VETO_MS_MAX};
 use crate::tags::Tag;
 use crate::text::{is_blank, is_plain};
 use crate::wire;
@@ -25,6 +25,35 @@ pub enum CreditPolicy {
     Issued,
 }
 
+/// Times that the rules of identity logs go by, measured between the times in receipts. They are
+/// part of the genesis, because everybody must judge a log alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Periods {
+    /// How long a linked device has no admin rights, in milliseconds.
+    pub probation_ms: u64,
+    /// How long a recovery can be vetoed before it takes effect, in milliseconds.
+    pub veto_ms: u64,
+}
+
+impl Periods {
+    /// Nothing waits.
+    pub const NONE: Self = Self {
+        probation_ms: 0,
+        veto_ms: 0,
+    };
+}
+
+impl Default for Periods {
+    /// A day of probation, three days for a veto.
+    fn default() -> Self {
+        const HOUR_MS: u64 = 3_600_000;
+        Self {
+            probation_ms: 24 * HOUR_MS,
+            veto_ms: 72 * HOUR_MS,
+        }
+    }
+}
+
 /// What fixes one ledger world. Keeps its encoding verbatim.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Genesis {
@@ -35,6 +64,7 @@ pub struct Genesis {
     unit: String,
     decimals: u32,
     policy: CreditPolicy,
+    periods: Periods,
 }
 
 /// The choices that make a new [`Genesis`].
@@ -52,6 +82,8 @@ pub struct GenesisSpec {
     pub policy: CreditPolicy,
     /// 16 random bytes.
     pub random: [u8; 16],
+    /// Probation and veto time, at most 30 days each.
+    pub periods: Periods,
 }
 
 /// What a log or a genesis commits to of a key that comes later.
@@ -63,7 +95,7 @@ impl Genesis {
     /// Makes the genesis of a new deployment.
     ///
     /// # Errors
-    /// [`FormatError::Field`] when the unit or the decimals are out of their limits.
+    /// [`FormatError::Field`] when the unit, the decimals or the periods are out of their limits.
     pub fn create(spec: GenesisSpec) -> Result<Self, FormatError> {
         let credit_policy = match spec.policy {
             CreditPolicy::SelfReported {
@@ -82,6 +114,8 @@ impl Genesis {
             decimals: spec.decimals,
             credit_policy: Some(credit_policy),
             random: spec.random.to_vec(),
+            probation_ms: spec.periods.probation_ms,
+            veto_ms: spec.periods.veto_ms,
         };
         Self::decode(message.encode_to_vec().into())
     }
@@ -107,6 +141,13 @@ impl Genesis {
         if message.random.len() != 16 {
             return Err(FormatError::Field("the random bytes"));
         }
+        let periods = Periods {
+            probation_ms: message.probation_ms,
+            veto_ms: message.veto_ms,
+        };
+        if periods.probation_ms > PROBATION_MS_MAX || periods.veto_ms > VETO_MS_MAX {
+            return Err(FormatError::Field("the periods"));
+        }
         let policy = match message.credit_policy {
             Some(wire::CreditPolicy::SelfReported(p)) => CreditPolicy::SelfReported {
                 posting_cap: p.posting_cap,
@@ -124,6 +165,7 @@ impl Genesis {
             unit: message.unit,
             decimals: message.decimals,
             policy,
+            periods,
             bytes,
         })
     }
@@ -161,5 +203,10 @@ impl Genesis {
     /// Who may create credits.
     pub fn policy(&self) -> CreditPolicy {
         self.policy
+    }
+
+    /// Probation and veto time.
+    pub fn periods(&self) -> Periods {
+        self.periods
     }
 }

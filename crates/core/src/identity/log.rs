@@ -1,16 +1,27 @@
-//! The identity log: one linear list of statements, and what it says about each device.
+//! The identity log: one linear list of statements, and what it says about each device and key.
 //!
 //! `check` decides, `apply` does. A log only ever grows by one statement that names the head it
-//! follows; the hash chain covers the whole signed statement and what was recorded beside it.
+//! follows; the hash chain covers the whole signed statement and what was recorded beside it. The
+//! one clock of its rules is the time that is recorded with each statement, which never goes back:
+//! whoever replays a log comes to the same end.
 
+mod apply;
 mod check;
+mod device;
+mod enrolment;
+mod roots;
+mod signers;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use device::{DeviceRecord, DeviceState};
+pub use enrolment::{EnrolmentMaker, EnrolmentRecord};
+use roots::Roots;
+pub use roots::{Recovery, RecoveryKey};
+
+use crate::identity::genesis::next_key_hash;
 use crate::identity::receipt::ReceiptParts;
-use crate::identity::{
-    Act, Certificate, Cut, FormatError, Genesis, SignedTip, Statement, StatementRecord,
-};
+use crate::identity::{Act, Cut, FormatError, Genesis, Statement, StatementRecord};
 use crate::ids::{DeviceId, IdentityId, LedgerId, LogHash};
 use crate::keys::PublicKey;
 use crate::tags::Tag;
@@ -21,28 +32,46 @@ pub enum LogError {
     /// It follows another head than the log's.
     #[error("the statement does not follow the log's head")]
     Conflict,
+    /// Its time is before that of the statement that it follows.
+    #[error("the time of the log goes back")]
+    TimeWentBack,
     /// Malformed, or of another deployment or identity.
     #[error(transparent)]
     Format(#[from] FormatError),
     /// Signed by nobody who may.
     #[error("the statement is not signed by a key that may sign it")]
     NotAllowed,
+    /// Signed by an admin device that was linked a short time ago.
+    #[error("the device is in probation")]
+    Probation,
+    /// Signed by an enrolment key that was ended, expired or used up, or it is about one.
+    #[error("the enrolment key was ended, has expired or is used up")]
+    EnrolmentEnded,
     /// It names a device that the log does not know.
     #[error("the log knows no such device")]
     UnknownDevice,
+    /// It names an enrolment key that the log does not know.
+    #[error("the log knows no such enrolment key")]
+    UnknownEnrolment,
     /// It names, or is signed by, a device that was ended.
     #[error("the device was revoked or replaced")]
     DeviceEnded,
-    /// A key that was in the log before.
+    /// A key that was in the log before, or that the log commits to.
     #[error("a key enters a log only once")]
     KeyReused,
     /// It would leave the identity without an admin.
     #[error("the last admin cannot be removed")]
     LastAdmin,
+    /// Another recovery waits.
+    #[error("another recovery waits for its veto time")]
+    RecoveryPending,
+    /// The recovery that it names does not wait.
+    #[error("no such recovery waits")]
+    NothingPending,
     /// Too many devices.
     #[error("the identity has as many devices as it may")]
     DeviceLimit,
-    /// A device was renamed, or a lineage revoked, as often as it may be.
+    /// It was said as often as it may be, of this device, lineage or key.
     #[error("this was said as often as it may be")]
     StatementLimit,
 }
@@ -64,41 +93,6 @@ impl LogHead {
     };
 }
 
-/// Where a device stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DeviceState {
-    /// It may speak.
-    Active,
-    /// Another key went on in its place.
-    Replaced {
-        /// The successor.
-        by: DeviceId,
-    },
-    /// Its lineage was ended.
-    Revoked,
-}
-
-/// What the log says about one device.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeviceRecord {
-    /// Its key.
-    pub key: PublicKey,
-    /// Its name.
-    pub name: String,
-    /// Its platform.
-    pub platform: String,
-    /// Whether it may sign statements about others.
-    pub admin: bool,
-    /// Position of the statement that added it.
-    pub added_at: u64,
-    /// The first device of its lineage.
-    pub lineage: DeviceId,
-    /// Where it stands.
-    pub state: DeviceState,
-    /// What remains of its journal, once it was ended.
-    pub cut: Option<Cut>,
-}
-
 /// One identity's log, replayed.
 #[derive(Debug, Clone)]
 pub struct IdentityLog {
@@ -107,6 +101,12 @@ pub struct IdentityLog {
     records: Vec<StatementRecord>,
     hashes: Vec<LogHash>,
     devices: BTreeMap<DeviceId, DeviceRecord>,
+    /// By the id that the key would have as a device.
+    enrolments: BTreeMap<DeviceId, EnrolmentRecord>,
+    /// Keys are large, and logs are held in many places.
+    roots: Box<Roots>,
+    /// Every key that ever entered, in whatever role, as a commitment to it.
+    keys: BTreeSet<[u8; 32]>,
     /// How often each device was renamed.
     renames: BTreeMap<DeviceId, usize>,
     /// How often each lineage was revoked.
@@ -124,12 +124,16 @@ pub fn next_hash(ledger_id: LedgerId, prev: LogHash, record: &StatementRecord) -
 impl IdentityLog {
     /// The log of an identity in which nothing was said.
     pub fn empty(genesis: Genesis, identity: IdentityId) -> Self {
+        let root = PublicKey::from_bytes(identity.as_bytes()).ok();
         Self {
             identity,
             genesis,
             records: Vec::new(),
             hashes: Vec::new(),
             devices: BTreeMap::new(),
+            enrolments: BTreeMap::new(),
+            keys: root.iter().map(next_key_hash).collect(),
+            roots: Box::new(Roots::new(root)),
             renames: BTreeMap::new(),
             revokes: BTreeMap::new(),
         }
@@ -166,16 +170,37 @@ impl IdentityLog {
         self.genesis.ledger_id()
     }
 
-    /// Whether a key is the identity's root key.
-    pub fn is_root(&self, key: &PublicKey) -> bool {
-        key.identity_id() == self.identity
+    /// The root key at a time: that of the first statement, until a rotation or a recovery put
+    /// another in its place. A recovery does so by time alone.
+    pub fn root(&self, now_ms: i64) -> Option<PublicKey> {
+        self.roots.at(now_ms).root()
     }
 
-    /// Whether an id is the one that the root key would have as a device, which it never is: so a
-    /// session can be the root key's.
-    pub fn is_root_id(&self, id: &DeviceId) -> bool {
-        let root = PublicKey::from_bytes(self.identity.as_bytes());
-        root.is_ok_and(|root| root.device_id() == *id)
+    /// Whether a key is the identity's root key at a time.
+    pub fn is_root(&self, key: &PublicKey, now_ms: i64) -> bool {
+        self.root(now_ms).is_some_and(|root| root == *key)
+    }
+
+    /// Whether an id is the one that the root key of a time would have as a device, which it never
+    /// is: so a session can be the root key's.
+    pub fn is_root_id(&self, id: &DeviceId, now_ms: i64) -> bool {
+        self.root(now_ms)
+            .is_some_and(|root| root.device_id() == *id)
+    }
+
+    /// What the log commits to at a time of the root key that comes next; `None` before it is open.
+    pub fn next_root_hash(&self, now_ms: i64) -> Option<[u8; 32]> {
+        self.roots.at(now_ms).next()
+    }
+
+    /// The recovery key, if there is one.
+    pub fn recovery_key(&self) -> Option<&RecoveryKey> {
+        self.roots.recovery_key()
+    }
+
+    /// The recovery that waits at a time, if there is one: until its time it can be vetoed.
+    pub fn recovery(&self, now_ms: i64) -> Option<Recovery> {
+        self.roots.at(now_ms).pending().copied()
     }
 
     /// Where the log ends.
@@ -186,6 +211,13 @@ impl IdentityLog {
                 .hash_at(self.records.len() as u64)
                 .unwrap_or(LogHash::ZERO),
         }
+    }
+
+    /// The time that was recorded last; the smallest there is before the log is open.
+    pub fn time(&self) -> i64 {
+        self.records
+            .last()
+            .map_or(i64::MIN, |last| last.service_time_ms)
     }
 
     /// The chain's hash at a position; the zero hash at 0.
@@ -221,6 +253,16 @@ impl IdentityLog {
         self.devices.iter()
     }
 
+    /// What the log says about the enrolment key that would have this id as a device.
+    pub fn enrolment(&self, id: &DeviceId) -> Option<&EnrolmentRecord> {
+        self.enrolments.get(id)
+    }
+
+    /// All enrolment keys that ever were in the log.
+    pub fn enrolments(&self) -> impl Iterator<Item = &EnrolmentRecord> {
+        self.enrolments.values()
+    }
+
     /// The lineage of a device: the id of its first member.
     pub fn lineage(&self, device: &DeviceId) -> Option<DeviceId> {
         self.devices.get(device).map(|d| d.lineage)
@@ -246,109 +288,14 @@ impl IdentityLog {
             Act::Revoke { device, .. } => lineage_of(device),
             Act::Replace { old, .. } => BTreeSet::from([*old]),
             Act::AddDevice { certificate, .. } => certificate.replaces().into_iter().collect(),
-            Act::Incept { .. } | Act::Rename { .. } => BTreeSet::new(),
-        }
-    }
-
-    /// Adds a record after checking it.
-    ///
-    /// # Errors
-    /// [`LogError`] saying why it cannot be the next; the log is unchanged then.
-    pub fn apply(&mut self, record: StatementRecord) -> Result<(), LogError> {
-        self.check(&record.statement)?;
-        let ends = self.ends(&record.statement);
-        record.check_order()?;
-        self.check_tips(&record.tips, |tip| ends.contains(&tip.device))?;
-        let position = record.statement.body().position;
-        match &record.statement.body().act {
-            Act::Incept { certificate, .. } => self.add(certificate, true, position),
-            Act::AddDevice { certificate, admin } => {
-                let admin = *admin
-                    || certificate
-                        .replaces()
-                        .is_some_and(|old| self.has_admin_rights(&old));
-                self.end(
-                    &ends,
-                    &record,
-                    &[],
-                    |by| DeviceState::Replaced { by },
-                    Some(certificate),
-                );
-                self.add(certificate, admin, position);
-            }
-            Act::Revoke { device, tips, .. } => {
-                self.end(&ends, &record, tips, |_| DeviceState::Revoked, None);
-                if let Some(lineage) = self.lineage(device) {
-                    *self.revokes.entry(lineage).or_default() += 1;
-                }
-            }
-            Act::Replace {
-                old,
-                certificate,
-                tips,
-            } => {
-                let admin = self.has_admin_rights(old);
-                self.end(
-                    &ends,
-                    &record,
-                    tips,
-                    |by| DeviceState::Replaced { by },
-                    Some(certificate),
-                );
-                self.add(certificate, admin, position);
-            }
-            Act::Rename { device, name } => {
-                *self.renames.entry(*device).or_default() += 1;
-                if let Some(device) = self.devices.get_mut(device) {
-                    device.name.clone_from(name);
-                }
-            }
-        }
-        self.hashes
-            .push(next_hash(self.ledger_id(), self.head().hash, &record));
-        self.records.push(record);
-        Ok(())
-    }
-
-    /// Whether a device is an admin and did not pass that on to a successor.
-    fn has_admin_rights(&self, device: &DeviceId) -> bool {
-        self.active(device).is_ok_and(|d| d.admin)
-    }
-
-    fn add(&mut self, certificate: &Certificate, admin: bool, position: u64) {
-        let id = certificate.key().device_id();
-        let lineage = certificate
-            .replaces()
-            .and_then(|old| self.lineage(&old))
-            .unwrap_or(id);
-        let record = DeviceRecord {
-            key: *certificate.key(),
-            name: certificate.name().to_owned(),
-            platform: certificate.platform().to_owned(),
-            admin,
-            added_at: position,
-            lineage,
-            state: DeviceState::Active,
-            cut: None,
-        };
-        self.devices.insert(id, record);
-    }
-
-    fn end(
-        &mut self,
-        ends: &BTreeSet<DeviceId>,
-        record: &StatementRecord,
-        named: &[SignedTip],
-        state: impl Fn(DeviceId) -> DeviceState,
-        successor: Option<&Certificate>,
-    ) {
-        for id in ends {
-            if let Some(device) = self.devices.get_mut(id) {
-                let by = successor.map_or(*id, |c| c.key().device_id());
-                device.state = state(by);
-                let before = device.cut.as_ref();
-                device.cut = Some(Cut::after(before, *id, named, &record.tips));
-            }
+            Act::Incept { .. }
+            | Act::Rename { .. }
+            | Act::RotateRoot { .. }
+            | Act::SetRecovery { .. }
+            | Act::Recover { .. }
+            | Act::Veto { .. }
+            | Act::EnrolmentKey { .. }
+            | Act::RevokeEnrolment { .. } => BTreeSet::new(),
         }
     }
 }

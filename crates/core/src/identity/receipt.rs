@@ -94,6 +94,28 @@ impl ReceiptParts {
     }
 }
 
+/// Checks who signed a receipt, and its form; not what it is about.
+pub(in crate::identity) fn verify_receipt(
+    genesis: &Genesis,
+    certificate_body: Bytes,
+    certificate_signature: Signature,
+    body: &[u8],
+    signature: &Signature,
+) -> Result<(ServiceCertificate, wire::StatementReceiptBody), FormatError> {
+    let certificate = ServiceCertificate::verify(genesis, certificate_body, certificate_signature)?;
+    if certificate.role() != ServiceRole::Service {
+        return Err(FormatError::Field("the role of a receipt's key"));
+    }
+    certificate
+        .key()
+        .verify(
+            &Tag::StatementReceipt.hash(genesis.ledger_id(), &[body]),
+            signature,
+        )
+        .map_err(|e| FormatError::Key("the signature of a receipt", e))?;
+    Ok((certificate, decode_canonical("a receipt", body)?))
+}
+
 impl ReceiptedStatement {
     /// Signs the receipt of a record that is the `log_hash`-th state of its log.
     pub fn sign(
@@ -124,22 +146,13 @@ impl ReceiptedStatement {
         parts: ReceiptParts,
     ) -> Result<Self, FormatError> {
         let ledger_id = genesis.ledger_id();
-        let certificate = ServiceCertificate::verify(
+        let (certificate, body) = verify_receipt(
             genesis,
             parts.certificate_body,
             parts.certificate_signature,
+            &parts.body,
+            &parts.signature,
         )?;
-        if certificate.role() != ServiceRole::Service {
-            return Err(FormatError::Field("the role of a receipt's key"));
-        }
-        certificate
-            .key()
-            .verify(
-                &Tag::StatementReceipt.hash(ledger_id, &[&parts.body]),
-                &parts.signature,
-            )
-            .map_err(|e| FormatError::Key("the signature of a receipt", e))?;
-        let body: wire::StatementReceiptBody = decode_canonical("a receipt", &parts.body)?;
         let statement = Statement::decode(ledger_id, parts.statement)?;
         let record = StatementRecord {
             statement,

@@ -1,5 +1,6 @@
 //! The order of arrival decides nothing (S-16, S-26, S-27): several replicas get runs, in any
-//! order and twice, and statements that end devices, at any moment and late; thieves go on signing,
+//! order and twice, and statements that end and enrol devices or put another root in place of the
+//! first, at any moment and late; thieves go on signing,
 //! also old numbers. Whoever has seen everything in the end has the same.
 
 mod case;
@@ -29,6 +30,9 @@ static TALLY: Tally = Tally::new(&[
     "log wanted",
     "void",
     "acked within a cut",
+    "enrolled",
+    "rotated",
+    "recovered",
 ]);
 
 /// What happens, one after the other. Numbers are taken modulo what there is.
@@ -56,12 +60,16 @@ enum Event {
         named: Vec<usize>,
     },
     Link,
+    Enrol,
+    NewRoot {
+        recover: bool,
+    },
 }
 
 fn events() -> impl Strategy<Value = Vec<Event>> {
     let posting = postings(3, &[1, 10, 40, 60, 61]);
     // The interesting devices are those that are ended: most entries are of the first of them.
-    let authors = prop::sample::select(&[1_usize, 1, 2, 3, 4][..]);
+    let authors = prop::sample::select(&[1_usize, 1, 1, 2, 3, 4, 5][..]);
     let sign = (authors, places(4), prop::collection::vec(posting, 1..3));
     let sign = sign.prop_map(|(author, place, postings)| Step {
         author,
@@ -77,11 +85,13 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         9 => deliver,
         2 => (0..REPLICAS, 0..REPLICAS).prop_map(|(a, b)| Event::Exchange(a, b)),
         3 => (0..REPLICAS, 1..4_usize).prop_map(|(by, statements)| Event::Adopt { by, statements }),
-        2 => (1..5_usize, named()).prop_map(|(author, named)| Event::Revoke { author, named }),
+        2 => (1..6_usize, named()).prop_map(|(author, named)| Event::Revoke { author, named }),
         1 => named().prop_map(|named| Event::Replace { named }),
         1 => Just(Event::Link),
+        1 => Just(Event::Enrol),
+        1 => any::<bool>().prop_map(|recover| Event::NewRoot { recover }),
     ];
-    prop::collection::vec(event, 8..36)
+    prop::collection::vec(event, 8..40)
 }
 
 /// Three entries of one journal, each in another replica, of which two wait: each comes free when

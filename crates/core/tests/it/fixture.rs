@@ -2,6 +2,7 @@
 
 pub(crate) mod entries;
 pub(crate) mod forest;
+pub(crate) mod hands;
 pub(crate) mod original;
 pub(crate) mod protobuf;
 pub(crate) mod replica;
@@ -14,8 +15,8 @@ use edge_ledger_core::identity::genesis::{GenesisSpec, next_key_hash};
 use edge_ledger_core::identity::service_key::ServiceSigner;
 use edge_ledger_core::identity::statement::SigningAs;
 use edge_ledger_core::identity::{
-    Act, Certificate, CreditPolicy, Genesis, IdentityLog, LogError, Point, ServiceCertificate,
-    ServiceRole, SignedTip, Statement, StatementBody, StatementRecord,
+    Act, Certificate, CreditPolicy, Genesis, IdentityLog, LogError, Periods, Point,
+    ServiceCertificate, ServiceRole, SignedTip, Statement, StatementBody, StatementRecord,
 };
 use edge_ledger_core::ids::{DeviceId, IdentityId, LedgerId};
 use edge_ledger_core::keys::SecretKey;
@@ -74,6 +75,16 @@ impl World {
 
     /// A deployment whose random bytes depend on a name.
     pub(crate) fn named(name: &str, policy: CreditPolicy) -> Self {
+        Self::made(name, policy, Periods::NONE)
+    }
+
+    /// A deployment in which new devices and recoveries wait, and devices credit themselves.
+    pub(crate) fn waiting(periods: Periods) -> Self {
+        Self::made("deployment", uncapped(), periods)
+    }
+
+    /// A deployment out of all that can be chosen.
+    pub(crate) fn made(name: &str, policy: CreditPolicy, periods: Periods) -> Self {
         let service_root = key("service root");
         let mut random = [0; 16];
         random.copy_from_slice(&seed(name)[..16]);
@@ -84,6 +95,7 @@ impl World {
             decimals: 2,
             policy,
             random,
+            periods,
         })
         .expect("the specification is within its limits");
         let signer = |name: &str, role, serial| {
@@ -108,10 +120,7 @@ impl World {
 
     /// A deployment in which devices credit themselves, with caps that do not bite.
     pub(crate) fn uncapped() -> Self {
-        Self::new(CreditPolicy::SelfReported {
-            posting_cap: u64::MAX,
-            journal_cap: u64::MAX,
-        })
+        Self::new(uncapped())
     }
 
     pub(crate) fn ledger_id(&self) -> LedgerId {
@@ -224,6 +233,13 @@ impl World {
     ) -> Result<(), LogError> {
         let statement = self.sign(log, act, keys);
         log.apply(record(statement, tips))
+    }
+}
+
+fn uncapped() -> CreditPolicy {
+    CreditPolicy::SelfReported {
+        posting_cap: u64::MAX,
+        journal_cap: u64::MAX,
     }
 }
 

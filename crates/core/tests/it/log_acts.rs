@@ -6,11 +6,12 @@ use edge_ledger_core::identity::{
 };
 use edge_ledger_core::ids::LogHash;
 use edge_ledger_core::limits::{
-    DEVICES_ACTIVE_MAX, DEVICES_EVER_MAX, HEADS_TIPS_MAX, JOURNAL_TIPS_MAX, RECEIPT_TIPS_MAX,
-    RENAMES_PER_DEVICE_MAX, REVOKES_PER_LINEAGE_MAX, STATEMENT_DEVICE_TIPS_MAX, STATEMENT_TIPS_MAX,
+    DEVICES_ACTIVE_MAX, DEVICES_BY_ROOT_MIN, DEVICES_EVER_MAX, HEADS_TIPS_MAX, JOURNAL_TIPS_MAX,
+    RECEIPT_TIPS_MAX, RENAMES_PER_DEVICE_MAX, REVOKES_PER_LINEAGE_MAX, STATEMENT_DEVICE_TIPS_MAX,
+    STATEMENT_TIPS_MAX,
 };
 
-use crate::fixture::{World, device_id, key, record, rename, revoke};
+use crate::fixture::{SERVICE_TIME_MS, World, device_id, key, record, rename, revoke};
 
 fn by_admin(world: &World, log: &mut IdentityLog, act: Act) -> Result<(), LogError> {
     world.say(log, act, &[SigningAs::Device(&key("admin"))])
@@ -48,7 +49,10 @@ fn a_statement_follows_the_head_or_conflicts() {
         let keys = [SigningAs::Root(&world.root)];
         Statement::sign(world.ledger_id(), &body, &keys).expect("within its limits")
     };
-    assert_eq!(log.check(&sign(head.position + 1, head.hash)), Ok(()));
+    assert_eq!(
+        log.check(&sign(head.position + 1, head.hash), SERVICE_TIME_MS),
+        Ok(())
+    );
     let below = log.hash_at(head.position - 1).expect("in the log");
     for (position, expected_head) in [
         (head.position, below),
@@ -60,7 +64,7 @@ fn a_statement_follows_the_head_or_conflicts() {
         (u64::MAX, head.hash),
     ] {
         assert_eq!(
-            log.check(&sign(position, expected_head)),
+            log.check(&sign(position, expected_head), SERVICE_TIME_MS),
             Err(LogError::Conflict),
             "{position}"
         );
@@ -76,10 +80,10 @@ fn incept_comes_first_and_only_first() {
         "the act at this position",
     )));
     let second = world.sign(&opened, world.incept("other"), &as_root);
-    assert_eq!(opened.check(&second), wrong_act);
+    assert_eq!(opened.check(&second, SERVICE_TIME_MS), wrong_act);
     let empty = world.empty_log();
     let not_first = world.sign(&empty, world.add("admin", true), &as_root);
-    assert_eq!(empty.check(&not_first), wrong_act);
+    assert_eq!(empty.check(&not_first, SERVICE_TIME_MS), wrong_act);
 }
 
 #[test]
@@ -101,7 +105,7 @@ fn the_first_device_takes_nobodys_place() {
     };
     let statement = world.sign(&log, act, &[SigningAs::Root(&world.root)]);
     assert_eq!(
-        log.check(&statement),
+        log.check(&statement, SERVICE_TIME_MS),
         Err(FormatError::Field("the replaced device").into())
     );
 }
@@ -152,12 +156,12 @@ fn a_statement_or_certificate_of_another_identity_is_foreign() {
     let by_admin = [SigningAs::Device(&admin)];
     let theirs = other.sign(&log, rename("admin", "mine"), &by_admin);
     assert_eq!(
-        log.check(&theirs),
+        log.check(&theirs, SERVICE_TIME_MS),
         Err(FormatError::Foreign("the statement").into())
     );
     let certificate = world.sign(&log, other.add("phone", false), &by_admin);
     assert_eq!(
-        log.check(&certificate),
+        log.check(&certificate, SERVICE_TIME_MS),
         Err(FormatError::Foreign("the certificate").into())
     );
 }
@@ -359,18 +363,36 @@ fn at_most_16_devices_are_active() {
 }
 
 #[test]
-fn at_most_256_devices_ever_enter() {
+fn at_most_256_devices_ever_enter_of_which_the_root_adds_the_last() {
     let world = World::uncapped();
     let mut log = world.log_of("admin");
     by_admin(&world, &mut log, world.add("phone", false)).expect("can be added");
-    for number in 2..DEVICES_EVER_MAX {
+    let by_others = DEVICES_EVER_MAX - DEVICES_BY_ROOT_MIN;
+    for number in 2..by_others {
         let name = numbered(number);
-        by_admin(&world, &mut log, world.add(&name, false)).expect("up to 256");
+        by_admin(&world, &mut log, world.add(&name, false)).expect("up to 240");
+        by_admin(&world, &mut log, revoke(&name, Vec::new())).expect("can be revoked");
+    }
+    assert_eq!(log.devices().count(), by_others);
+    assert_eq!(
+        by_admin(&world, &mut log, world.add("one more", false)),
+        Err(LogError::DeviceLimit)
+    );
+    assert_eq!(
+        replaced(&world, &mut log, "phone", "one more"),
+        Err(LogError::DeviceLimit)
+    );
+    let as_root = [SigningAs::Root(&world.root)];
+    for number in by_others..DEVICES_EVER_MAX {
+        let name = numbered(number);
+        world
+            .say(&mut log, world.add(&name, false), &as_root)
+            .expect("up to 256");
         by_admin(&world, &mut log, revoke(&name, Vec::new())).expect("can be revoked");
     }
     assert_eq!(log.devices().count(), DEVICES_EVER_MAX);
     assert_eq!(
-        by_admin(&world, &mut log, world.add("one more", false)),
+        world.say(&mut log, world.add("one more", false), &as_root),
         Err(LogError::DeviceLimit)
     );
     assert_eq!(

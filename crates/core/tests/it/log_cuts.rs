@@ -8,7 +8,7 @@ use edge_ledger_core::ids::{DeviceId, EntryHash};
 use edge_ledger_core::keys::{KeyError, Signature};
 use edge_ledger_core::limits::{STATEMENT_DEVICE_TIPS_MAX, STATEMENT_TIPS_MAX};
 
-use crate::fixture::{World, device_id, key, revoke, tip};
+use crate::fixture::{SERVICE_TIME_MS, World, device_id, key, revoke, tip};
 
 /// Some point; a log knows no entries, so any hash will do.
 fn point(seq: u64, branch: u8) -> Point {
@@ -243,7 +243,7 @@ fn tips_of_a_statement_have_a_place_and_a_limit() {
         Err(FormatError::Field("the seq of a tip"))
     );
     let full = sign(some("phone", STATEMENT_DEVICE_TIPS_MAX)).expect("at the limit");
-    assert_eq!(log.check(&full), Ok(()));
+    assert_eq!(log.check(&full, SERVICE_TIME_MS), Ok(()));
     let number = Err(FormatError::Field("the number of tips"));
     assert_eq!(sign(some("phone", STATEMENT_DEVICE_TIPS_MAX + 1)), number);
     let of_devices = |count: usize| {
@@ -257,7 +257,10 @@ fn tips_of_a_statement_have_a_place_and_a_limit() {
     let mut wrong = tip("phone", point(1, 1));
     wrong.signature = Signature::from_bytes([0; 64]);
     assert!(
-        log.check(&sign(vec![wrong]).expect("its form is right"))
-            .is_err()
+        log.check(
+            &sign(vec![wrong]).expect("its form is right"),
+            SERVICE_TIME_MS
+        )
+        .is_err()
     );
 }

@@ -13,7 +13,7 @@ use edge_ledger_core::limits::RECEIPT_TIPS_MAX;
 use edge_ledger_core::tags::Tag;
 
 use crate::fixture::protobuf::{Writer, other_spellings};
-use crate::fixture::{World, key, rename, revoke, tip};
+use crate::fixture::{SERVICE_TIME_MS, World, key, rename, revoke, tip};
 
 /// A log whose last statement is a revocation, and the receipt of it.
 struct Receipted {
@@ -330,7 +330,10 @@ fn what_was_recorded_beside_a_statement_is_part_of_the_log() {
         assert_eq!(receipted.log.has(head.position, &parts), Some(false));
         let following = rename("admin", "mine");
         let next = world.sign(&log, following, &[SigningAs::Device(&key("admin"))]);
-        assert_eq!(receipted.log.check(&next), Err(LogError::Conflict));
+        assert_eq!(
+            receipted.log.check(&next, SERVICE_TIME_MS),
+            Err(LogError::Conflict)
+        );
     }
     let position = receipted.log.head().position;
     assert_eq!(receipted.log.has(position, &receipted.parts), Some(true));

@@ -6,7 +6,7 @@ use edge_ledger_core::keys::{KeyError, SecretKey, Signature};
 use edge_ledger_core::tags::Tag;
 
 use crate::fixture::protobuf::{AS_DEVICE, AS_ROOT, body_of, resigned};
-use crate::fixture::{World, device_id, key, record, rename, revoke};
+use crate::fixture::{SERVICE_TIME_MS, World, device_id, key, record, rename, revoke};
 
 /// A log with an admin, two plain devices, a revoked and a replaced one.
 fn populated(world: &World) -> IdentityLog {
@@ -43,7 +43,7 @@ fn judged(world: &World, log: &IdentityLog, act: &Act, signers: &[&str]) -> Resu
             false => SigningAs::Device(key),
         })
         .collect();
-    log.check(&world.sign(log, act.clone(), &signing))
+    log.check(&world.sign(log, act.clone(), &signing), SERVICE_TIME_MS)
 }
 
 #[test]
@@ -172,7 +172,7 @@ fn a_signature_of_another_form_or_key_does_not_fit() {
     let check = |signatures: &[(u64, &[u8; 32], Signature)]| {
         let bytes = resigned(&statement, signatures);
         let statement = Statement::decode(ledger_id, bytes.into()).map_err(LogError::Format)?;
-        log.check(&statement)
+        log.check(&statement, SERVICE_TIME_MS)
     };
     assert_eq!(
         check(&[(AS_DEVICE, admin_key.as_bytes(), admin.sign(&hash))]),

@@ -4,11 +4,12 @@
 use std::sync::OnceLock;
 
 use bytes::Bytes;
+use edge_ledger_core::identity::log::next_hash;
 use edge_ledger_core::identity::receipt::ReceiptParts;
 use edge_ledger_core::identity::statement::SigningAs;
 use edge_ledger_core::identity::{
-    Certificate, Challenge, Genesis, IdentityLog, Point, Purpose, ReceiptedStatement,
-    ServiceCertificate, SignedTip, Statement,
+    Act, Certificate, Challenge, Evidence, Genesis, IdentityLog, Point, Purpose,
+    ReceiptedStatement, RotateReason, ServiceCertificate, SignedTip, Statement,
 };
 use edge_ledger_core::ids::{DeviceId, EntryHash, IdentityId};
 use edge_ledger_core::keys::{PublicKey, Signature};
@@ -18,8 +19,10 @@ use edge_ledger_core::tags::Tag;
 use proptest::prelude::*;
 
 use crate::fixture::entries::{Pen, credit, debit, payload_at};
+use crate::fixture::hands::{enrolment_key, recover, revoke_enrolment, rotate, set_recovery};
+use crate::fixture::protobuf::{AS_ROOT, body_of, signed_body};
 use crate::fixture::tally::Tally;
-use crate::fixture::{World, cases, device_id, key, record, rename, revoke, tip};
+use crate::fixture::{SERVICE_TIME_MS, World, cases, device_id, key, record, rename, revoke, tip};
 
 /// A change of some bytes.
 #[derive(Debug, Clone)]
@@ -80,10 +83,12 @@ struct Sound {
     certificate: Bytes,
     service_key: Bytes,
     statements: Vec<Bytes>,
+    bodies: Vec<Bytes>,
     receipt: ReceiptParts,
     challenge: Bytes,
     proof: Bytes,
     payload: Bytes,
+    evidence: Bytes,
 }
 
 fn sound() -> &'static Sound {
@@ -102,13 +107,22 @@ fn sound() -> &'static Sound {
             revoke("phone", tips.clone()),
             world.replace("phone", "laptop", tips.clone()),
             rename("phone", "mine"),
+            rotate("next root", "third root", RotateReason::Compromised),
+            set_recovery("words"),
+            recover("rescue", "after rescue"),
+            Act::Veto { position: 2 },
+            enrolment_key("token", 3, 1_000),
+            revoke_enrolment("token"),
         ];
         let admin = key("admin");
         let statements = acts.map(|act| world.sign(&log, act, &[SigningAs::Device(&admin)]));
         let of = record(statements[2].clone(), tips);
-        let hash =
-            edge_ledger_core::identity::log::next_hash(world.ledger_id(), log.head().hash, &of);
+        let hash = next_hash(world.ledger_id(), log.head().hash, &of);
         let receipt = ReceiptedStatement::sign(&world.service, &world.genesis, of, hash).parts();
+        let other = record(statements[3].clone(), Vec::new());
+        let hash = next_hash(world.ledger_id(), log.head().hash, &other);
+        let other = ReceiptedStatement::sign(&world.service, &world.genesis, other, hash).parts();
+        let evidence = Evidence::of(&world.genesis, &receipt, &other).expect("two receipts");
         let challenge = Challenge {
             nonce: [1; 32],
             purpose: Purpose::Identity,
@@ -125,12 +139,14 @@ fn sound() -> &'static Sound {
             beneficiary: Some(device_id("phone")),
         };
         Sound {
+            evidence: evidence.bytes().clone(),
             genesis: world.genesis.bytes().clone(),
             certificate: world
                 .certificate("phone", Some(device_id("admin")))
                 .body()
                 .clone(),
             service_key: world.service.certificate().body().clone(),
+            bodies: statements.iter().map(|s| body_of(s).into()).collect(),
             statements: statements
                 .iter()
                 .map(|statement| statement.bytes().clone())
@@ -163,6 +179,7 @@ fn take(bytes: &[u8], number: u64) -> usize {
 
     count(Genesis::decode(owned()).is_ok());
     count(Challenge::decode(bytes).is_ok());
+    count(Evidence::decode(owned()).is_ok());
     count(Posting::decode(owned()).is_ok());
     let by_phone = phone.sign(&Tag::Certificate.hash(ledger_id, &[bytes]));
     count(Certificate::verify(ledger_id, owned(), by_phone).is_ok());
@@ -173,8 +190,14 @@ fn take(bytes: &[u8], number: u64) -> usize {
     if let Ok(statement) = Statement::decode(ledger_id, owned()) {
         count(true);
         let _ = statement.verify(ledger_id);
-        let _ = (log.check(&statement), log.ends(&statement));
+        let _ = (log.check(&statement, SERVICE_TIME_MS), log.ends(&statement));
         let _ = world.empty_log().apply(record(statement, Vec::new()));
+    }
+    let root = world.root.public_key();
+    let by_root = world.root.sign_root(Tag::Statement, ledger_id, bytes);
+    let signed = signed_body(bytes, &[(AS_ROOT, root.as_bytes(), by_root)]);
+    if let Ok(statement) = Statement::decode(ledger_id, signed.into()) {
+        count(log.clone().apply(record(statement, Vec::new())).is_ok());
     }
     let mut receipt = sound().receipt.clone();
     receipt.statement = owned();
@@ -236,7 +259,7 @@ fn noise_is_refused() {
 #[test]
 fn changed_objects_are_refused_or_taken_without_a_panic() {
     static TALLY: Tally = Tally::new(&["taken", "refused"]);
-    proptest!(cases(), |(which in 0..13_usize, changes in changes(), number in numbers())| {
+    proptest!(cases(), |(which in 0..31_usize, changes in changes(), number in numbers())| {
         let sound = sound();
         let bytes = match which {
             0 => &sound.genesis,
@@ -246,7 +269,9 @@ fn changed_objects_are_refused_or_taken_without_a_panic() {
             4 => &sound.challenge,
             5 => &sound.proof,
             6 | 7 => &sound.payload,
-            other => &sound.statements[other - 8],
+            8 => &sound.evidence,
+            9..20 => &sound.statements[which - 9],
+            other => &sound.bodies[other - 20],
         };
         let taken = take(&changed(bytes, &changes), number) > 0;
         TALLY.count(if taken { "taken" } else { "refused" });

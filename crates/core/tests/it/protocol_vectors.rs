@@ -8,12 +8,12 @@ use std::path::Path;
 use edge_ledger_core::identity::genesis::next_key_hash;
 use edge_ledger_core::identity::log::next_hash;
 use edge_ledger_core::identity::pikey::{pikey_id, short_id};
-use edge_ledger_core::identity::statement::SigningAs;
+use edge_ledger_core::identity::receipt::ReceiptParts;
 use edge_ledger_core::identity::{
-    Act, Challenge, CreditPolicy, IdentityLog, LogHead, Point, Purpose, ReceiptedStatement,
-    ServiceCertificate, SignedTip, Statement,
+    Act, Challenge, CreditPolicy, Evidence, IdentityLog, LogHead, Periods, Point, Purpose,
+    ReceiptedStatement, RotateReason, ServiceCertificate, SignedTip, StatementRecord,
 };
-use edge_ledger_core::ids::{EntryHash, StoreEpoch};
+use edge_ledger_core::ids::{EntryHash, LogHash, StoreEpoch};
 use edge_ledger_core::keys::Signature;
 use edge_ledger_core::ledger::ack::AckBody;
 use edge_ledger_core::ledger::issuer::Grant;
@@ -23,6 +23,7 @@ use edge_ledger_core::tags::Tag;
 use serde_json::{Value, json};
 
 use crate::fixture::entries::{Pen, credit, debit, refund};
+use crate::fixture::hands::{enrolment_key, recover, revoke_enrolment, rotate};
 use crate::fixture::{SERVICE_TIME_MS, World, device_id, key, record, rename, revoke, seed};
 
 const FILE: &str = concat!(
@@ -53,6 +54,12 @@ fn keys(world: &World) -> Value {
         "admin",
         "phone",
         "laptop",
+        "third root",
+        "words",
+        "rescue",
+        "after rescue",
+        "token",
+        "worker",
     ];
     let described = names.map(|name| {
         let public = key(name).public_key();
@@ -81,6 +88,8 @@ fn genesis(world: &World) -> Value {
         "decimals": genesis.decimals(),
         "self_reported": { "posting_cap": POSTING_CAP, "journal_cap": JOURNAL_CAP },
         "random": hex_of(&seed("deployment")[..16]),
+        "probation_ms": genesis.periods().probation_ms,
+        "veto_ms": genesis.periods().veto_ms,
         "bytes": hex_of(genesis.bytes()),
         "ledger_id": genesis.ledger_id().to_string(),
     })
@@ -121,21 +130,19 @@ fn tip_of(tip: &SignedTip) -> Value {
 fn stated(
     world: &World,
     log: &mut IdentityLog,
-    what: &str,
-    act: Act,
-    signers: &[SigningAs<'_>],
+    (what, act): (&str, Act),
+    signers: &[&str],
     tips: Vec<SignedTip>,
 ) -> Value {
     let head = log.head();
-    let statement: Statement = world.sign(log, act, signers);
+    let statement = world.signed(log, act, signers);
     let record = record(statement.clone(), tips.clone());
-    let hash = next_hash(world.ledger_id(), head.hash, &record);
-    let receipt =
-        ReceiptedStatement::sign(&world.service, &world.genesis, record.clone(), hash).parts();
+    let (hash, receipt) = receipted(world, log, record.clone());
     log.apply(record).expect("the statement may be the next");
     assert_eq!(log.head().hash, hash);
     json!({
         "act": what,
+        "signers": signers,
         "position": head.position + 1,
         "expected_head": head.hash.to_string(),
         "statement": hex_of(statement.bytes()),
@@ -146,6 +153,77 @@ fn stated(
             "body": hex_of(&receipt.body),
             "signature": signature(&receipt.signature),
         },
+    })
+}
+
+fn receipted(world: &World, log: &IdentityLog, record: StatementRecord) -> (LogHash, ReceiptParts) {
+    let hash = next_hash(world.ledger_id(), log.head().hash, &record);
+    let receipt = ReceiptedStatement::sign(&world.service, &world.genesis, record, hash);
+    (hash, receipt.parts())
+}
+
+fn device_acts(world: &World, log: &mut IdentityLog, tip: SignedTip) -> Vec<Value> {
+    let mut state = |what_act, signers: &[&str], tips| stated(world, log, what_act, signers, tips);
+    vec![
+        state(("incept", world.incept("admin")), &["root:root"], vec![]),
+        state(
+            ("add_device", world.add("phone", false)),
+            &["admin"],
+            vec![],
+        ),
+        state(("rename", rename("phone", "pocket")), &["admin"], vec![]),
+        state(
+            ("replace", world.replace("phone", "laptop", vec![tip])),
+            &["phone", "laptop"],
+            vec![tip],
+        ),
+        state(("revoke", revoke("laptop", vec![])), &["admin"], vec![tip]),
+    ]
+}
+
+fn key_acts(world: &World, log: &mut IdentityLog) -> Vec<Value> {
+    let mut state = |what_act, signers: &[&str]| stated(world, log, what_act, signers, vec![]);
+    let lengthened = Act::SetRecovery {
+        key: key("words").public_key(),
+        veto_ms: Some(2 * Periods::default().veto_ms),
+    };
+    let rotation = rotate("next root", "third root", RotateReason::Routine);
+    vec![
+        state(
+            ("set_recovery", lengthened),
+            &["root:root", "recovery:words"],
+        ),
+        state(
+            ("enrolment_key", enrolment_key("token", 3, 3_600_000)),
+            &["admin", "enrolment:token"],
+        ),
+        state(
+            ("add_device", world.add("worker", false)),
+            &["enrolment:token"],
+        ),
+        state(("revoke_enrolment", revoke_enrolment("token")), &["admin"]),
+        state(
+            ("recover", recover("rescue", "after rescue")),
+            &["recovery:words", "root:rescue"],
+        ),
+        state(("veto", Act::Veto { position: 10 }), &["admin"]),
+        state(("rotate_root", rotation), &["root:next root"]),
+    ]
+}
+
+/// Two receipts for position 2.
+fn evidence(world: &World) -> Value {
+    let log = world.log_of("admin");
+    let receipts = ["one", "other"].map(|name| {
+        let statement = world.signed(&log, rename("admin", name), &["admin"]);
+        receipted(world, &log, record(statement, Vec::new())).1
+    });
+    let evidence = Evidence::of(&world.genesis, &receipts[0], &receipts[1]);
+    let evidence = evidence.expect("the receipts contradict each other");
+    json!({
+        "position": evidence.position(),
+        "log_hashes": evidence.hashes().map(|hash| hash.to_string()),
+        "bytes": hex_of(evidence.bytes()),
     })
 }
 
@@ -327,10 +405,11 @@ fn issuer_proofs(world: &World) -> Value {
 }
 
 fn vectors() -> Value {
-    let world = World::new(CreditPolicy::SelfReported {
+    let policy = CreditPolicy::SelfReported {
         posting_cap: POSTING_CAP,
         journal_cap: JOURNAL_CAP,
-    });
+    };
+    let world = World::made("deployment", policy, Periods::default());
     let (admin, phone) = (Pen::new(&world, "admin"), Pen::new(&world, "phone"));
     let memo = credit("task-1", 250)
         .with_memo("a task, π")
@@ -346,52 +425,8 @@ fn vectors() -> Value {
     };
 
     let mut log = world.empty_log();
-    let by_root = [SigningAs::Root(&world.root)];
-    let by_admin = [SigningAs::Device(&admin.key)];
-    let laptop = key("laptop");
-    let by_both = [SigningAs::Device(&phone.key), SigningAs::Device(&laptop)];
-    let statements = [
-        stated(
-            &world,
-            &mut log,
-            "incept",
-            world.incept("admin"),
-            &by_root,
-            vec![],
-        ),
-        stated(
-            &world,
-            &mut log,
-            "add_device",
-            world.add("phone", false),
-            &by_admin,
-            vec![],
-        ),
-        stated(
-            &world,
-            &mut log,
-            "rename",
-            rename("phone", "pocket"),
-            &by_admin,
-            vec![],
-        ),
-        stated(
-            &world,
-            &mut log,
-            "replace",
-            world.replace("phone", "laptop", vec![tip]),
-            &by_both,
-            vec![tip],
-        ),
-        stated(
-            &world,
-            &mut log,
-            "revoke",
-            revoke("laptop", vec![]),
-            &by_admin,
-            vec![tip],
-        ),
-    ];
+    let mut statements = device_acts(&world, &mut log, tip);
+    statements.extend(key_acts(&world, &mut log));
     let tips = [(phone.device(), second), (admin.device(), other)]
         .map(|(device, point)| Tip { device, point });
     json!({
@@ -417,6 +452,7 @@ fn vectors() -> Value {
         "challenge": challenge(&world),
         "handshake": handshake(&world, &log, &Heads::new(tips)),
         "issuer_proofs": issuer_proofs(&world),
+        "evidence": evidence(&world),
     })
 }
 

@@ -16,7 +16,10 @@ use edge_ledger_core::ledger::{Ack, verify};
 use edge_ledger_core::tags::Tag;
 
 use crate::fixture::entries::{Pen, credit};
-use crate::fixture::protobuf::{AS_DEVICE, AS_ROOT, Writer, fields, resigned, value};
+use crate::fixture::hands::recover;
+use crate::fixture::protobuf::{
+    AS_DEVICE, AS_ENROLMENT, AS_RECOVERY, AS_ROOT, Writer, fields, resigned, value,
+};
 use crate::fixture::{World, device_id, key, record, rename};
 
 #[test]
@@ -73,6 +76,10 @@ fn objects(deployment: &str, root: &str, one: &'static str) -> Vec<Object> {
     let (entry, end) = pen.entry(Point::START, &[credit("a", 1)]);
     let statement = world.sign(&log, rename(one, "mine"), &[SigningAs::Device(&pen.key)]);
     let by_root = world.sign(&log, rename(one, "mine"), &[SigningAs::Root(&world.root)]);
+    let as_enrolment = [SigningAs::Enrolment(&pen.key)];
+    let by_enrolment = world.sign(&log, world.add("worker", false), &as_enrolment);
+    let as_recovery = [SigningAs::Recovery(&pen.key)];
+    let by_recovery = world.sign(&log, recover("a", "b"), &as_recovery);
     let recorded = record(statement.clone(), Vec::new());
     let hash = next_hash(ledger_id, log.head().hash, &recorded);
     let mut objects: Vec<Object> = Vec::new();
@@ -103,6 +110,8 @@ fn objects(deployment: &str, root: &str, one: &'static str) -> Vec<Object> {
     for (name, statement, kind) in [
         ("statement", statement.clone(), AS_DEVICE),
         ("root's statement", by_root, AS_ROOT),
+        ("enrolment key's statement", by_enrolment, AS_ENROLMENT),
+        ("recovery key's statement", by_recovery, AS_RECOVERY),
     ] {
         let signature = signature_of(&statement);
         let public = signer_key(kind).public_key();
@@ -264,7 +273,7 @@ fn no_object_stands_for_another_nor_elsewhere() {
             }
         }
     }
-    assert_eq!(checks, (4 * 9_usize).pow(2));
+    assert_eq!(checks, (4 * 11_usize).pow(2));
 }
 
 /// The fields of an ack are not length-prefixed but all of fixed length: each one counts.

@@ -6,7 +6,7 @@ use edge_ledger_core::identity::certificate::Description;
 use edge_ledger_core::identity::genesis::{GenesisSpec, next_key_hash};
 use edge_ledger_core::identity::service_key::ServiceSigner;
 use edge_ledger_core::identity::{
-    Certificate, CreditPolicy, Genesis, ServiceCertificate, ServiceRole,
+    Certificate, CreditPolicy, Genesis, Periods, ServiceCertificate, ServiceRole,
 };
 use edge_ledger_core::ids::{DeviceId, IdentityId, LedgerId, StoreEpoch};
 use edge_ledger_core::keys::{PublicKey, SecretKey};
@@ -112,6 +112,7 @@ pub(crate) fn genesis(random: u8) -> Genesis {
             journal_cap: 20_000,
         },
         random: [random; 16],
+        periods: Periods::NONE,
     })
     .expect("the specification is within its limits")
 }

@@ -1,17 +1,19 @@
 //! Which statements a log takes next.
 
+use super::roots::{Roots, check_veto};
 use super::{DeviceRecord, DeviceState, IdentityLog, LogError};
 use crate::identity::statement::Signer;
 use crate::identity::{Act, Certificate, FormatError, SignedTip, Statement};
 use crate::ids::DeviceId;
 use crate::keys::KeyError;
 use crate::limits::{
-    DEVICES_ACTIVE_MAX, DEVICES_EVER_MAX, RENAMES_PER_DEVICE_MAX, REVOKES_PER_LINEAGE_MAX,
+    DEVICES_ACTIVE_MAX, DEVICES_BY_ROOT_MIN, DEVICES_EVER_MAX, RENAMES_PER_DEVICE_MAX,
+    REVOKES_PER_LINEAGE_MAX,
 };
 
 /// Acts that add nothing else are bounded one by one, so that none can use up the place of another:
 /// whatever a thief says, the first revocation of a lineage is possible.
-fn said_less_than(most: usize, times: Option<&usize>) -> Result<(), LogError> {
+pub(super) fn said_less_than(most: usize, times: Option<&usize>) -> Result<(), LogError> {
     match times {
         Some(times) if *times >= most => Err(LogError::StatementLimit),
         Some(_) | None => Ok(()),
@@ -19,11 +21,11 @@ fn said_less_than(most: usize, times: Option<&usize>) -> Result<(), LogError> {
 }
 
 impl IdentityLog {
-    /// Decides whether a statement may be the next.
+    /// Decides whether a statement may be the next, if it is appended at this time of the service.
     ///
     /// # Errors
     /// [`LogError`] saying why not.
-    pub fn check(&self, statement: &Statement) -> Result<(), LogError> {
+    pub fn check(&self, statement: &Statement, service_time_ms: i64) -> Result<(), LogError> {
         let body = statement.body();
         if body.identity != self.identity {
             return Err(FormatError::Foreign("the statement").into());
@@ -35,27 +37,30 @@ impl IdentityLog {
         if (body.position == 1) != matches!(body.act, Act::Incept { .. }) {
             return Err(FormatError::Field("the act at this position").into());
         }
+        if service_time_ms < self.time() {
+            return Err(LogError::TimeWentBack);
+        }
         statement.verify(self.ledger_id())?;
-        self.check_signers(statement)?;
-        match &body.act {
-            Act::Incept { certificate, .. } => {
-                if certificate.replaces().is_some() {
-                    return Err(FormatError::Field("the replaced device").into());
-                }
-                self.check_new_device(certificate)
-            }
+        let roots = self.roots.at(service_time_ms);
+        self.check_signers(&roots, statement, service_time_ms)?;
+        self.check_act(&roots, statement, service_time_ms)
+    }
+
+    fn check_act(&self, roots: &Roots, statement: &Statement, now_ms: i64) -> Result<(), LogError> {
+        let by = statement.signers().next();
+        match &statement.body().act {
+            Act::Incept {
+                next_root_hash,
+                certificate,
+                ..
+            } => self.check_incept(roots, next_root_hash, certificate),
             Act::AddDevice { certificate, .. } => {
                 if let Some(old) = certificate.replaces() {
                     self.replaceable(&old)?;
                 }
-                self.check_new_device(certificate)
+                self.check_new_device(roots, certificate, by)
             }
-            Act::Revoke { device, tips, .. } => {
-                let lineage = self.lineage(device).ok_or(LogError::UnknownDevice)?;
-                self.check_admin_remains(lineage)?;
-                said_less_than(REVOKES_PER_LINEAGE_MAX, self.revokes.get(&lineage))?;
-                self.check_tips(tips, |tip| self.lineage(&tip.device) == Some(lineage))
-            }
+            Act::Revoke { device, tips, .. } => self.check_revoke(roots, device, tips),
             Act::Replace {
                 old,
                 certificate,
@@ -66,13 +71,55 @@ impl IdentityLog {
                     return Err(FormatError::Field("the replaced device").into());
                 }
                 self.check_tips(tips, |tip| tip.device == *old)?;
-                self.check_new_device(certificate)
+                self.check_new_device(roots, certificate, by)
             }
             Act::Rename { device, .. } => {
                 self.active(device)?;
                 said_less_than(RENAMES_PER_DEVICE_MAX, self.renames.get(device))
             }
+            Act::RotateRoot {
+                root,
+                next_root_hash,
+                ..
+            } => self.check_rotation(roots, root, next_root_hash),
+            Act::SetRecovery { key, veto_ms } => self.check_recovery_key(roots, key, *veto_ms),
+            Act::Recover {
+                root,
+                next_root_hash,
+            } => self.check_recovery(roots, root, next_root_hash, by),
+            Act::Veto { position } => check_veto(roots, *position),
+            Act::EnrolmentKey {
+                key, expires_ms, ..
+            } => self.check_enrolment(roots, (key, *expires_ms), by, now_ms),
+            Act::RevokeEnrolment { key } => self.check_enrolment_goes_on(key),
         }
+    }
+
+    fn check_incept(
+        &self,
+        roots: &Roots,
+        next_root_hash: &[u8; 32],
+        certificate: &Certificate,
+    ) -> Result<(), LogError> {
+        if certificate.replaces().is_some() {
+            return Err(FormatError::Field("the replaced device").into());
+        }
+        self.check_new_device(roots, certificate, None)?;
+        self.check_commitment(roots, certificate.key(), next_root_hash)
+    }
+
+    fn check_revoke(
+        &self,
+        roots: &Roots,
+        device: &DeviceId,
+        tips: &[SignedTip],
+    ) -> Result<(), LogError> {
+        let lineage = self.lineage(device).ok_or(LogError::UnknownDevice)?;
+        if roots.recovery_key().is_none() {
+            self.check_admin_remains(lineage)?;
+        }
+        said_less_than(REVOKES_PER_LINEAGE_MAX, self.revokes.get(&lineage))?;
+        self.check_tips(tips, |tip| self.lineage(&tip.device) == Some(lineage))
     }
 
     /// A person may link a successor also to a device that has one (two clones); but the lineage
@@ -93,67 +140,36 @@ impl IdentityLog {
         }
     }
 
-    /// Who may sign: the root anything; an admin device anything but `Incept` and `Replace`; a
-    /// device its own renaming and retirement; old and new device together a `Replace`.
-    fn check_signers(&self, statement: &Statement) -> Result<(), LogError> {
-        let act = &statement.body().act;
-        let signers: Vec<Signer> = statement.signers().collect();
-        match (act, signers.as_slice()) {
-            (Act::Replace { .. }, [Signer::Root(_)]) => Err(LogError::NotAllowed),
-            (_, [Signer::Root(key)]) if self.is_root(key) => Ok(()),
-            (Act::Incept { .. }, _) => Err(LogError::NotAllowed),
-            (
-                Act::Replace {
-                    old, certificate, ..
-                },
-                [Signer::Device(first), Signer::Device(second)],
-            ) => {
-                let record = self.active(old)?;
-                if record.key == *first && certificate.key() == second {
-                    Ok(())
-                } else {
-                    Err(LogError::NotAllowed)
-                }
-            }
-            (_, [Signer::Device(key)]) => {
-                let signer = key.device_id();
-                if !self.devices.contains_key(&signer) {
-                    return Err(LogError::NotAllowed);
-                }
-                let record = self.active(&signer)?;
-                let own = match act {
-                    Act::Rename { device, .. } | Act::Revoke { device, .. } => *device == signer,
-                    Act::Incept { .. } | Act::AddDevice { .. } | Act::Replace { .. } => false,
-                };
-                let replace = matches!(act, Act::Replace { .. });
-                if record.key == *key && (record.admin || own) && !replace {
-                    Ok(())
-                } else {
-                    Err(LogError::NotAllowed)
-                }
-            }
-            _ => Err(LogError::NotAllowed),
-        }
-    }
-
-    fn check_new_device(&self, certificate: &Certificate) -> Result<(), LogError> {
+    /// The last places are for devices that the root adds: whoever has another key only, and adds
+    /// or replaces devices without end, does not shut out the owner.
+    fn check_new_device(
+        &self,
+        roots: &Roots,
+        certificate: &Certificate,
+        by: Option<Signer>,
+    ) -> Result<(), LogError> {
         if certificate.identity() != self.identity {
             return Err(FormatError::Foreign("the certificate").into());
         }
-        let root = self.is_root(certificate.key());
-        if root || self.devices.contains_key(&certificate.key().device_id()) {
-            return Err(LogError::KeyReused);
-        }
+        self.check_fresh_key(roots, certificate.key())?;
         let stay = |(id, device): &(&DeviceId, &DeviceRecord)| {
             device.state == DeviceState::Active && certificate.replaces() != Some(**id)
         };
         let active_before = self.devices.iter().filter(stay).count();
-        if active_before >= DEVICES_ACTIVE_MAX || self.devices.len() >= DEVICES_EVER_MAX {
+        let ever = match by {
+            Some(Signer::Root(_)) => DEVICES_EVER_MAX,
+            Some(Signer::Device(_) | Signer::Enrolment(_) | Signer::Recovery(_)) | None => {
+                DEVICES_EVER_MAX - DEVICES_BY_ROOT_MIN
+            }
+        };
+        if active_before >= DEVICES_ACTIVE_MAX || self.devices.len() >= ever {
             return Err(LogError::DeviceLimit);
         }
         Ok(())
     }
 
+    /// One in probation counts: it becomes an admin by waiting, and whoever stole the other one
+    /// must be cut off at once.
     fn check_admin_remains(&self, ended: DeviceId) -> Result<(), LogError> {
         let mut active = self
             .devices

@@ -4,8 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
-use edge_ledger_core::identity::statement::SigningAs;
-use edge_ledger_core::identity::{Act, CreditPolicy, IdentityLog, SignedTip};
+use edge_ledger_core::identity::{Act, CreditPolicy, IdentityLog, RotateReason, SignedTip};
 use edge_ledger_core::ids::DeviceId;
 use edge_ledger_core::ledger::Heads;
 use edge_ledger_core::limits::JOURNAL_TIPS_MAX;
@@ -14,11 +13,14 @@ use proptest::prelude::*;
 use super::{Event, TALLY};
 use crate::fixture::entries::Pen;
 use crate::fixture::forest::{Forest, Place, Step};
+use crate::fixture::hands::{enrolment_key, recover, revoke_enrolment, rotate, set_recovery};
 use crate::fixture::replica::{Outcome, Replica, exchange};
-use crate::fixture::{World, device_id, key, record, revoke};
+use crate::fixture::{SERVICE_TIME_MS, World, device_id, record, revoke};
 
-/// The admin, two devices, and those that may come after the first of these.
-const AUTHORS: [&str; 5] = ["phone", "tablet", "laptop", "tablet 2", "tablet 3"];
+/// The admin, two devices, those that may come after the first of these, and one that enrols.
+const AUTHORS: [&str; 6] = [
+    "phone", "tablet", "laptop", "tablet 2", "tablet 3", "worker",
+];
 /// Those of them that are one lineage, once they are in the log.
 const LINEAGE: [usize; 3] = [1, 3, 4];
 pub(super) const REPLICAS: usize = 3;
@@ -33,6 +35,7 @@ struct Setting {
     opened: Vec<IdentityLog>,
     replace: Act,
     link: Act,
+    enrol: Act,
 }
 
 fn setting() -> &'static Setting {
@@ -47,6 +50,7 @@ fn setting() -> &'static Setting {
             opened: opened.collect(),
             replace: world.replace("tablet", "tablet 2", Vec::new()),
             link: world.add_in_place_of("tablet 3", "tablet", false),
+            enrol: world.add("worker", false),
             world,
         }
     })
@@ -67,8 +71,7 @@ struct Saying {
     ends: Vec<usize>,
     adds: Option<usize>,
     named: BTreeSet<usize>,
-    /// Two devices, or else the root.
-    signers: Option<(&'static str, &'static str)>,
+    signers: Vec<&'static str>,
 }
 
 pub(super) struct Case {
@@ -79,11 +82,13 @@ pub(super) struct Case {
     pub(super) replicas: Vec<Replica>,
     /// What the service ever kept.
     pub(super) acked: BTreeSet<usize>,
+    /// Who signs as the root.
+    root: &'static str,
 }
 
 impl Case {
     pub(super) fn new() -> Self {
-        static PENS: OnceLock<[Pen<'static>; 5]> = OnceLock::new();
+        static PENS: OnceLock<[Pen<'static>; 6]> = OnceLock::new();
         let setting = setting();
         let pens = PENS.get_or_init(|| AUTHORS.map(|name| Pen::new(&setting.world, name)));
         let truth = |others| Truth {
@@ -105,6 +110,7 @@ impl Case {
                 .collect(),
             replicas: std::iter::once(service).chain(others).collect(),
             acked: BTreeSet::new(),
+            root: "root:root",
         }
     }
 
@@ -155,10 +161,12 @@ impl Case {
                     ends: vec![1],
                     adds: Some(4),
                     named: BTreeSet::new(),
-                    signers: None,
+                    signers: vec![self.root],
                 });
                 TALLY.count_if(done, "linked in place");
             }
+            Event::Enrol => self.enrol(),
+            Event::NewRoot { recover } => self.new_root(*recover),
         }
         self.acked.extend(self.kept(SERVICE));
     }
@@ -188,7 +196,11 @@ impl Case {
     }
 
     fn revoke(&mut self, author: usize, numbers: &[usize]) {
-        let lineage: &[usize] = if author == 2 { &[2] } else { &LINEAGE };
+        let lineage: &[usize] = match author {
+            2 => &[2],
+            5 => &[5],
+            _ => &LINEAGE,
+        };
         let added = |author: &usize| self.truth().added.contains(author);
         let ends: Vec<usize> = lineage.iter().copied().filter(added).collect();
         let named = self.named(&ends, numbers);
@@ -199,7 +211,7 @@ impl Case {
             ends,
             adds: None,
             named,
-            signers: None,
+            signers: vec![self.root],
         });
         TALLY.count_if(done, if again { "cut again" } else { "revoked" });
     }
@@ -215,9 +227,57 @@ impl Case {
             ends: vec![1],
             adds: Some(3),
             named,
-            signers: Some(("tablet", "tablet 2")),
+            signers: vec!["tablet", "tablet 2"],
         });
         TALLY.count_if(done, "replaced");
+    }
+
+    /// The enrolment key comes, then the device that it adds, then its end.
+    fn enrol(&mut self) {
+        let key = enrolment_key("token", 1, 1);
+        if !self.say_of_keys(key, vec![self.root, "enrolment:token"]) {
+            let done = self.say(Saying {
+                act: self.setting.enrol.clone(),
+                ends: Vec::new(),
+                adds: Some(5),
+                named: BTreeSet::new(),
+                signers: vec!["enrolment:token"],
+            });
+            TALLY.count_if(done, "enrolled");
+            if !done {
+                self.say_of_keys(revoke_enrolment("token"), vec![self.root]);
+            }
+        }
+    }
+
+    /// The committed root comes, or a recovery key and then the root that it brings.
+    fn new_root(&mut self, by_recovery: bool) {
+        if by_recovery {
+            let words = vec![self.root, "recovery:words"];
+            let set = self.say_of_keys(set_recovery("words"), words);
+            let signers = vec!["recovery:words", "root:rescue"];
+            if !set && self.say_of_keys(recover("rescue", "after rescue"), signers) {
+                self.root = "root:rescue";
+                TALLY.count("recovered");
+            }
+            return;
+        }
+        let rotation = rotate("next root", "third root", RotateReason::Routine);
+        if self.say_of_keys(rotation, vec!["root:next root"]) {
+            self.root = "root:next root";
+            TALLY.count("rotated");
+        }
+    }
+
+    /// An act that ends and adds no device.
+    fn say_of_keys(&mut self, act: Act, signers: Vec<&'static str>) -> bool {
+        self.say(Saying {
+            act,
+            ends: Vec::new(),
+            adds: None,
+            named: BTreeSet::new(),
+            signers,
+        })
     }
 
     /// Some entries of these authors.
@@ -241,15 +301,8 @@ impl Case {
     fn say(&mut self, saying: Saying) -> bool {
         let world = &self.setting.world;
         let (log, truth) = &self.logs[self.logs.len() - 1];
-        let statement = match saying.signers {
-            None => world.sign(log, saying.act, &[SigningAs::Root(&world.root)]),
-            Some((old, new)) => {
-                let (old, new) = (key(old), key(new));
-                let keys = [SigningAs::Device(&old), SigningAs::Device(&new)];
-                world.sign(log, saying.act, &keys)
-            }
-        };
-        if log.check(&statement).is_err() {
+        let statement = world.signed(log, saying.act, &saying.signers);
+        if log.check(&statement, SERVICE_TIME_MS).is_err() {
             return false;
         }
         let before = self.kept(SERVICE);
