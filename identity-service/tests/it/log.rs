@@ -19,11 +19,14 @@ async fn s13_of_many_statements_for_one_place_one_wins() {
     let mut client = world.client().await;
     let mut person = Person::registered(&world, &mut client, 10).await;
     let token = person.session(&mut client).await;
-    // The key of the laptop again.
-    let mut signers = vec![(key(11), token.clone())];
     for seed in 30..33 {
         let add = person.add(&key(seed), "an admin", true);
         person.append(&mut client, &token, add).await;
+    }
+    world.pass_probation();
+    // The first is the key of the laptop again.
+    let mut signers = Vec::new();
+    for seed in [11, 30, 31, 32] {
         let own = session(&mut client, &person.log, &key(seed)).await;
         signers.push((key(seed), own.unwrap()));
     }
@@ -49,7 +52,7 @@ async fn s13_of_many_statements_for_one_place_one_wins() {
         person.take(won.into_iter().next().unwrap().unwrap());
     }
     let next = person.rename("after reading the log again");
-    person.append(&mut client, &token, next).await;
+    person.append(&mut client, &signers[0].1, next).await;
     assert_eq!(person.log.head().position, 1 + 3 + 4 + 1);
 }
 

@@ -140,6 +140,8 @@ async fn s12_of_two_admins_who_end_each_other_one_stays() {
         let phone = key(seed + 2);
         let add = person.add(&phone, "phone", true);
         person.append(&mut here, &token, add).await;
+        world.pass_probation();
+        let token = person.session(&mut here).await;
         let phones = session(&mut there, &person.log, &phone).await.unwrap();
         let by_laptop = person.revoke(phone.public_key().device_id());
         let act = Act::Revoke {
