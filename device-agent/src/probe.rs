@@ -20,7 +20,9 @@ pub use certificate::certificate;
 
 use crate::clock::Clock;
 use crate::error::{AgentError, HomeError};
-use crate::identity_client::{IdentityClient, authority, connect, from_status, timed};
+use crate::identity_client::{
+    IdentityClient, authority, connect, from_first_status, from_status, timed,
+};
 use crate::limits::LIVE_WITHIN;
 use crate::stream;
 use crate::tls::Authorities;
@@ -101,7 +103,10 @@ pub async fn identity_service(url: &str, roots: &Roots) -> Result<Site, AgentErr
         .rpc()
         .get_deployment(timed(pb::GetDeploymentRequest {}))
         .await;
-    let deployment = deployment.map_err(refused)?.into_inner();
+    let deployment = match deployment {
+        Ok(deployment) => deployment.into_inner(),
+        Err(status) => return Err(from_first_status("identity", url, &status).await),
+    };
     let genesis = Genesis::decode(deployment.genesis)?;
     let certificate = deployment.certificate.unwrap_or_default();
     let signature = Signature::try_from(&certificate.signature[..])

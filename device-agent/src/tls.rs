@@ -194,6 +194,10 @@ fn of_certificate(error: &CertificateError) -> TlsProblem {
         Certificate::NotValidForName | Certificate::NotValidForNameContext { .. }
     ) {
         TlsProblem::WrongName
+    } else if error.to_string().contains("CaUsedAsEndEntity") {
+        let what =
+            "its certificate is one of an authority (CA:TRUE): a service needs one of its own";
+        TlsProblem::Other(what.to_owned())
     } else {
         TlsProblem::Other(error.to_string())
     }

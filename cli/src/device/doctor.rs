@@ -70,10 +70,11 @@ impl Check {
         }
     }
 
-    /// What failed as a command would have, with what the command would have said.
-    fn failed(check: &str, failure: Failure) -> Self {
+    /// What failed as a command would have, with what the command would have said, or
+    /// otherwise something else.
+    fn failed(check: &str, failure: Failure, otherwise: &str) -> Self {
         let failure = failure.into_explanation();
-        let fix = failure.next.unwrap_or_else(|| "try again".to_owned());
+        let fix = failure.next.unwrap_or_else(|| otherwise.to_owned());
         Self::fail(check, failure.message, fix)
     }
 }
@@ -121,9 +122,9 @@ async fn opened(home: PathBuf, global: &Global) -> Vec<Check> {
             return vec![Check::warn("agent", failure.message, fix)];
         }
         Err(failure) if failure.exit == Exit::Temporary => {
-            return vec![Check::failed("agent", failure)];
+            return vec![Check::failed("agent", failure, "try again")];
         }
-        Err(failure) => return vec![Check::failed("store", failure)],
+        Err(failure) => return vec![Check::failed("store", failure, "try again")],
     };
     let mut checks = vec![if device.is_running() {
         Check::ok("agent", "it runs, and commands go through it")
@@ -135,7 +136,7 @@ async fn opened(home: PathBuf, global: &Global) -> Vec<Check> {
     }];
     match device.check().await {
         Ok(seen) => checks.extend(seen),
-        Err(failure) => checks.push(Check::failed("agent", failure)),
+        Err(failure) => checks.push(Check::failed("agent", failure, "try again")),
     }
     device.close().await;
     checks

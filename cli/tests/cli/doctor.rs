@@ -227,6 +227,15 @@ fn the_end_of_a_certificate_is_told_before_it_comes() {
     for check in both {
         assert!(said(&seen, check).0.contains("ends in 15 days"), "{seen}");
     }
+    // Dialled without TLS, both say so, whatever error comes first.
+    let plain = ["identity", "ledger"].map(|name| up.url(name).replace("https://", "http://"));
+    let there = ["--identity-url", &plain[0], "--ledger-url", &plain[1]];
+    let seen = report(&laptop, &there, 1);
+    for check in both {
+        let (says, fix) = said(&seen, check);
+        assert!(says.contains("speaks TLS there"), "{seen}");
+        assert!(fix.contains("https://"), "{seen}");
+    }
     drop(up);
 
     // The next has the same key, so the device takes it.

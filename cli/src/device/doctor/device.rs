@@ -6,11 +6,14 @@ use super::Check;
 use crate::device::synced::sync;
 use crate::limits::REREAD_WITHIN;
 
+/// What mends a refusal that names nothing else.
+const OF_SERVICES: &str = "see below what answers at the addresses of the services";
+
 /// Looks at a device that this process holds.
 pub(in crate::device) async fn checks(agent: &Agent) -> Vec<Check> {
     let synced = match sync(agent).await {
         Ok(synced) => synced.why_not().map_or(Ok(()), |why| Err(unsynced(why))),
-        Err(failure) => Err(Check::failed("sync", failure)),
+        Err(failure) => Err(Check::failed("sync", failure, OF_SERVICES)),
     };
     let mut checks = vec![store(agent).await];
     let status = agent.status();
@@ -36,7 +39,7 @@ async fn store(agent: &Agent) -> Check {
             );
             Check::ok("store", says)
         }
-        Err(error) => Check::failed("store", error.into()),
+        Err(error) => Check::failed("store", error.into(), "try again"),
     }
 }
 

@@ -70,7 +70,7 @@ fn space(home: &Path) -> Check {
         Ok(found) => found.f_bavail.saturating_mul(found.f_frsize),
         Err(error) => {
             let failure = Failure::refused("HOME_IO", format!("the disk does not say: {error}"));
-            return Check::failed("space", failure);
+            return Check::failed("space", failure, "try again");
         }
     };
     let says = format!("{} MiB free", free >> 20);

@@ -10,6 +10,7 @@ use http::Uri;
 use http::uri::Authority;
 use ipnet::IpNet;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 use super::effective::{Effective, without_secrets};
 use super::inputs::{Inputs, Layer, variables};
@@ -260,6 +261,9 @@ impl Reader {
     pub(super) fn filter(&mut self, key: &str) -> Option<String> {
         self.read(key, |_, value| {
             let text = text(value)?;
+            if let Some(odd) = text.split(',').find(|directive| !names_level(directive)) {
+                return Err(format!("{odd:?} names no level"));
+            }
             match EnvFilter::try_new(&text) {
                 Ok(_) => Ok(text),
                 Err(_) => Err(format!("{text:?} is no filter")),
@@ -347,4 +351,14 @@ pub(super) fn items(value: &Value) -> Result<Vec<String>, String> {
         .filter(|item| !item.is_empty())
         .map(str::to_owned)
         .collect())
+}
+
+/// Whether a directive of a filter says which level it is about. The filter itself takes any word
+/// for a target, so a level that is mistyped would silence everything.
+fn names_level(directive: &str) -> bool {
+    let level = directive
+        .rsplit_once('=')
+        .map_or(directive, |(_, level)| level);
+    let is_word = !level.is_empty() && level.bytes().all(|byte| byte.is_ascii_alphabetic());
+    is_word && level.parse::<LevelFilter>().is_ok()
 }

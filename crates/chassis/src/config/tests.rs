@@ -181,8 +181,28 @@ fn a_problem_names_its_source_and_what_to_write() {
     let problem = wrong("[shutdown]\ngrace = \"soon\"", &[], "shutdown.grace");
     assert_eq!(problem.source, "service.toml");
     assert!(problem.wrong.contains("soon"), "{problem}");
-    let problem = wrong("[log]\nlevel = \"a=b=c\"", &[], "log.level");
-    assert!(problem.next.contains("`info`"), "{problem}");
+    for level in [
+        "a=b=c",
+        "warning",
+        "loud",
+        "info,foo",
+        "info,identity_service=verbose",
+        "3",
+        "info,",
+    ] {
+        let text = format!("[log]\nlevel = \"{level}\"");
+        let problem = wrong(&text, &[], "log.level");
+        assert!(problem.next.contains("`info`"), "{problem}");
+    }
+    for level in [
+        "off",
+        "WARN",
+        "info,identity_service=debug",
+        "edge_ledger_store::redis=trace",
+    ] {
+        let inputs = inputs(SOUND, &[("EDGE_LEDGER__LOG__LEVEL", level)]);
+        assert_eq!(sound(&inputs).log.level, level);
+    }
 }
 
 #[test]

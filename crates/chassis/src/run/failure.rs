@@ -35,7 +35,9 @@ impl StartError {
             Self::System(_) => "SYSTEM",
             Self::ServiceKey(_) => "KEYS_FOREIGN",
             Self::Store(ConnectError::Unreachable { .. }) => "STORE_UNREACHABLE",
-            Self::Store(ConnectError::Loading { .. }) => "STORE_LOADING",
+            Self::Store(ConnectError::Loading { .. } | ConnectError::Rewriting { .. }) => {
+                "STORE_LOADING"
+            }
             Self::Store(_) => "STORE_UNFIT",
             Self::Listen { source, .. } if source.kind() == ErrorKind::AddrInUse => "PORT_IN_USE",
             Self::Listen { .. } => "CANNOT_LISTEN",
@@ -77,7 +79,7 @@ fn of_store(error: &ConnectError) -> &'static str {
             "take rename-command out of redis.conf, and limit users by an ACL as docs/redis.md \
              does; then start Redis and the service again"
         }
-        ConnectError::Loading { .. } => {
+        ConnectError::Loading { .. } | ConnectError::Rewriting { .. } => {
             "start the service again later; store.load_timeout says how long it waits by itself"
         }
         ConnectError::TooOld(_) => "start a newer Redis",
@@ -85,7 +87,7 @@ fn of_store(error: &ConnectError) -> &'static str {
         ConnectError::Replica => "set store.url to the primary",
         ConnectError::Evicts(_) => "set it in redis.conf too, and start the service again",
         ConnectError::LossWindow { .. } => {
-            "set both in redis.conf too, and start the service again; or set \
+            "set all of them in redis.conf too, and start the service again; or set \
              store.accept_loss_window = true"
         }
         ConnectError::Untold(_) => {

@@ -7,12 +7,17 @@ use redis::aio::MultiplexedConnection;
 use redis::{RedisError, cmd};
 
 use super::config::{AppendFsync, RedisConfig};
+use super::fault::Fault;
 use super::fence;
 use super::rights;
 use super::unfit::{ConnectError, Place};
 
 /// The oldest version whose scripts can say what they do.
 const MAJOR_VERSION_MIN: u32 = 7;
+/// When the file of the server's writes is synced.
+const APPEND_FSYNC: &str = "appendfsync";
+/// Whether that stops while the server writes its data anew.
+const PAUSES: &str = "no-appendfsync-on-rewrite";
 /// The one policy that never drops what is kept.
 const POLICY: &str = "noeviction";
 
@@ -83,7 +88,18 @@ async fn settings(
     if policy != POLICY {
         return Err(ConnectError::Evicts(policy.clone()));
     }
-    let promise = promise(connection, config, told("aof_enabled")? == "1").await;
+    let append_only = told("aof_enabled")? == "1";
+    // One that was just told to keep such a file has none before it has written all of it anew.
+    let begins = ["aof_rewrite_in_progress", "aof_rewrite_scheduled"];
+    if append_only
+        && begins
+            .iter()
+            .any(|name| info.get(*name).is_some_and(|is| is == "1"))
+    {
+        let address = place.address.clone();
+        return Err(ConnectError::Rewriting { address });
+    }
+    let promise = promise(connection, config, place, append_only).await;
     if let Err(ConnectError::LossWindow { found }) = &promise
         && config.accept_loss_window
     {
@@ -96,22 +112,33 @@ async fn settings(
 async fn promise(
     connection: &mut MultiplexedConnection,
     config: &RedisConfig,
+    place: &Place,
     append_only: bool,
 ) -> Result<Promise, ConnectError> {
+    let loses = |found: &str| ConnectError::LossWindow {
+        found: found.to_owned(),
+    };
     if !append_only {
-        let found = "appendonly no".to_owned();
-        return Err(ConnectError::LossWindow { found });
+        return Err(loses("appendonly no"));
     }
-    let asked: Result<BTreeMap<String, String>, RedisError> = cmd("CONFIG")
+    let asked = cmd("CONFIG")
         .arg("GET")
-        .arg("appendfsync")
+        .arg(APPEND_FSYNC)
+        .arg(PAUSES)
         .query_async(connection)
         .await;
-    let asked = asked.ok().and_then(|settings| {
-        let setting = settings.get("appendfsync")?;
-        AppendFsync::from_setting(setting)
-    });
+    let settings: BTreeMap<String, String> = match asked.map_err(Fault::from) {
+        Ok(settings) => settings,
+        // Whether it may be asked is not known.
+        Err(fault @ Fault::Unanswered(_)) => return Err(place.unfit("config|get", fault)),
+        Err(Fault::Denied(_) | Fault::NoScript | Fault::Refused(_)) => BTreeMap::new(),
+    };
+    let asked = settings.get(APPEND_FSYNC);
+    let asked = asked.and_then(|setting| AppendFsync::from_setting(setting));
     match asked.or(config.declared_appendfsync) {
+        Some(AppendFsync::Always) if settings.get(PAUSES).is_some_and(|is| is == "yes") => {
+            Err(loses("no-appendfsync-on-rewrite yes"))
+        }
         Some(AppendFsync::Always) => Ok(Promise::AT_ONCE),
         Some(AppendFsync::EverySecond) if can_wait(connection).await => Ok(Promise::WHEN_SYNCED),
         Some(weaker) => {

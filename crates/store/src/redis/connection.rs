@@ -86,13 +86,15 @@ impl Connector {
         Ok(Link { connection, loaded })
     }
 
-    /// The same at the start: a server that still loads its data is waited for.
+    /// The same at the start: a server that still loads its data, or writes it anew, is waited for.
     pub(super) async fn open_first(&self) -> Result<(Link, Promise), ConnectError> {
         let mut patience = pin!(tokio::time::sleep(self.config.load_timeout));
         let mut waits = false;
         loop {
             let error = match self.open_checked().await {
-                Err(error @ ConnectError::Loading { .. }) => error,
+                Err(error @ (ConnectError::Loading { .. } | ConnectError::Rewriting { .. })) => {
+                    error
+                }
                 opened => return opened,
             };
             if !waits {

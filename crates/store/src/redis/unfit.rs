@@ -72,6 +72,15 @@ pub enum ConnectError {
         /// How much of it, as the server tells.
         loaded: String,
     },
+    /// It writes the file of its writes anew, maybe for the first time.
+    #[error(
+        "redis at {address} is writing its append-only file anew: until that is done, what it \
+         answers may be in no file"
+    )]
+    Rewriting {
+        /// Host and port.
+        address: String,
+    },
     /// Its version is too old.
     #[error("redis {0} is too old: version 7.0 or later is needed")]
     TooOld(String),
@@ -89,8 +98,8 @@ pub enum ConnectError {
     Evicts(String),
     /// It may lose what it answered.
     #[error(
-        "redis may lose what it answered ({found}): set `appendonly yes` and `appendfsync always` \
-         (for the running server `CONFIG SET appendonly yes` and `CONFIG SET appendfsync always`); \
+        "redis may lose what it answered ({found}): set `appendonly yes`, `appendfsync always` and \
+         `no-appendfsync-on-rewrite no` (for the running server by `CONFIG SET` each); \
          or `appendfsync everysec` on redis 7.2 or later, and allow `WAITAOF` to this user \
          (`+waitaof`); or accept the loss window by name, and then nothing is acked"
     )]

@@ -26,19 +26,66 @@ async fn a_server_that_may_lose_answers_is_refused_or_accepted_by_name() {
         &["--appendonly", "no"][..],
         &["--appendonly", "yes", "--appendfsync", "everysec"],
         &["--appendonly", "yes", "--appendfsync", "no"],
+        // Acked, and in no file while the server writes its data anew.
+        &[
+            "--appendonly",
+            "yes",
+            "--appendfsync",
+            "always",
+            "--no-appendfsync-on-rewrite",
+            "yes",
+        ],
     ] {
         let server = Server::start_with(settings);
         let mut config = RedisConfig::new(server.url());
         let said = refusal(config.clone()).await.to_string();
         let found = settings[settings.len() - 2..].join(" ");
         assert!(said.contains(found.trim_start_matches("--")), "{said}");
-        for setting in ["`appendonly yes`", "`CONFIG SET appendfsync always`"] {
+        for setting in ["`appendonly yes`", "`appendfsync always`", "`CONFIG SET`"] {
             assert!(said.contains(setting), "{said}");
         }
         config.accept_loss_window = true;
         let store = RedisStore::connect(config).await.unwrap();
         assert_eq!(store.level(), Level::Volatile);
     }
+}
+
+/// What an operator is told to write is what a server takes, and what is looked for.
+#[tokio::test]
+async fn the_settings_of_the_page_start_a_server_that_is_durable() {
+    let page = include_str!("../../../../docs/two-services.md");
+    let (_, rest) = page.split_once("In `redis.conf`:\n\n```\n").unwrap();
+    let (settings, _) = rest.split_once("```").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("redis.conf");
+    std::fs::write(&file, settings).unwrap();
+    let server = Server::start_with(&["--include", file.to_str().unwrap()]);
+    let store = RedisStore::connect(RedisConfig::new(server.url())).await;
+    assert_eq!(store.unwrap().level(), Level::Durable);
+}
+
+/// A server that was just told to keep a file of its writes has none that it could come back from
+/// before all of its data is in one.
+#[tokio::test]
+async fn a_server_that_begins_to_keep_its_writes_is_waited_for() {
+    let server = Server::start_with(&["--appendonly", "no", "--appendfsync", "always"]);
+    for key in 0..20 {
+        server.command(&format!("SET el:load:{{g}}:{key} x"));
+    }
+    // A second for each key: it will not have ended before it is looked at.
+    server.command("CONFIG SET rdb-key-save-delay 1000000");
+    server.command("CONFIG SET appendonly yes");
+    let mut config = RedisConfig::new(server.url());
+    config.load_timeout = Duration::from_millis(50);
+    let early = refusal(config.clone()).await;
+    assert!(matches!(&early, ConnectError::Rewriting { .. }), "{early}");
+    // Once more, with an end in sight.
+    server.command("CONFIG SET appendonly no");
+    server.command("CONFIG SET rdb-key-save-delay 50000");
+    server.command("CONFIG SET appendonly yes");
+    config.load_timeout = Duration::from_secs(60);
+    let store = RedisStore::connect(config).await;
+    assert_eq!(store.unwrap().level(), Level::Durable);
 }
 
 #[tokio::test]
