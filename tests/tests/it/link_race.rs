@@ -63,3 +63,42 @@ async fn s11_also_at_different_replicas() -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+/// A link is for the deployment that it names, at the address that it names.
+#[tokio::test]
+async fn a_link_to_another_deployment_joins_nothing() -> anyhow::Result<()> {
+    let (here, elsewhere) = (Pair::start().await?, Pair::start().await?);
+    let phone = here.first_device("phone").await?;
+    let ids = [&here, &elsewhere].map(|pair| pair.deployment.ledger_id().to_string());
+    let urls = [&here, &elsewhere].map(|pair| pair.identity_url.clone());
+    for (from, to, reason) in [
+        // The relay is the right one, and offers another ledger than the link names.
+        (&ids[0], &ids[1], None),
+        // Another service knows nobody who would answer.
+        (&urls[0], &urls[1], Some("LINK_GONE")),
+    ] {
+        let session = phone.link().await?;
+        let text = session.link().replace(from.as_str(), to);
+        assert_ne!(text, session.link());
+        let invitation = text.parse()?;
+        let new = here.new_device(if reason.is_none() {
+            "ledger"
+        } else {
+            "address"
+        });
+        let mut waits = std::pin::pin!(session.request(false));
+        let refused = tokio::select! {
+            refused = join(&new, &invitation, Trust::FirstUse, |_| {}) => refused,
+            _ = &mut waits => anyhow::bail!("somebody asks to join"),
+        };
+        match (refused, reason) {
+            (Err(AgentError::Untrusted(_)), None) => assert!(waits.await.is_err()),
+            (Err(AgentError::Refused(refusal)), Some(reason)) => {
+                assert_eq!(refusal.reason, reason);
+            }
+            (other, _) => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(phone.devices().len(), 1);
+    Ok(())
+}

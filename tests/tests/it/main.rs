@@ -28,5 +28,6 @@ mod stream_bad_messages;
 mod stream_handshake;
 mod stream_sync;
 mod supersede;
+mod threat_model_page;
 mod tls;
 mod two_services;
