@@ -20,6 +20,9 @@ mod demo;
 #[path = "cli/doctor.rs"]
 mod doctor;
 #[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
+#[path = "cli/forked_log.rs"]
+mod forked_log;
+#[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
 #[path = "cli/keys.rs"]
 mod keys;
 #[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
@@ -30,6 +33,12 @@ mod offline;
 #[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
 #[path = "cli/process.rs"]
 mod process;
+#[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
+#[path = "cli/recovery.rs"]
+mod recovery;
+#[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
+#[path = "cli/rotation.rs"]
+mod rotation;
 #[path = "cli/same.rs"]
 mod same;
 #[path = "cli/shell.rs"]
