@@ -19,7 +19,6 @@ mod demo;
 #[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
 #[path = "cli/doctor.rs"]
 mod doctor;
-#[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
 #[path = "cli/forked_log.rs"]
 mod forked_log;
 #[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]

@@ -20,7 +20,7 @@ use crate::identity_client::{Caller, CallerKey, Deployment, IdentityClient, Iden
 use crate::restore::{Holder, admitted, enter};
 use crate::statement;
 use crate::tls::Authorities;
-use crate::vault::{Recovering, Vault};
+use crate::vault::{self, Recovering, Vault};
 use crate::words::RecoveryWords;
 
 /// How far a recovery is.
@@ -53,8 +53,9 @@ pub struct Begun {
 /// What was begun in a home folder, if anything.
 ///
 /// # Errors
-/// [`AgentError::Home`].
+/// [`AgentError::Home`], also when a device lives there.
 pub fn recovery_begun(home: &Path) -> Result<Option<Begun>, AgentError> {
+    vault::must_be_free(home)?;
     let state = Recovering::read(home)?;
     Ok(state.map(|state| Begun {
         identity: state.identity,

@@ -85,7 +85,11 @@ pub async fn prove_backup(
                 identity,
                 key: CallerKey::Device(key),
             };
-            client.authenticate(&caller).await?
+            match client.authenticate(&caller).await {
+                // One that was cut off knows no more than the backup.
+                Err(AgentError::Refused(_)) => return Err(AgentError::UnknownIdentity),
+                session => session?,
+            }
         }
         (opened, _) => opened?.session,
     };

@@ -216,7 +216,11 @@ pub(crate) fn authorities_of(
     }
 }
 
-fn must_be_free(folder: &Path) -> Result<(), HomeError> {
+/// Refuses a folder in which a device lives.
+///
+/// # Errors
+/// [`HomeError::Occupied`].
+pub(crate) fn must_be_free(folder: &Path) -> Result<(), HomeError> {
     if folder.join(MEMBERSHIP).exists() {
         return Err(HomeError::Occupied(folder.display().to_string()));
     }

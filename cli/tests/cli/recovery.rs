@@ -1,11 +1,13 @@
 //! 24 words bring an identity back, and whoever has a device left can stop it.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::process::{Device, Ran, Up};
+use super::process::{Device, Ran, Up, command};
 
 fn start(folder: &Path, veto: &str) -> Up {
     let options = ["--veto", veto, "--probation", "0s"].map(AsRef::as_ref);
@@ -94,7 +96,7 @@ fn words_on_paper_bring_back_an_identity_whose_devices_are_all_lost() {
         assert_eq!(again["effective_ms"], asked["effective_ms"]);
     };
     assert_eq!(again["identity"], made["identity"]);
-    assert_eq!(again["revoked"], serde_json::json!([made["device"]]));
+    assert_eq!(again["revoked"], json!([made["device"]]));
     phone.run(&["balance"]).failed(1, "DEVICE_REVOKED");
     assert_eq!(tablet.balance(), "40");
     tablet.run(&["spend", "15"]).done();
@@ -147,10 +149,14 @@ fn without_a_veto_time_one_run_is_enough() {
     let linked = recover(&tablet, &paper["identity"], &file).done();
     assert_eq!(
         (&linked["state"], &linked["revoked"]),
-        (&"linked".into(), &serde_json::json!([]))
+        (&"linked".into(), &json!([]))
     );
     assert_eq!(phone.balance(), tablet.balance());
     phone.run(&["recovery", "set"]).failed(1, "NO_ROOT_KEY");
+    // The periods of a ledger stay as they are.
+    up.stop();
+    let mut other = command(folder.path(), "127.0.0.1:0", "127.0.0.1:0");
+    Ran::of(other.args(["--veto", "1h"])).failed(1, "KEYS_EXIST");
 }
 
 #[test]
@@ -183,6 +189,16 @@ fn whoever_has_an_admin_device_left_stops_a_recovery() {
     assert_eq!(pending["effective_ms"], asked["effective_ms"]);
     assert_eq!(recover(&thief, &paper["identity"], &file).done(), asked);
     assert_eq!(thief.run(&["recover"]).done(), asked);
+    // Killed before the answer was written down: the words are asked for again, and say the same.
+    let state = thief.home.join("recovering.json");
+    let text = fs::read_to_string(&state).unwrap();
+    let effective_ms = asked["effective_ms"].to_string();
+    assert!(text.contains(&effective_ms), "{text}");
+    fs::write(&state, text.replace(&effective_ms, "null")).unwrap();
+    let silent = thief.run(&["recover", "--no-input"]);
+    silent.failed(2, "RECOVERY_WORDS");
+    let again = recover(&thief, &paper["identity"], &file).done();
+    assert_eq!(again, asked);
 
     kiosk.run(&["recovery", "veto"]).failed(1, "FORBIDDEN");
     let vetoed = phone.run(&["recovery", "veto"]).done();
@@ -292,4 +308,57 @@ fn words_that_do_not_fit_are_told_and_change_nothing() {
     tablet.run(&["recover"]).failed(75, "UNREACHABLE");
     let _up = stopped.start();
     assert_eq!(tablet.run(&["recover"]).done()["state"], "waiting");
+}
+
+/// What a person at a terminal sees of `recovery set`, and types: through the agent, to which the
+/// command says that it has a terminal.
+fn at_a_terminal(device: &Device, wrong: bool) -> (Vec<String>, Value) {
+    let look = json!({ "json": false, "terminal": true, "colours": false, "input": true });
+    let command = json!({ "recovery": { "act": { "set": { "veto_time": null } } } });
+    let job = json!({ "perform": { "command": command, "look": look } });
+    let request = json!({ "version": 2, "job": job, "home": "/home" });
+    let mut stream = UnixStream::connect(device.home.join("agent.sock")).unwrap();
+    writeln!(stream, "{request}").unwrap();
+    let (mut words, mut shown) = (Vec::new(), String::new());
+    let lines = BufReader::new(stream.try_clone().unwrap()).lines();
+    for line in lines {
+        let said: Value = serde_json::from_str(&line.unwrap()).unwrap();
+        if let Some(out) = said["said"]["out"].as_str() {
+            shown.push_str(out);
+            if words.is_empty() {
+                let numbered = shown.split(". ").skip(1);
+                let numbered = numbered.map_while(|text| text.split_whitespace().next());
+                words = numbered.take(24).map(str::to_owned).collect();
+            }
+        } else if let Some(prompt) = said["said"]["ask"].as_str() {
+            let place = prompt.strip_prefix("Word ").unwrap().trim_end_matches(": ");
+            let place: usize = place.parse().unwrap();
+            let typed = if wrong { "wrong" } else { &words[place - 1] };
+            let typed = json!({ "line": format!(" {}\n", typed.to_uppercase()) });
+            writeln!(stream, "{typed}").unwrap();
+        } else if said != "taken" {
+            let told = shown.matches("identity   ").count();
+            assert_eq!(told, 1, "shown once: {shown}");
+            return (words, said);
+        }
+    }
+    panic!("it hung up: {shown}")
+}
+
+#[test]
+fn words_are_set_once_two_of_them_were_typed_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let up = start(folder.path(), "1h");
+    let phone = up.device("phone");
+    let made = phone.init();
+    let _agent = phone.agent(&[]);
+    let (_, ended) = at_a_terminal(&phone, true);
+    assert_eq!(ended["failed"]["reason"], "RECOVERY_WORDS");
+    assert_eq!(phone.run(&["recovery", "status"]).done()["set"], false);
+    let (words, ended) = at_a_terminal(&phone, false);
+    assert_eq!(ended, "done");
+    assert_eq!(phone.run(&["recovery", "status"]).done()["set"], true);
+    let file = written(folder.path(), "words", &words.join("\n"));
+    let asked = recover(&up.device("tablet"), &made["identity"], &file).done();
+    assert_eq!(asked["state"], "waiting");
 }

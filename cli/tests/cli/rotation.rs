@@ -80,6 +80,13 @@ fn a_rotation_outdates_the_backups_before_it_and_a_second_one_makes_them_worthle
     safe.run(&nobody, "restore", "first")
         .failed(1, "UNKNOWN_IDENTITY");
     assert!(!nobody.home.join("home.json").exists());
+    // Root keys of another identity, as an interrupted `init` leaves them, are not mixed with these.
+    fs::create_dir(&nobody.home).unwrap();
+    fs::write(nobody.home.join("identity.key"), format!("{:064x}\n", 7)).unwrap();
+    safe.run(&nobody, "restore", "second")
+        .failed(1, "HOME_DAMAGED");
+    let devices = phone.run(&["devices"]).done();
+    assert_eq!(devices["devices"].as_array().unwrap().len(), 2, "{devices}");
     // A device that held the key puts it aside once it hears of that.
     assert_eq!(tablet.balance(), "40");
     safe.run(&tablet, "create", "third")

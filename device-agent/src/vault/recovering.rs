@@ -8,6 +8,7 @@
 
 use std::fs;
 use std::io;
+use std::path::Path;
 
 use edge_ledger_core::ids::{IdentityId, LedgerId};
 use edge_ledger_core::keys::SecretKey;
@@ -47,7 +48,7 @@ impl Recovering {
     ///
     /// # Errors
     /// [`HomeError`].
-    pub(crate) fn read(folder: &std::path::Path) -> Result<Option<Self>, HomeError> {
+    pub(crate) fn read(folder: &Path) -> Result<Option<Self>, HomeError> {
         let path = folder.join(STATE);
         let bytes = match fs::read(&path) {
             Ok(bytes) => bytes,
@@ -102,6 +103,11 @@ impl Vault {
     /// # Errors
     /// [`HomeError`].
     pub(crate) fn forget_recovering(&self) -> Result<(), HomeError> {
-        remove(&self.folder, &[STATE, ROOT_KEY, NEXT_ROOT_KEY])
+        forget(&self.folder)
     }
+}
+
+/// The state goes last: while it is there, so may be keys.
+pub(super) fn forget(folder: &Path) -> Result<(), HomeError> {
+    remove(folder, &[ROOT_KEY, NEXT_ROOT_KEY, STATE])
 }

@@ -10,7 +10,7 @@ use edge_ledger_core::identity::genesis::next_key_hash;
 use edge_ledger_core::identity::{Act, IdentityLog};
 use edge_ledger_core::keys::{PublicKey, SecretKey};
 
-use super::{Vault, damaged, key_or, read_key, remove, rename};
+use super::{Vault, damaged, key_or, read_key, recovering, remove, rename};
 use crate::error::HomeError;
 
 const ROOT_KEY: &str = "identity.key";
@@ -57,6 +57,8 @@ pub(crate) fn later_root_key(folder: &Path, fresh_seed: [u8; 32]) -> Result<Secr
 /// # Errors
 /// [`HomeError::Io`].
 pub(crate) fn remove_root_keys(folder: &Path) -> Result<(), HomeError> {
+    // What a recovery left that was killed at its very end.
+    recovering::forget(folder)?;
     remove(
         folder,
         &[

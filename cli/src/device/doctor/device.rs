@@ -70,7 +70,7 @@ fn identity_log(status: &Status) -> Check {
     );
     let fix = format!(
         "give {} to whoever runs the service: its store was put back, or it lies. When its log is \
-         this device's again, move the file away",
+         this device's again, move the file away, and start the agent anew if one runs",
         forked.file.display()
     );
     Check::fail("identity_log", says, fix)
