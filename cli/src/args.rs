@@ -1,11 +1,16 @@
 //! What can be typed.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use serde::{Deserialize, Serialize};
+
+mod roots;
+mod services;
+
+pub(crate) use roots::{Recover, Recoveries, Rotate};
+pub(crate) use services::{CreditSource, Keys, KeysInit, Periods, Up};
 
 /// Exit codes, as `--help` tells them.
 const EXIT_CODES: &str = "\
@@ -150,6 +155,14 @@ pub(crate) enum DeviceCommand {
         #[command(subcommand)]
         act: Backups,
     },
+    /// Bring an identity back with the words of its recovery key
+    ///
+    /// The first run asks for it; when the veto time is over, a second one makes this machine a
+    /// new device, an admin that holds the root keys.
+    #[command(
+        after_help = "Example:\n  edge-ledger --home NEW_DIR recover --identity ID\n  edge-ledger --home NEW_DIR recover --revoke-others"
+    )]
+    Recover(Recover),
     /// Keep the device running and synced, until Ctrl-C
     ///
     /// Meanwhile the other commands of this device go through it. Prints one line once it is up,
@@ -180,6 +193,17 @@ pub(crate) enum UseCommand {
         #[command(subcommand)]
         act: Option<Devices>,
     },
+    /// Put the next root key in the root key's place; backups made before are outdated then
+    #[command(after_help = "Example:\n  edge-ledger rotate\n  edge-ledger rotate --compromised")]
+    Rotate(Rotate),
+    /// Set, look at or stop the recovery of the identity by 24 words
+    #[command(
+        after_help = "Example:\n  edge-ledger recovery set\n  edge-ledger recovery status\n  edge-ledger recovery veto"
+    )]
+    Recovery {
+        #[command(subcommand)]
+        act: Recoveries,
+    },
     /// Credit the identity
     #[command(
         after_help = "Example:\n  edge-ledger earn 100 --memo \"first shift\" --key shift-2041"
@@ -207,76 +231,6 @@ pub(crate) enum UseCommand {
     /// Show how this device is
     #[command(after_help = "Example:\n  edge-ledger status")]
     Status,
-}
-
-/// Options of `up`.
-#[derive(Debug, Args)]
-pub(crate) struct Up {
-    /// Folder of the data [default: edge-ledger/server in your data folder]
-    #[arg(long, value_name = "DIR")]
-    pub(crate) data: Option<PathBuf>,
-    /// Folder of the keys [default: beside the data folder, with -keys after its name]
-    #[arg(long, value_name = "DIR")]
-    pub(crate) keys: Option<PathBuf>,
-    /// Where the identity service listens; port 0 for any
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7410")]
-    pub(crate) identity_listen: SocketAddr,
-    /// Where the ledger service listens; port 0 for any
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7420")]
-    pub(crate) ledger_listen: SocketAddr,
-    /// Host name under which devices dial the services, beyond loopback; the first is told to them
-    #[arg(long, value_name = "NAME")]
-    pub(crate) host: Vec<String>,
-    /// PEM file of the services' certificate, with those between it and its authority: serve TLS
-    #[arg(long, value_name = "FILE", requires = "tls_key")]
-    pub(crate) tls_cert: Option<PathBuf>,
-    /// PEM file of the certificate's private key
-    #[arg(long, value_name = "FILE", requires = "tls_cert")]
-    pub(crate) tls_key: Option<PathBuf>,
-}
-
-/// What can be done with the keys of a deployment.
-#[derive(Debug, Subcommand)]
-pub(crate) enum Keys {
-    /// Make the root, service and sealing keys of a new ledger; a second call says what is there
-    ///
-    /// What a ledger counts is fixed for ever when its keys are made. Nothing is ever overwritten.
-    #[command(
-        after_help = "Example:\n  edge-ledger keys init --dir /etc/edge-ledger/keys --unit EUR --decimals 2"
-    )]
-    Init(KeysInit),
-}
-
-/// Options of `keys init`.
-#[derive(Debug, Args)]
-pub(crate) struct KeysInit {
-    /// Folder of the keys; it is made if need be
-    #[arg(long, value_name = "DIR")]
-    pub(crate) dir: PathBuf,
-    /// Name of one whole unit, 1 to 16 bytes [default: credit]
-    #[arg(long, value_name = "UNIT")]
-    pub(crate) unit: Option<String>,
-    /// Decimal places of a unit, at most 18 [default: 0]
-    #[arg(long, value_name = "N")]
-    pub(crate) decimals: Option<u32>,
-    /// Who may create credits [default: self-reported]
-    #[arg(long, value_enum, value_name = "WHO")]
-    pub(crate) credits: Option<CreditSource>,
-    /// Most minor units of one self-reported credit [default: 2^53 - 1]
-    #[arg(long, value_name = "N")]
-    pub(crate) posting_cap: Option<u64>,
-    /// Most self-reported minor units along one device's journal [default: 2^63 - 1]
-    #[arg(long, value_name = "N")]
-    pub(crate) journal_cap: Option<u64>,
-}
-
-/// Who may create credits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum CreditSource {
-    /// Every device credits itself, within the caps
-    SelfReported,
-    /// Every credit carries the proof of an issuer key
-    Issued,
 }
 
 /// Options of `init`.

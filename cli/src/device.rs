@@ -11,6 +11,9 @@ mod link;
 mod open;
 mod posting;
 mod qr;
+mod recover;
+mod recovery;
+mod rotate;
 mod socket;
 mod state;
 mod synced;
@@ -35,6 +38,7 @@ pub(crate) async fn run(
         DeviceCommand::Init(options) => enrol::init(options, global, output).await,
         DeviceCommand::Join(options) => enrol::join(options, global, output).await,
         DeviceCommand::Backup { act } => backup::run(act, global, output).await,
+        DeviceCommand::Recover(options) => recover::run(options, global, output).await,
         DeviceCommand::Agent => agent::run(global, output).await,
         DeviceCommand::Doctor => doctor::run(global, output).await,
         DeviceCommand::Use(command) => use_device(command, global, output).await,
@@ -61,6 +65,8 @@ fn check(command: &UseCommand) -> Result<(), Failure> {
         } => enrol::check_name(name),
         UseCommand::Devices { .. }
         | UseCommand::Link(_)
+        | UseCommand::Rotate(_)
+        | UseCommand::Recovery { .. }
         | UseCommand::Balance
         | UseCommand::Status
         | UseCommand::History(_)
@@ -87,6 +93,8 @@ async fn perform(command: UseCommand, site: Site<'_>, output: &Output) -> Result
     match command {
         UseCommand::Link(options) => link::run(options, agent, output).await,
         UseCommand::Devices { act } => devices::run(act, agent, output).await,
+        UseCommand::Rotate(options) => rotate::run(options, agent, output).await,
+        UseCommand::Recovery { act } => recovery::run(act, agent, output).await,
         UseCommand::Earn(options) => posting::earn(options, agent, output).await,
         UseCommand::Spend(options) => posting::spend(options, agent, output).await,
         UseCommand::Refund(options) => posting::refund(options, agent, output).await,

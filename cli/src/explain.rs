@@ -13,6 +13,8 @@ use serde_json::{Map, Value};
 
 use crate::amount::AmountError;
 
+mod roots;
+
 /// How a command ended that did not do what was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -210,12 +212,11 @@ impl From<AgentError> for Failure {
                  `edge-ledger link`",
             ),
             AgentError::Backup(backup) => of_backup(backup, message),
-            AgentError::NoRootKey => Self::refused("NO_ROOT_KEY", message)
-                .next("make the backup on the device that made the identity"),
-            AgentError::UnknownIdentity => Self::refused("UNKNOWN_IDENTITY", message).next(
-                "give the service that holds it with --identity-url URL; one that lost its data \
-                 gets it back from any device that still runs",
-            ),
+            AgentError::NoRootKey => Self::refused("NO_ROOT_KEY", message).next(roots::NO_ROOT_KEY),
+            AgentError::UnknownIdentity => {
+                Self::refused("UNKNOWN_IDENTITY", message).next(roots::UNKNOWN_IDENTITY)
+            }
+            AgentError::Root(root) => roots::explain(root, message),
             AgentError::TimedOut => Self::new(Exit::Temporary, "TIMED_OUT", message),
             AgentError::Stopped => Self::refused("STOPPED", message),
         };

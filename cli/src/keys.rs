@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use edge_ledger_chassis::KeysFolder;
 use edge_ledger_chassis::keys::{Choices, NeededBy};
-use edge_ledger_core::identity::{CreditPolicy, Genesis};
+use edge_ledger_core::identity::{CreditPolicy, Genesis, Periods};
 use serde::Serialize;
 
-use crate::args::{CreditSource, KeysInit};
+use crate::args::{self, CreditSource, KeysInit};
 use crate::explain::Failure;
 use crate::folders::absolute;
 use crate::output::Output;
@@ -22,6 +23,8 @@ struct Made {
     unit: String,
     decimals: u32,
     credits: &'static str,
+    probation_ms: u64,
+    veto_ms: u64,
     dir: PathBuf,
     files: Vec<KeptFile>,
 }
@@ -49,6 +52,8 @@ pub(crate) async fn init(options: &KeysInit, output: &Output) -> Result<(), Fail
             unit: genesis.unit().to_owned(),
             decimals: genesis.decimals(),
             credits: credits(genesis.policy()),
+            probation_ms: genesis.periods().probation_ms,
+            veto_ms: genesis.periods().veto_ms,
             dir: absolute(&options.dir),
             files: files
                 .into_iter()
@@ -93,8 +98,29 @@ fn choices(options: &KeysInit) -> Result<Choices, Failure> {
         unit: options.unit.clone().unwrap_or(standard.unit),
         decimals: options.decimals.unwrap_or(standard.decimals),
         policy,
-        ..standard
+        periods: periods(&options.periods),
     })
+}
+
+/// The periods of a new ledger.
+pub(crate) fn periods(options: &args::Periods) -> Periods {
+    let standard = Periods::default();
+    let ms = |given: Option<Duration>, standard| {
+        given.map_or(standard, |given| {
+            u64::try_from(given.as_millis()).unwrap_or(u64::MAX)
+        })
+    };
+    Periods {
+        probation_ms: ms(options.probation, standard.probation_ms),
+        veto_ms: ms(options.veto, standard.veto_ms),
+    }
+}
+
+/// Whether a ledger has the periods that were asked for, if any were.
+pub(crate) fn has_periods(options: &args::Periods, genesis: &Genesis) -> bool {
+    let (asked, kept) = (periods(options), genesis.periods());
+    (options.probation.is_none() || asked.probation_ms == kept.probation_ms)
+        && (options.veto.is_none() || asked.veto_ms == kept.veto_ms)
 }
 
 /// A ledger that is there stays as it is; whoever asks for another one should hear so.
@@ -121,22 +147,30 @@ fn check_same(options: &KeysInit, genesis: &Genesis) -> Result<(), Failure> {
         source.is_none_or(|source| source == credits(genesis.policy())),
         options.posting_cap.is_none() || options.posting_cap == posting_cap,
         options.journal_cap.is_none() || options.journal_cap == journal_cap,
+        has_periods(&options.periods, genesis),
     ];
     if same.iter().all(|same| *same) {
         return Ok(());
     }
     let message = format!(
         "{} holds the keys of ledger {}, which is another one than was asked for: it counts `{}` \
-         with {} decimals, {} credits, for ever",
+         with {} decimals, {} credits, {} of probation and {} of veto time, for ever",
         options.dir.display(),
         genesis.ledger_id(),
         genesis.unit(),
         genesis.decimals(),
         credits(genesis.policy()),
+        shown_ms(genesis.periods().probation_ms),
+        shown_ms(genesis.periods().veto_ms),
     );
     Err(Failure::refused("KEYS_EXIST", message)
         .with("ledger_id", genesis.ledger_id().to_string())
         .next("give another folder with --dir DIR for another ledger; nothing was changed"))
+}
+
+/// A time as it can be typed.
+pub(crate) fn shown_ms(ms: u64) -> String {
+    humantime::format_duration(Duration::from_millis(ms)).to_string()
 }
 
 fn credits(policy: CreditPolicy) -> &'static str {

@@ -15,6 +15,7 @@ use serde::Serialize;
 use crate::args;
 use crate::explain::Failure;
 use crate::folders::{self, absolute};
+use crate::keys::{has_periods, periods, shown_ms};
 use crate::output::{Output, warn};
 use crate::pair::{Pair, Site};
 use crate::signals::Interrupts;
@@ -43,7 +44,7 @@ pub(crate) async fn run(options: args::Up, output: &Output) -> Result<(), Failur
     let keys_folder = folders::keys(options.keys.as_deref(), &data);
     let site = site(&options)?;
     let store = Embedded::open(&data.join(STORE))?;
-    let keys = open_keys(&data, &keys_folder)?;
+    let keys = open_keys(&data, &keys_folder, &options.periods)?;
     let pair = Pair::start(store, keys, site).await?;
     let serves = Serves {
         identity_url: pair.identity_url(),
@@ -82,7 +83,7 @@ async fn store_failed(store: Embedded) -> Failure {
 
 /// The keys that belong to the data: data of another deployment, or data whose keys are gone, is
 /// not served under new keys.
-fn open_keys(data: &Path, folder: &Path) -> Result<Keys, Failure> {
+fn open_keys(data: &Path, folder: &Path, asked: &args::Periods) -> Result<Keys, Failure> {
     let owner = data.join(OWNER);
     let known = match fs::read_to_string(&owner) {
         Ok(known) => Some(known.trim().to_owned()),
@@ -102,7 +103,23 @@ fn open_keys(data: &Path, folder: &Path) -> Result<Keys, Failure> {
              to begin a new ledger give another --data DIR",
         ));
     }
-    let keys = KeysFolder::open_or_init(folder, &Choices::default())?;
+    let choices = Choices {
+        periods: periods(asked),
+        ..Choices::default()
+    };
+    let keys = KeysFolder::open_or_init(folder, &choices)?;
+    if !has_periods(asked, &keys.genesis) {
+        let kept = keys.genesis.periods();
+        let message = format!(
+            "the ledger in {} has {} of probation and {} of veto time, for ever",
+            folder.display(),
+            shown_ms(kept.probation_ms),
+            shown_ms(kept.veto_ms)
+        );
+        return Err(Failure::refused("KEYS_EXIST", message).next(
+            "leave --probation and --veto out, or begin a new ledger with another --data DIR",
+        ));
+    }
     let ledger_id = keys.genesis.ledger_id().to_string();
     match known {
         Some(known) if known == ledger_id => Ok(keys),

@@ -19,6 +19,8 @@ mod demo;
 #[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
 #[path = "cli/doctor.rs"]
 mod doctor;
+#[path = "cli/forked_log.rs"]
+mod forked_log;
 #[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
 #[path = "cli/keys.rs"]
 mod keys;
@@ -30,6 +32,12 @@ mod offline;
 #[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
 #[path = "cli/process.rs"]
 mod process;
+#[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
+#[path = "cli/recovery.rs"]
+mod recovery;
+#[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
+#[path = "cli/rotation.rs"]
+mod rotation;
 #[path = "cli/same.rs"]
 mod same;
 #[path = "cli/shell.rs"]

@@ -1,6 +1,7 @@
 //! The agent: the handle that an application holds.
 
 mod link_session;
+mod roots;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use edge_ledger_core::ids::DeviceId;
 use edge_ledger_core::keys::SecretKey;
 use edge_ledger_core::ledger::posting::EventKey;
 use edge_ledger_core::ledger::{Kind, Level, Posting};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -20,17 +21,18 @@ use crate::book::Book;
 use crate::clock::Clock;
 use crate::engine::{Command, Engine, Recorded, Snapshot, Start};
 use crate::enrol::{current, open_store};
-use crate::error::{AgentError, LINK_TAKEN};
+use crate::error::{AgentError, LINK_TAKEN, RootError};
 use crate::event::{EventLog, Events};
 use crate::identity_client::{Caller, CallerKey, IdentityClient, IdentitySession};
 use crate::limits::{COMMANDS_MAX, NAMEPLATE_TRIES_MAX};
 use crate::link::{self, LinkCode};
 use crate::statement;
-use crate::status::{Balance, DeviceInfo, HistoryItem, Status};
+use crate::status::{Balance, DeviceInfo, ForkedLog, HistoryItem, Status};
 use crate::tls::Authorities;
-use crate::vault::{Membership, Vault};
+use crate::vault::{self, Membership, Vault};
 
 pub use link_session::{Decided, JoinRequest, Joining, LinkSession};
+pub use roots::{PendingRecovery, RecoveryKeyInfo, RecoveryStatus};
 
 /// What an agent may be told beside its home folder.
 #[derive(Debug, Clone, Default)]
@@ -53,6 +55,9 @@ pub struct Agent {
 }
 
 struct Shared {
+    home: PathBuf,
+    /// Held while the root keys may change.
+    roots: Mutex<()>,
     membership: Membership,
     authorities: Authorities,
     key: watch::Receiver<Arc<SecretKey>>,
@@ -83,6 +88,10 @@ impl Agent {
         let store = open_store(&vault)?;
         let view = Book::log_of(&store, &membership).await?;
         let (key, successor) = current(keys, &view.log).ok_or_else(|| vault.without_key())?;
+        if let Err(error) = vault.settle_root_keys(&view.log) {
+            tracing::warn!(%error, "the root keys cannot be moved up");
+        }
+        let forked = vault::evidence(home, &membership.genesis, membership.identity)?;
         let book = Book::open(store, key.clone(), view).await?;
         let (tell_key, key) = watch::channel(key);
         let (clock, events, stop) = (
@@ -101,6 +110,7 @@ impl Agent {
             clock,
             events: events.clone(),
             stop: stop.clone(),
+            forked: forked.map(|(position, file)| ForkedLog { position, file }),
             vault,
         });
         let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
@@ -108,6 +118,8 @@ impl Agent {
         tasks.spawn(engine.run(inbox));
         tasks.close();
         let shared = Shared {
+            home: home.to_owned(),
+            roots: Mutex::new(()),
             membership,
             authorities,
             key,
@@ -344,6 +356,17 @@ impl Agent {
         self.shared.snapshot.borrow().log.clone()
     }
 
+    /// Nothing is said in a log that forked: it would be in one branch alone.
+    fn check_log(&self) -> Result<(), AgentError> {
+        match &self.shared.snapshot.borrow().status.forked_log {
+            Some(forked) => Err(RootError::LogForked {
+                position: forked.position,
+            }
+            .into()),
+            None => Ok(()),
+        }
+    }
+
     async fn sign_in(&self) -> Result<IdentitySession, AgentError> {
         let membership = &self.shared.membership;
         let client =
@@ -361,6 +384,7 @@ impl Agent {
         &self,
         act: impl Fn(&IdentityLog) -> Act,
     ) -> Result<IdentitySession, AgentError> {
+        self.check_log()?;
         let mut session = self.sign_in().await?;
         let key = self.key();
         let keys = [SigningAs::Device(&key)];

@@ -95,6 +95,9 @@ pub struct Backup {
     /// The 21-byte genesis fingerprint of a PiKey with a seeded one, which nothing else brings
     /// back.
     pub(crate) fingerprint: Option<[u8; 21]>,
+    /// The identity, where the format has it. Elsewhere it is that of the root key, which no
+    /// rotation and no recovery has replaced.
+    pub(crate) identity: Option<IdentityId>,
 }
 
 /// What a backup's keys are to an identity's log.
@@ -108,12 +111,18 @@ pub enum Proof {
     Foreign,
     /// The root key is the log's, but the next one is not that which the log commits to.
     WrongNext,
+    /// The next root key is the root: the root key was rotated after the backup was made. It still
+    /// brings the identity back, and cannot rotate its key.
+    Outdated,
+    /// Neither key is the root: another rotation or recovery put an end to them.
+    Stale,
 }
 
 impl Backup {
-    /// The identity that the root key made.
+    /// The identity that the keys are of.
     pub fn identity(&self) -> IdentityId {
-        self.root_key().public_key().identity_id()
+        let first = || self.root_key().public_key().identity_id();
+        self.identity.unwrap_or_else(first)
     }
 
     /// Address of the identity service when the backup was made, where the format has it.
@@ -131,22 +140,30 @@ impl Backup {
         if self.identity() != log.identity() {
             return Proof::Foreign;
         }
-        let committed = log.next_root_hash(log.time());
-        match &self.next_root {
+        let now = log.time();
+        let root = log.root(now);
+        let next = self.next_root_key().map(|key| key.public_key());
+        if root != Some(self.root_key().public_key()) {
+            return if next.is_some() && next == root {
+                Proof::Outdated
+            } else {
+                Proof::Stale
+            };
+        }
+        match next {
             None => Proof::RootOnly,
-            Some(seed) => {
-                let next = SecretKey::from_seed(**seed).public_key();
-                if committed == Some(next_key_hash(&next)) {
-                    Proof::Complete
-                } else {
-                    Proof::WrongNext
-                }
-            }
+            Some(next) if log.next_root_hash(now) == Some(next_key_hash(&next)) => Proof::Complete,
+            Some(_) => Proof::WrongNext,
         }
     }
 
     pub(crate) fn root_key(&self) -> SecretKey {
         SecretKey::from_seed(*self.root)
+    }
+
+    pub(crate) fn next_root_key(&self) -> Option<SecretKey> {
+        let seed = self.next_root.as_ref();
+        seed.map(|seed| SecretKey::from_seed(**seed))
     }
 }
 
@@ -196,6 +213,7 @@ pub fn open(file: &[u8], password: &str) -> Result<(Backup, BackupFormat), Backu
         genesis: None,
         identity_url: None,
         fingerprint: None,
+        identity: None,
     };
     Ok((backup, format))
 }

@@ -6,6 +6,7 @@
 mod comeback;
 mod command;
 mod connection;
+mod forked;
 mod notices;
 mod perform;
 mod replacing;
@@ -24,10 +25,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::book::Book;
 use crate::clock::Clock;
-use crate::error::{AgentError, DEVICE_REVOKED, Refusal};
+use crate::error::{AgentError, DEVICE_REVOKED, LOG_FORKED, Refusal};
 use crate::event::{Event, EventLog};
 use crate::limits::{COMMANDS_MAX, LIVE_WITHIN, TICK_EVERY};
-use crate::status::{State, Status};
+use crate::status::{ForkedLog, State, Status};
 use crate::tls::Authorities;
 use crate::vault::{Membership, Vault};
 
@@ -50,6 +51,7 @@ pub(crate) struct Start {
     pub(crate) stop: CancellationToken,
     pub(crate) acked: Option<(Point, Level)>,
     pub(crate) revoked: Option<Refusal>,
+    pub(crate) forked: Option<ForkedLog>,
     pub(crate) vault: Vault,
 }
 
@@ -85,6 +87,10 @@ pub(crate) struct Engine {
     successor: Option<Arc<SecretKey>>,
     replacing: Option<replacing::Replacing>,
     replace_at_ms: u64,
+    seeking: Option<forked::Seeking>,
+    seek_at_ms: u64,
+    /// The evidence of a forked identity log that is kept.
+    forked: Option<ForkedLog>,
     /// Whether the service keeps a fork of this device's journal.
     refused_forked: bool,
     comeback: Comeback,
@@ -146,6 +152,9 @@ impl Engine {
             successor: start.successor,
             replacing: None,
             replace_at_ms: now,
+            seeking: None,
+            seek_at_ms: now,
+            forked: start.forked,
             refused_forked: false,
             comeback: Comeback::at_once(now),
             acked: start.acked,
@@ -191,6 +200,7 @@ impl Engine {
                 },
                 opened = connection::opened(&mut self.opening) => self.opened(opened).await,
                 done = replacing::done(&mut self.replacing) => self.replaced(done).await,
+                found = forked::found(&mut self.seeking) => self.sought(found),
                 received = inbox.recv_many(&mut commands, COMMANDS_MAX) => {
                     if received == 0 {
                         break;
@@ -295,13 +305,16 @@ impl Engine {
         for waiter in &mut self.syncs {
             waiter.ping_id = None;
         }
-        if let AgentError::Refused(refusal) = &error
-            && refusal.reason == "FORKED"
-        {
-            self.refused_forked = true;
+        if let AgentError::Refused(refusal) = &error {
+            match refusal.reason.as_str() {
+                "FORKED" => self.refused_forked = true,
+                LOG_FORKED => self.log_is_forked(refusal).await,
+                _ => {}
+            }
         }
         if let AgentError::Refused(refusal) = error
             && !self.must_be_replaced()
+            && self.seeking.is_none()
         {
             // What a person has to change is told to everybody who waits.
             for waiter in self.syncs.drain(..) {

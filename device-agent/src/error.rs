@@ -1,11 +1,13 @@
 //! What can go wrong, by what the caller does about it.
 
 use edge_ledger_core::identity::FormatError;
+use edge_ledger_core::ids::IdentityId;
 use edge_ledger_core::ledger::posting::PostingError;
 use edge_ledger_store::StoreError;
 
 use crate::backup::BackupError;
 use crate::tls::TlsProblem;
+use crate::words::WordsError;
 
 /// Why a call on the agent failed.
 #[derive(Debug, thiserror::Error)]
@@ -87,15 +89,67 @@ pub enum AgentError {
     /// The root key is not on this device: it was taken off, or never was here.
     #[error("the identity's root key is not on this device")]
     NoRootKey,
-    /// The service knows no identity that this root key made.
-    #[error("the service knows no identity of this root key")]
+    /// The service knows no identity of which this is the root key.
+    #[error("the service knows no identity that has this root key now")]
     UnknownIdentity,
+    /// The root key or the recovery key cannot do what was asked.
+    #[error(transparent)]
+    Root(#[from] RootError),
     /// It took longer than the caller wanted to wait; it goes on.
     #[error("not done in time")]
     TimedOut,
     /// The agent was stopped.
     #[error("the agent is stopped")]
     Stopped,
+}
+
+/// What is wrong with the keys that hold an identity, or with its log.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RootError {
+    /// The root key is on this device, and the one that comes after it is not.
+    #[error("the identity's next root key is not on this device")]
+    NoNextRootKey,
+    /// A rotation or recovery elsewhere put an end to the root keys of this device.
+    #[error("the root keys on this device are not the identity's any more")]
+    StaleRootKey,
+    /// A rotation was begun on this device, and not finished.
+    #[error("a rotation of the root key was begun and is not finished")]
+    RotationUnfinished,
+    /// Words that are no recovery key.
+    #[error(transparent)]
+    Words(#[from] WordsError),
+    /// The words are not the recovery key of the identity, or the service does not know it.
+    #[error("these words are not the recovery key of that identity")]
+    WrongWords,
+    /// No recovery waits that could be vetoed.
+    #[error("no recovery waits")]
+    NoRecovery,
+    /// Another recovery waits, which this device did not ask for.
+    #[error("another recovery of this identity waits until its veto time is over")]
+    OtherRecovery {
+        /// When it takes effect, in milliseconds since 1970.
+        effective_ms: i64,
+    },
+    /// The recovery that this device asked for was vetoed, or a rotation or a new recovery key
+    /// put an end to it.
+    #[error("the recovery was vetoed, or the identity got other keys meanwhile")]
+    RecoveryEnded,
+    /// A recovery of another identity was begun in the folder.
+    #[error("the identity {0} is being recovered in this folder")]
+    OtherIdentity(IdentityId),
+    /// The service has another identity log than this device, which holds the evidence: no
+    /// statement is signed until a person has seen to that.
+    #[error("the service's identity log contradicts this device's at position {position}")]
+    LogForked {
+        /// The first position that differs.
+        position: u64,
+    },
+}
+
+impl From<WordsError> for AgentError {
+    fn from(error: WordsError) -> Self {
+        Self::Root(error.into())
+    }
 }
 
 impl From<FormatError> for AgentError {
@@ -106,6 +160,9 @@ impl From<FormatError> for AgentError {
 
 /// The reason of a refusal that ends a device: no time and no statement lifts it.
 pub(crate) const DEVICE_REVOKED: &str = "DEVICE_REVOKED";
+
+/// The reason of a refusal when the service's identity log is another one.
+pub(crate) const LOG_FORKED: &str = "LOG_FORKED";
 
 /// The reason of a refusal to open a link session under a name that is in use.
 pub(crate) const LINK_TAKEN: &str = "LINK_TAKEN";

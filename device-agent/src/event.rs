@@ -11,6 +11,7 @@
 //! | `peer_registered` | comes with device-to-device sync |
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use edge_ledger_core::identity::Point;
@@ -105,6 +106,14 @@ pub enum Event {
     Forked {
         /// Whose journal.
         device: DeviceId,
+    },
+    /// The service's identity log contradicts this device's: two receipts for one position prove
+    /// it. Tell the person, who has to take the file to whoever runs the service.
+    LogForked {
+        /// The position.
+        position: u64,
+        /// The file of the evidence, in the home folder.
+        file: PathBuf,
     },
     /// The reader was too slow: events before the next one are gone.
     Missed {

@@ -123,6 +123,10 @@
 //! # }
 //! ```
 //!
+//! Without a backup, 24 words on paper do the same: [`Agent::set_recovery`] sets a recovery key on
+//! the device that holds the root keys, and [`recover`] brings the identity back on a new device. It
+//! waits for a veto time first, in which any admin device can stop it with [`Agent::veto`].
+//!
 //! `examples/two_devices` is the whole walk as a program that runs by itself. Tests of an
 //! application get both services in their own process from the feature `testing`.
 //!
@@ -145,6 +149,7 @@ mod identity_client;
 mod limits;
 mod link;
 pub mod probe;
+mod recover;
 mod restore;
 mod saved_ack;
 mod statement;
@@ -154,18 +159,24 @@ mod stream;
 pub mod testing;
 mod tls;
 mod vault;
+mod words;
 
-pub use agent::{Agent, Decided, Details, JoinRequest, Joining, LinkSession, Options, within};
+pub use agent::{
+    Agent, Decided, Details, JoinRequest, Joining, LinkSession, Options, PendingRecovery,
+    RecoveryKeyInfo, RecoveryStatus, within,
+};
 pub use engine::Recorded;
 pub use enrol::{Enrolled, NewDevice, Trust, discover, init, join, rejoin};
-pub use error::{AgentError, HomeError, Refusal};
+pub use error::{AgentError, HomeError, Refusal, RootError};
 pub use event::{Event, Events, KeyChange};
 pub use link::{Confirmation, Invitation};
+pub use recover::{Begun, Recovered, recover, recovery_begun};
 pub use restore::{back_up, prove_backup, restore, take_off_root_keys, write_backup};
-pub use status::{Balance, DeviceInfo, HistoryItem, State, Status};
+pub use status::{Balance, DeviceInfo, ForkedLog, HistoryItem, State, Status};
 pub use tls::TlsProblem;
+pub use words::{RECOVERY_WORDS, RecoveryWords, WordsError};
 
-pub use edge_ledger_core::identity::{DeviceState, Genesis, Point, RevokeReason};
+pub use edge_ledger_core::identity::{DeviceState, Genesis, Point, RevokeReason, RotateReason};
 pub use edge_ledger_core::ids::{DeviceId, IdentityId, LedgerId};
 pub use edge_ledger_core::ledger::posting::{EventKey, PostingError};
 pub use edge_ledger_core::ledger::{Effect, Kind, Level};

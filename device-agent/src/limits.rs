@@ -33,6 +33,8 @@ pub(crate) const BACKOFF_REFUSED: Duration = Duration::from_secs(60);
 pub(crate) const SUPERSEDED_FOR: Duration = Duration::from_secs(60);
 /// Wait before this device is replaced again, after that did not succeed.
 pub(crate) const REPLACE_AGAIN: Duration = Duration::from_secs(5);
+/// Wait before a service whose log is another one is asked for evidence again.
+pub(crate) const SEEK_EVIDENCE_AGAIN: Duration = Duration::from_secs(5);
 /// How often the session hears that time passed.
 pub(crate) const TICK_EVERY: Duration = Duration::from_secs(1);
 /// Longest life of a link session, as the service grants it.

@@ -1,38 +1,44 @@
 //! From a device's root keys to a backup, and from a backup to a new device.
 //!
 //! The root key opens a session of its own at the identity service and signs the new device into
-//! the log, so no other device is needed. Nothing is ever overwritten, and it can be interrupted
-//! and run again.
+//! the log, so no other device is needed. A backup from before a rotation has the root of today as
+//! its next one. Nothing is ever overwritten, and it can be interrupted and run again.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use edge_ledger_core::identity::statement::SigningAs;
 use edge_ledger_core::identity::{Act, Certificate, IdentityLog};
-use edge_ledger_core::ids::LedgerId;
+use edge_ledger_core::ids::{IdentityId, LedgerId};
+use edge_ledger_core::keys::SecretKey;
 
 use crate::backup::{Backup, Proof};
 use crate::enrol::{Enrolled, NewDevice, Trust, check_trust, describe, settle};
-use crate::error::AgentError;
+use crate::error::{AgentError, RootError};
 use crate::identity_client::{Caller, CallerKey, Deployment, IdentityClient, IdentitySession};
 use crate::statement;
+use crate::tls::Authorities;
 use crate::vault::{self, Membership, Vault};
 
 /// Reads what a backup of the device in a home folder holds. Works while the device runs.
 ///
 /// # Errors
 /// [`AgentError::NoRootKey`] on a device that never had the keys, or gave them up;
-/// [`AgentError::Home`].
+/// [`RootError::RotationUnfinished`]; [`AgentError::Home`].
 pub fn back_up(home: &Path) -> Result<Backup, AgentError> {
     let membership = vault::membership(home)?;
-    let (root, next_root) = vault::root_keys(home)?;
-    let root = root.ok_or(AgentError::NoRootKey)?;
+    let keys = vault::root_keys(home)?;
+    if keys.later.is_some() {
+        return Err(RootError::RotationUnfinished.into());
+    }
+    let root = keys.root.ok_or(AgentError::NoRootKey)?;
     Ok(Backup {
         root: root.seed(),
-        next_root: next_root.map(|key| key.seed()),
+        next_root: keys.next.map(|key| key.seed()),
         genesis: Some(membership.genesis),
         identity_url: Some(membership.identity_url),
         fingerprint: None,
+        identity: Some(membership.identity),
     })
 }
 
@@ -55,7 +61,7 @@ pub fn take_off_root_keys(home: &Path) -> Result<(), AgentError> {
 
 /// Holds a backup against the identity's log at the identity service, without installing it.
 /// `tls_ca` as in [`NewDevice`]; when there is none, that of the home folder is used, if a device
-/// lives there.
+/// lives there. One of the same identity also reads the log where the backup's keys no longer can.
 ///
 /// # Errors
 /// [`AgentError::UnknownIdentity`], [`AgentError::Unreachable`], [`AgentError::Untrusted`] when
@@ -70,10 +76,33 @@ pub async fn prove_backup(
     let mut client = IdentityClient::connect(identity_url, &authorities).await?;
     let Deployment { genesis, .. } = client.deployment().await?;
     check_trust(trust(backup, Trust::FirstUse), &genesis)?;
-    let mut session = root_session(client, genesis.ledger_id(), backup).await?;
+    let identity = backup.identity();
+    let opened = root_session(identity_url, &authorities, genesis.ledger_id(), backup).await;
+    let mut session = match (opened, own_key(home, identity)) {
+        (Err(AgentError::UnknownIdentity), Some(key)) => {
+            let caller = Caller {
+                ledger_id: genesis.ledger_id(),
+                identity,
+                key: CallerKey::Device(key),
+            };
+            match client.authenticate(&caller).await {
+                // One that was cut off knows no more than the backup.
+                Err(AgentError::Refused(_)) => return Err(AgentError::UnknownIdentity),
+                session => session?,
+            }
+        }
+        (opened, _) => opened?.session,
+    };
     let statements = session.log_after(0).await?;
-    let empty = IdentityLog::empty(genesis, backup.identity());
+    let empty = IdentityLog::empty(genesis, identity);
     Ok(backup.prove(&statement::grown(&empty, &statements)?))
+}
+
+/// The key of the device in a home folder, if one of this identity lives there.
+fn own_key(home: &Path, identity: IdentityId) -> Option<Arc<SecretKey>> {
+    let (membership, mut keys) = vault::read(home).ok()?;
+    let key = keys.pop()?;
+    (membership.identity == identity).then(|| Arc::new(key))
 }
 
 /// Makes a new device of the backup's identity, an admin, and keeps the root keys in its home.
@@ -90,17 +119,46 @@ pub async fn restore(
     let vault = Vault::lock_free(&new.home)?;
     let authorities = vault.authorities(new.tls_ca.as_deref())?;
     let mut client = IdentityClient::connect(&new.identity_url, &authorities).await?;
+    let deployment = client.deployment().await?;
+    check_trust(self::trust(backup, trust), &deployment.genesis)?;
+    let ledger_id = deployment.genesis.ledger_id();
+    let opened = root_session(&new.identity_url, &authorities, ledger_id, backup).await?;
+    let holder = Holder {
+        identity: backup.identity(),
+        root: opened.root,
+        next: opened.next,
+    };
+    enter(&vault, new, deployment, opened.session, &holder).await
+}
+
+/// Who holds an identity.
+pub(crate) struct Holder {
+    pub(crate) identity: IdentityId,
+    /// The root key of today.
+    pub(crate) root: Arc<SecretKey>,
+    /// The one that comes after it, where it is known.
+    pub(crate) next: Option<SecretKey>,
+}
+
+/// Links the device of a folder by the root key, as an admin, and keeps the root keys there.
+pub(crate) async fn enter(
+    vault: &Vault,
+    new: &NewDevice,
+    deployment: Deployment,
+    mut session: IdentitySession,
+    holder: &Holder,
+) -> Result<Enrolled, AgentError> {
     let Deployment {
         genesis,
         ledger_url,
-    } = client.deployment().await?;
-    check_trust(self::trust(backup, trust), &genesis)?;
-    let mut session = root_session(client, genesis.ledger_id(), backup).await?;
+    } = deployment;
+    let (identity, root) = (holder.identity, &holder.root);
+    // What is in the way is told before anything is said.
+    vault.has_room_for_root_keys(root, holder.next.as_ref())?;
     let key = vault.device_key(rand::random())?;
-    let (identity, device) = (backup.identity(), key.public_key().device_id());
+    let device = key.public_key().device_id();
     let description = describe(identity, &new.name);
     let certificate = Certificate::sign(genesis.ledger_id(), &key, &description)?;
-    let root = backup.root_key();
     let statements = statement::append(
         &mut session,
         &IdentityLog::empty(genesis.clone(), identity),
@@ -109,12 +167,12 @@ pub async fn restore(
             certificate: Box::new(certificate.clone()),
             admin: true,
         },
-        &[SigningAs::Root(&root)],
+        &[SigningAs::Root(root)],
     )
     .await?;
-    vault.root_key(*backup.root)?;
-    if let Some(next) = &backup.next_root {
-        vault.next_root_key(**next)?;
+    vault.root_key(*root.seed())?;
+    if let Some(next) = &holder.next {
+        vault.next_root_key(*next.seed())?;
     }
     let membership = Membership {
         identity,
@@ -122,7 +180,7 @@ pub async fn restore(
         identity_url: new.identity_url.clone(),
         ledger_url: new.ledger_url.clone().unwrap_or(ledger_url),
     };
-    settle(&vault, &membership, device, &statements).await
+    settle(vault, &membership, device, &statements).await
 }
 
 /// A backup that names its deployment trusts no other.
@@ -133,22 +191,60 @@ fn trust(backup: &Backup, otherwise: Trust) -> Trust {
         .map_or(otherwise, |genesis| Trust::Ledger(genesis.ledger_id()))
 }
 
-/// Opens a session with the root key.
+/// A session that a backup opened.
+struct Opened {
+    session: IdentitySession,
+    /// The key that opened it: the root of today.
+    root: Arc<SecretKey>,
+    /// The backup's key after that.
+    next: Option<SecretKey>,
+}
+
+/// Opens a session with the root key of a backup, or with its next one, which may be the root by
+/// now.
 async fn root_session(
-    client: IdentityClient,
+    url: &str,
+    authorities: &Authorities,
     ledger_id: LedgerId,
     backup: &Backup,
-) -> Result<IdentitySession, AgentError> {
-    let caller = Caller {
-        ledger_id,
-        identity: backup.identity(),
-        key: CallerKey::Root(Arc::new(backup.root_key())),
-    };
-    match client.authenticate(&caller).await {
-        // The challenge was fresh and the proof is right: what is missing is the log.
-        Err(AgentError::Refused(refusal)) if refusal.reason == "CHALLENGE_INVALID" => {
-            Err(AgentError::UnknownIdentity)
+) -> Result<Opened, AgentError> {
+    let identity = backup.identity();
+    let next = backup.next_root_key();
+    let keys = [
+        (Some(backup.root_key()), next),
+        (backup.next_root_key(), None),
+    ];
+    for (root, next) in keys {
+        let Some(root) = root.map(Arc::new) else {
+            continue;
+        };
+        let caller = Caller {
+            ledger_id,
+            identity,
+            key: CallerKey::Root(root.clone()),
+        };
+        let client = IdentityClient::connect(url, authorities).await?;
+        if let Some(session) = admitted(client.authenticate(&caller).await)? {
+            return Ok(Opened {
+                session,
+                root,
+                next,
+            });
         }
-        session => session,
+    }
+    Err(AgentError::UnknownIdentity)
+}
+
+/// The session, or none if the log is missing, or does not have the key in its role.
+///
+/// # Errors
+/// Anything else that went wrong.
+pub(crate) fn admitted(
+    session: Result<IdentitySession, AgentError>,
+) -> Result<Option<IdentitySession>, AgentError> {
+    match session {
+        // The challenge was fresh and the proof is right.
+        Err(AgentError::Refused(refusal)) if refusal.reason == "CHALLENGE_INVALID" => Ok(None),
+        session => session.map(Some),
     }
 }

@@ -1,5 +1,7 @@
 //! What the agent shows of itself.
 
+use std::path::PathBuf;
+
 use edge_ledger_core::identity::{DeviceState, Point};
 use edge_ledger_core::ids::{DeviceId, IdentityId, LedgerId};
 use edge_ledger_core::ledger::posting::EventKey;
@@ -95,8 +97,20 @@ pub struct Status {
     /// Why the service refused this device for good. Remembered in the home folder, so that it is
     /// known offline too, until the service lets the device in again.
     pub revoked: Option<Refusal>,
+    /// The evidence that this device holds of a forked identity log. Postings are recorded as
+    /// ever; no statement is signed.
+    pub forked_log: Option<ForkedLog>,
     /// What went wrong last, until it goes right.
     pub last_error: Option<String>,
+}
+
+/// Evidence of a forked identity log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForkedLog {
+    /// The position that was given twice.
+    pub position: u64,
+    /// The file that proves it.
+    pub file: PathBuf,
 }
 
 impl Status {

@@ -7,6 +7,10 @@
 //! | `device-2.key`, … | the keys of those that replaced it, in order |
 //! | `identity.key` | the identity's root key, on the device that made it, until it is taken off |
 //! | `next-identity.key` | the root key that comes after it, to which the log commits |
+//! | `later-identity.key` | the one after that, while the root key is being rotated |
+//! | `retired-identity.key`, `retired-next-identity.key` | root keys that another device put an end to |
+//! | `recovering.json`, `recovering-….key` | an identity that is being recovered, and its new root keys |
+//! | `evidence-….bin` | proof that the log's service gave a position twice |
 //! | `home.json` | identity, genesis and service addresses |
 //! | `service-ca.pem` | the authority of the services' certificates, if the device was told one |
 //! | `ledger.redb` | the device's store |
@@ -26,9 +30,15 @@ use zeroize::Zeroizing;
 use crate::error::HomeError;
 use crate::tls::Authorities;
 
+mod evidence;
+mod recovering;
+mod roots;
+
+pub(crate) use evidence::{evidence, keep_evidence};
+pub(crate) use recovering::Recovering;
+pub(crate) use roots::{later_root_key, remove_root_keys, root_keys};
+
 const DEVICE_KEY: &str = "device.key";
-const ROOT_KEY: &str = "identity.key";
-const NEXT_ROOT_KEY: &str = "next-identity.key";
 const MEMBERSHIP: &str = "home.json";
 const AUTHORITY: &str = "service-ca.pem";
 const STORE: &str = "ledger.redb";
@@ -117,22 +127,6 @@ impl Vault {
         self.key_or(DEVICE_KEY, fresh_seed)
     }
 
-    /// The identity's root key, likewise.
-    ///
-    /// # Errors
-    /// [`HomeError`].
-    pub(crate) fn root_key(&self, fresh_seed: [u8; 32]) -> Result<SecretKey, HomeError> {
-        self.key_or(ROOT_KEY, fresh_seed)
-    }
-
-    /// The root key that comes next, likewise.
-    ///
-    /// # Errors
-    /// [`HomeError`].
-    pub(crate) fn next_root_key(&self, fresh_seed: [u8; 32]) -> Result<SecretKey, HomeError> {
-        self.key_or(NEXT_ROOT_KEY, fresh_seed)
-    }
-
     /// Writes what the device belongs to. From here on the folder is occupied.
     ///
     /// # Errors
@@ -185,16 +179,25 @@ impl Vault {
         Ok(authorities)
     }
 
-    fn key_or(&self, name: &str, fresh_seed: [u8; 32]) -> Result<SecretKey, HomeError> {
-        if let Some(key) = read_key(&self.folder, name)? {
-            return Ok(key);
-        }
-        let key = SecretKey::from_seed(fresh_seed);
-        let text = Zeroizing::new(data_encoding::HEXLOWER.encode(&*key.seed()));
-        write_new(&self.folder, name, text.as_bytes())
-            .map_err(|e| io_error(&self.folder.join(name), e))?;
-        Ok(key)
+    /// The folder.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
     }
+
+    fn key_or(&self, name: &str, fresh_seed: [u8; 32]) -> Result<SecretKey, HomeError> {
+        key_or(&self.folder, name, fresh_seed)
+    }
+}
+
+/// The key in a file, or a fresh one that is written first.
+fn key_or(folder: &Path, name: &str, fresh_seed: [u8; 32]) -> Result<SecretKey, HomeError> {
+    if let Some(key) = read_key(folder, name)? {
+        return Ok(key);
+    }
+    let key = SecretKey::from_seed(fresh_seed);
+    let text = Zeroizing::new(data_encoding::HEXLOWER.encode(&*key.seed()));
+    write_new(folder, name, text.as_bytes()).map_err(|e| io_error(&folder.join(name), e))?;
+    Ok(key)
 }
 
 /// The authorities of the system, with a given one, or else the one that a folder keeps.
@@ -213,7 +216,11 @@ pub(crate) fn authorities_of(
     }
 }
 
-fn must_be_free(folder: &Path) -> Result<(), HomeError> {
+/// Refuses a folder in which a device lives.
+///
+/// # Errors
+/// [`HomeError::Occupied`].
+pub(crate) fn must_be_free(folder: &Path) -> Result<(), HomeError> {
     if folder.join(MEMBERSHIP).exists() {
         return Err(HomeError::Occupied(folder.display().to_string()));
     }
@@ -269,37 +276,6 @@ pub(crate) fn membership(folder: &Path) -> Result<Membership, HomeError> {
     })
 }
 
-/// The identity's root key and the one that comes next, where a folder still has them. They are
-/// written once, so no lock is needed.
-///
-/// # Errors
-/// [`HomeError`].
-pub(crate) fn root_keys(
-    folder: &Path,
-) -> Result<(Option<SecretKey>, Option<SecretKey>), HomeError> {
-    Ok((
-        read_key(folder, ROOT_KEY)?,
-        read_key(folder, NEXT_ROOT_KEY)?,
-    ))
-}
-
-/// Takes the root keys off a device.
-///
-/// # Errors
-/// [`HomeError::Io`].
-pub(crate) fn remove_root_keys(folder: &Path) -> Result<(), HomeError> {
-    for name in [ROOT_KEY, NEXT_ROOT_KEY] {
-        let path = folder.join(name);
-        match fs::remove_file(&path) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(io_error(&path, error)),
-        }
-    }
-    let synced = File::open(folder).and_then(|folder| folder.sync_all());
-    synced.map_err(|e| io_error(folder, e))
-}
-
 /// Writes a file of mode 0600 that must not be there yet, whole or not at all.
 ///
 /// # Errors
@@ -345,6 +321,31 @@ fn write_new(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     fs::remove_file(&draft)?;
     linked?;
     File::open(folder)?.sync_all()
+}
+
+/// Removes files, those that are there.
+fn remove(folder: &Path, names: &[&str]) -> Result<(), HomeError> {
+    for name in names {
+        let path = folder.join(name);
+        match fs::remove_file(&path) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(io_error(&path, error)),
+        }
+    }
+    sync(folder)
+}
+
+/// Gives a file another name, in place of whatever had it.
+fn rename(folder: &Path, from: &str, to: &str) -> Result<(), HomeError> {
+    let path = folder.join(from);
+    fs::rename(&path, folder.join(to)).map_err(|e| io_error(&path, e))?;
+    sync(folder)
+}
+
+fn sync(folder: &Path) -> Result<(), HomeError> {
+    let synced = File::open(folder).and_then(|folder| folder.sync_all());
+    synced.map_err(|e| io_error(folder, e))
 }
 
 /// Writes a file in place of another, so that one of both is there whole.

@@ -131,6 +131,7 @@ fn matters(event: &Event) -> bool {
         | Event::DeviceRevoked { .. }
         | Event::KeysChanged { .. }
         | Event::Forked { .. }
+        | Event::LogForked { .. }
         | Event::Replaced { .. }
         | Event::Missed { .. } => true,
         Event::Connected

@@ -67,7 +67,7 @@ async fn create(
         // The only other copy goes away: the file must be seen to work first.
         let (read, _) = open(file, &password)?;
         let url = identity_url(global, &read);
-        prove(&url, global, &read).await.map_err(|failure| {
+        let proof = prove(&url, global, &read).await.map_err(|failure| {
             let file = file.display();
             failure.next(format!(
                 "the backup is in {file}, and the keys are still on this device: try \
@@ -75,6 +75,9 @@ async fn create(
                 program()
             ))
         })?;
+        if proof == "outdated" {
+            return Err(wrong("the root key was rotated meanwhile"));
+        }
         device_agent::take_off_root_keys(&home)?;
     }
     let identity = keys.identity();
@@ -96,7 +99,8 @@ struct Verified {
     weak: bool,
     identity: String,
     short_id: String,
-    /// `complete`, or `root_only` when the next root key is not in it.
+    /// `complete`; `root_only` when the next root key is not in it; `outdated` when the root key
+    /// was rotated since.
     proof: &'static str,
     identity_url: String,
 }
@@ -188,6 +192,12 @@ async fn prove(url: &str, global: &Global, keys: &Backup) -> Result<&'static str
     match device_agent::prove_backup(url, tls_ca, &home, keys).await? {
         Proof::Complete => Ok("complete"),
         Proof::RootOnly => Ok("root_only"),
+        Proof::Outdated => Ok("outdated"),
+        Proof::Stale => Err(Failure::refused(
+            "BACKUP_STALE",
+            "the backup is worthless: the identity has had another root key since",
+        )
+        .next("destroy it, and make a new one with `edge-ledger backup create FILE`")),
         Proof::Foreign => Err(wrong("it holds the key of another identity")),
         Proof::WrongNext => Err(wrong(
             "its next root key is not the one that the identity's log names",
@@ -343,6 +353,14 @@ impl fmt::Display for Verified {
             write!(
                 f,
                 "\nIt lacks the next root key, so it cannot rotate the identity's key."
+            )?;
+        }
+        if self.proof == "outdated" {
+            write!(
+                f,
+                "\nIt is outdated: the root key was rotated since. It still brings the identity \
+                 back, so make a new one with `{} backup create FILE`, and destroy it.",
+                program()
             )?;
         }
         if self.weak {

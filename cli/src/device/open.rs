@@ -113,6 +113,11 @@ fn interrupted(command: &UseCommand) -> Failure {
             "look at `edge-ledger history` before you repeat it: it may be recorded; the same \
              --key counts once",
         ),
+        UseCommand::Rotate(_) => failure.next("type the same again: it finishes what was begun"),
+        UseCommand::Recovery { .. } => failure.next(
+            "look at `edge-ledger recovery status`; words of a `recovery set` that was interrupted \
+             are to be thrown away, and set anew",
+        ),
         UseCommand::Link(_)
         | UseCommand::Devices { .. }
         | UseCommand::Balance

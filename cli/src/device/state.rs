@@ -116,6 +116,8 @@ struct Report {
     heard_ms_ago: Option<u64>,
     stale: bool,
     rolled_back: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    forked_log: Option<Fork>,
     last_error: Option<String>,
     home: PathBuf,
     #[serde(flatten)]
@@ -129,6 +131,13 @@ struct Report {
 struct Place {
     seq: u64,
     hash: String,
+}
+
+/// Evidence of a forked identity log.
+#[derive(Debug, Serialize)]
+struct Fork {
+    position: u64,
+    file: PathBuf,
 }
 
 #[derive(Debug, Serialize)]
@@ -176,6 +185,10 @@ impl Report {
             heard_ms_ago: status.heard_ms_ago,
             stale: status.stale,
             rolled_back: status.rolled_back,
+            forked_log: status.forked_log.map(|forked| Fork {
+                position: forked.position,
+                file: forked.file,
+            }),
             short_id: status.short_id,
             device_name: status.device_name,
             digest: status.digest,
@@ -212,6 +225,14 @@ impl fmt::Display for Report {
             write!(
                 f,
                 "\n  this folder is an old copy of the device: it gets a new key when the service answers"
+            )?;
+        }
+        if let Some(forked) = &self.forked_log {
+            write!(
+                f,
+                "\n  forked     the service's identity log is another one from position {} on: \
+                 `edge-ledger doctor`",
+                forked.position
             )?;
         }
         match (&self.sync_reason, &self.last_error) {

@@ -49,7 +49,8 @@ impl Synced {
 }
 
 /// Syncs the device, for a while. That nobody answers is no failure: what is recorded is sent
-/// later. A refusal is one, but for a fork, which a person mends with this very command.
+/// later. A refusal is one, but for a fork of the journal, which a person mends with this very
+/// command, and of the identity log, in which entries go on.
 pub(super) async fn sync(agent: &Agent) -> Result<Synced, Failure> {
     match within(SYNC_WITHIN, agent.sync()).await {
         Ok(()) => Ok(Synced::yes()),
@@ -67,6 +68,10 @@ pub(super) async fn sync(agent: &Agent) -> Result<Synced, Failure> {
         Err(AgentError::Refused(refusal)) if refusal.reason == "FORKED" => Ok(Synced::no(format!(
             "{refusal}; link another device as admin (link --admin) and revoke this one"
         ))),
+        // Entries go on where the log forked.
+        Err(AgentError::Refused(refusal)) if refusal.reason == "LOG_FORKED" => Ok(Synced::no(
+            format!("{refusal}; `edge-ledger doctor` says what to do"),
+        )),
         Err(error) => Err(error.into()),
     }
 }

@@ -1,6 +1,7 @@
 //! `watch`: what happens, as it happens.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use device_agent::{Agent, Event, Events, KeyChange};
 use edge_ledger_core::text::shown;
@@ -62,6 +63,10 @@ enum Line {
     KeysChanged(Change),
     Forked {
         device: String,
+    },
+    LogForked {
+        position: u64,
+        file: PathBuf,
     },
     Replaced {
         old: String,
@@ -188,6 +193,14 @@ pub(super) fn told(event: Event, unit: &Unit) -> Told {
             let words = format!("a copy of {device} wrote too: it repairs itself, or is revoked");
             (Line::Forked { device }, words)
         }
+        Event::LogForked { position, file } => {
+            let words = format!(
+                "the service's identity log contradicts this device's at position {position}; the \
+                 proof is in {}: give it to whoever runs the service, and record on as ever",
+                file.display()
+            );
+            (Line::LogForked { position, file }, words)
+        }
         Event::Replaced { old, new } => {
             let words = "this folder was an old copy, or has a twin: a new key took its place";
             let (old, new) = (old.to_string(), new.to_string());
@@ -204,14 +217,23 @@ pub(super) fn told(event: Event, unit: &Unit) -> Told {
 /// The notice of changed keys.
 fn keys_changed(change: KeyChange) -> (Line, String) {
     let (change, words) = match change {
-        KeyChange::RootRotated => (Change::RootRotated, "the root key was rotated".to_owned()),
-        KeyChange::RecoverySet => (Change::RecoverySet, "a recovery key was set".to_owned()),
+        KeyChange::RootRotated => (
+            Change::RootRotated,
+            "the root key was rotated: backups made before are outdated".to_owned(),
+        ),
+        KeyChange::RecoverySet => (
+            Change::RecoverySet,
+            "a recovery key was set; an earlier one is worth nothing.  Not yours?  edge-ledger \
+             rotate --compromised"
+                .to_owned(),
+        ),
         KeyChange::RecoveryAsked {
             position,
             effective_ms,
         } => {
             let words = format!(
-                "a recovery was asked for and takes effect {} UTC",
+                "a recovery was asked for: the identity gets another root key at {} UTC.  Not \
+                 yours?  edge-ledger recovery veto",
                 utc(effective_ms)
             );
             let change = Change::RecoveryAsked {

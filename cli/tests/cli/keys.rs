@@ -79,12 +79,22 @@ fn another_ledger_is_not_made_in_its_place() {
         &["--credits", "self-reported"],
         &["--posting-cap", "5"],
         &["--journal-cap", "5"],
+        &["--probation", "1h"],
+        &["--veto", "71h"],
     ] {
         let error = init(folder.path(), options).failed(1, "KEYS_EXIST");
         assert_eq!(error["ledger_id"], made["ledger_id"], "{error}");
         assert!(error["next"].as_str().unwrap().contains("--dir"), "{error}");
     }
-    init(folder.path(), &["--credits", "issued"]).done();
+    let same = [
+        "--credits",
+        "issued",
+        "--probation",
+        "1day",
+        "--veto",
+        "72h",
+    ];
+    init(folder.path(), &same).done();
     assert_eq!(contents(folder.path()), before);
 }
 
@@ -98,7 +108,15 @@ fn what_no_ledger_can_count_is_refused() {
         &["--credits", "issued", "--posting-cap", "5"],
     )
     .failed(2, "USAGE");
+    for period in ["31d", "1us", "soon"] {
+        init(folder.path(), &["--veto", period]).failed(2, "USAGE");
+        init(folder.path(), &["--probation", period]).failed(2, "USAGE");
+    }
     let mut bare = edge_ledger(folder.path());
     Ran::of(bare.args(["keys", "init", "--json"])).failed(2, "USAGE");
-    assert_eq!(init(folder.path(), &[]).done()["made"], true);
+    let made = init(folder.path(), &["--probation", "0s", "--veto", "30d"]).done();
+    assert_eq!(
+        (&made["made"], &made["probation_ms"], &made["veto_ms"]),
+        (&true.into(), &0.into(), &2_592_000_000_u64.into())
+    );
 }

@@ -18,6 +18,7 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use edge_ledger_core::identity::Genesis;
+use edge_ledger_core::ids::IdentityId;
 use prost::Message as _;
 use sha2::{Digest as _, Sha256};
 use zeroize::{Zeroize as _, Zeroizing};
@@ -73,6 +74,9 @@ struct Content {
     /// Genesis fingerprint of a PiKey, 21 bytes, or nothing.
     #[prost(bytes = "vec", tag = "5")]
     fingerprint: Vec<u8>,
+    /// The identity, 32 bytes.
+    #[prost(bytes = "vec", tag = "6")]
+    identity: Vec<u8>,
 }
 
 pub(super) fn seal(
@@ -211,6 +215,7 @@ fn encode(backup: &Backup) -> Zeroizing<Vec<u8>> {
             .map_or_else(bytes::Bytes::new, |g| g.bytes().clone()),
         identity_url: backup.identity_url.clone().unwrap_or_default(),
         fingerprint: backup.fingerprint.map_or_else(Vec::new, |f| f.to_vec()),
+        identity: backup.identity().as_bytes().to_vec(),
     };
     let encoded = Zeroizing::new(content.encode_to_vec());
     content.root.zeroize();
@@ -235,6 +240,8 @@ fn decode(bytes: &[u8]) -> Result<Backup, BackupError> {
                 .map_err(|_| BackupError::Content("a fingerprint of another length"))?,
         ),
     };
+    let identity = IdentityId::try_from(&content.identity[..]);
+    let identity = identity.map_err(|_| BackupError::Content("an identity of another length"))?;
     Ok(Backup {
         root: seed(&root)?,
         next_root: (!next_root.is_empty())
@@ -245,5 +252,6 @@ fn decode(bytes: &[u8]) -> Result<Backup, BackupError> {
             .transpose()?,
         identity_url: (!content.identity_url.is_empty()).then_some(content.identity_url),
         fingerprint,
+        identity: Some(identity),
     })
 }

@@ -14,7 +14,7 @@ use tonic::Streaming;
 use tonic_types::StatusExt as _;
 
 use crate::book::Book;
-use crate::error::{AgentError, Refusal};
+use crate::error::{AgentError, LOG_FORKED, Refusal};
 use crate::identity_client::{authority, from_status};
 use crate::limits::SUPERSEDED_FOR;
 use crate::stream::{self, Stream};
@@ -106,12 +106,15 @@ impl Ended {
                 from_status("ledger", url, &status)
             }
             Self::Closed => unreachable(url, "it closed the stream".to_owned()),
-            Self::Session(close @ (Close::Handshake(_) | Close::LogForked)) => {
-                AgentError::Refused(Refusal {
-                    reason: "UNTRUSTED".to_owned(),
-                    message: close.to_string(),
-                })
-            }
+            Self::Session(close @ Close::Handshake(_)) => AgentError::Refused(Refusal {
+                reason: "UNTRUSTED".to_owned(),
+                message: close.to_string(),
+            }),
+            // The service says the same when it is the one to notice.
+            Self::Session(close @ Close::LogForked) => AgentError::Refused(Refusal {
+                reason: LOG_FORKED.to_owned(),
+                message: close.to_string(),
+            }),
             Self::Session(close) => unreachable(url, close.to_string()),
             Self::Error(error) => error,
         };

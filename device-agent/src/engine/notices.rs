@@ -14,6 +14,9 @@ impl Engine {
         if log_position <= self.told_position {
             return;
         }
+        if let Err(error) = self.vault.settle_root_keys(&log) {
+            tracing::warn!(%error, "the root keys cannot be moved up");
+        }
         self.events.push(Event::DevicesChanged { log_position });
         let own = self.book.device();
         for record in log.records_after(self.told_position) {

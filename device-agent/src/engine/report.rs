@@ -35,6 +35,7 @@ pub(super) fn empty(book: &Book) -> Status {
         stale: true,
         rolled_back: book.is_rolled_back(),
         revoked: None,
+        forked_log: None,
         last_error: None,
     }
 }
@@ -57,6 +58,7 @@ impl Engine {
             heard_ms_ago: ago(self.heard_at_ms),
             stale: ago(self.heard_at_ms).is_none_or(|ms| ms > STALE_AFTER_MS),
             revoked: self.revoked.clone(),
+            forked_log: self.forked.clone(),
             last_error: self.last_error.clone(),
             ..empty(&self.book)
         };

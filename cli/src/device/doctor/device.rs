@@ -18,6 +18,7 @@ pub(in crate::device) async fn checks(agent: &Agent) -> Vec<Check> {
     let mut checks = vec![store(agent).await];
     let status = agent.status();
     checks.push(journal(&status));
+    checks.push(identity_log(&status));
     checks.push(match synced {
         Ok(()) => Check::ok(
             "sync",
@@ -55,6 +56,27 @@ fn journal(status: &Status) -> Check {
         "journal",
         format!("{entries} entries, without a gap or a fork"),
     )
+}
+
+fn identity_log(status: &Status) -> Check {
+    let Some(forked) = &status.forked_log else {
+        let says = format!(
+            "{} statements, and no service contradicts them",
+            status.log_position
+        );
+        return Check::ok("identity_log", says);
+    };
+    let says = format!(
+        "two receipts for position {} contradict each other, so nothing is linked, renamed or \
+         revoked here; what is earned and spent is recorded",
+        forked.position
+    );
+    let fix = format!(
+        "give {} to whoever runs the service: its store was put back, or it lies. When its log is \
+         this device's again, move the file away, and start the agent anew if one runs",
+        forked.file.display()
+    );
+    Check::fail("identity_log", says, fix)
 }
 
 fn unsynced(why: &str) -> Check {

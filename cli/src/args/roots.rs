@@ -1,0 +1,55 @@
+//! What the root key and the recovery key can be told.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use serde::{Deserialize, Serialize};
+
+use super::services::period;
+
+/// Options of `rotate`.
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
+pub(crate) struct Rotate {
+    /// Somebody else may hold the root keys: rotate past both, and end the recovery key too
+    #[arg(long)]
+    pub(crate) compromised: bool,
+}
+
+/// What can be done about recovery.
+#[derive(Debug, Clone, Subcommand, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Recoveries {
+    /// Make a recovery key, and show its 24 words, once
+    ///
+    /// On the device that holds the root keys. An earlier recovery key is worth nothing then.
+    Set {
+        /// How long its recoveries wait, if longer than the ledger says, at most 30d
+        #[arg(long = "veto-time", value_name = "TIME", value_parser = period)]
+        veto_time: Option<Duration>,
+    },
+    /// Show whether a recovery key is set, and whether a recovery waits
+    Status,
+    /// Stop the recovery that waits
+    Veto,
+}
+
+/// Options of `recover`.
+#[derive(Debug, Args)]
+pub(crate) struct Recover {
+    /// The identity, 64 hex digits, as `recovery set` printed it [default: the one that was begun here]
+    #[arg(long, value_name = "ID")]
+    pub(crate) identity: Option<String>,
+    /// A file with the 24 words, or - for standard input [default: they are typed]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) words_file: Option<PathBuf>,
+    /// The deployment to trust, 32 hex digits, as `recovery set` printed it
+    #[arg(long, value_name = "ID")]
+    pub(crate) ledger_id: Option<String>,
+    /// Name of this device [default: this machine's name]
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Once this is a device of the identity, revoke all others as lost
+    #[arg(long)]
+    pub(crate) revoke_others: bool,
+}

@@ -1,0 +1,239 @@
+//! `recover`: an identity out of the words of its recovery key, in two runs.
+
+use std::fmt;
+use std::fs;
+use std::io::{IsTerminal as _, Read as _, stdin};
+use std::path::{Path, PathBuf};
+
+use device_agent::{
+    Agent, Begun, DeviceState, Enrolled, IdentityId, LedgerId, NewDevice, Recovered, RecoveryWords,
+    RevokeReason, Trust,
+};
+use edge_ledger_core::identity::pikey::short_id;
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use super::calendar::utc;
+use super::enrol::{first_sight, new_device};
+use super::open::options;
+use super::synced::sync;
+use crate::args::{Global, Recover};
+use crate::explain::{Failure, key_format};
+use crate::output::Output;
+use crate::signals::unless_interrupted;
+use crate::typed::program;
+
+/// Longest text of words that is read, in bytes.
+const WORDS_BYTES_MAX: u64 = 4 * 1024;
+
+pub(super) async fn run(options: Recover, global: &Global, output: &Output) -> Result<(), Failure> {
+    let new = new_device(options.name, global)?;
+    let begun = device_agent::recovery_begun(&new.home)?;
+    let identity = identity(options.identity.as_deref(), begun.as_ref())?;
+    let new = NewDevice {
+        identity_url: match (&global.identity_url, &begun) {
+            (None, Some(begun)) => begun.identity_url.clone(),
+            (Some(_), _) | (None, None) => new.identity_url,
+        },
+        ..new
+    };
+    let was_taken = begun.as_ref().is_some_and(|b| b.effective_ms.is_some());
+    let words = match &options.words_file {
+        Some(file) => Some(
+            words_in(file)?
+                .parse::<RecoveryWords>()
+                .map_err(device_agent::AgentError::from)?,
+        ),
+        None if was_taken => None,
+        None => Some(typed(output).await?),
+    };
+    let given = options.ledger_id.as_deref().map(str::parse::<LedgerId>);
+    let trust = match (given.transpose().map_err(key_format)?, &begun) {
+        (Some(ledger_id), _) => Trust::Ledger(ledger_id),
+        (None, Some(begun)) => Trust::Ledger(begun.ledger_id),
+        (None, None) => first_sight(&new, global, output).await?,
+    };
+    let recovering = device_agent::recover(&new, identity, words.as_ref(), trust);
+    match unless_interrupted(Box::pin(recovering)).await? {
+        Recovered::Waiting {
+            identity,
+            effective_ms,
+        } => {
+            output
+                .print(&Waiting {
+                    state: "waiting",
+                    identity: identity.to_string(),
+                    short_id: short_id(&identity),
+                    effective_ms,
+                    home: new.home,
+                })
+                .await
+        }
+        Recovered::Linked(enrolled) => {
+            linked(&enrolled, new, options.revoke_others, global, output).await
+        }
+    }
+}
+
+fn identity(given: Option<&str>, begun: Option<&Begun>) -> Result<IdentityId, Failure> {
+    match (given, begun) {
+        (Some(given), _) => given.parse().map_err(key_format),
+        (None, Some(begun)) => Ok(begun.identity),
+        (None, None) => {
+            let message = "whose identity? No recovery was begun in this folder";
+            Err(Failure::usage("USAGE", message)
+                .next("give the identity that stands above the words with --identity ID"))
+        }
+    }
+}
+
+/// Ends with the device, and with the others revoked if the person wants that.
+async fn linked(
+    enrolled: &Enrolled,
+    new: NewDevice,
+    revoke_others: bool,
+    global: &Global,
+    output: &Output,
+) -> Result<(), Failure> {
+    let agent = Agent::open(&new.home, options(global)).await?;
+    let revoked = revoked(&agent, revoke_others, global, output).await;
+    agent.stop().await;
+    output
+        .print(&Linked {
+            state: "linked",
+            identity: enrolled.identity.to_string(),
+            short_id: short_id(&enrolled.identity),
+            device: enrolled.device.to_string(),
+            name: enrolled.name.clone(),
+            ledger_id: enrolled.ledger_id.to_string(),
+            home: new.home,
+            revoked: revoked?,
+        })
+        .await
+}
+
+async fn revoked(
+    agent: &Agent,
+    revoke_others: bool,
+    global: &Global,
+    output: &Output,
+) -> Result<Vec<String>, Failure> {
+    sync(agent).await?;
+    let devices = agent.devices();
+    let others: Vec<_> = devices
+        .iter()
+        .filter(|device| !device.this && device.state == DeviceState::Active)
+        .collect();
+    if others.is_empty() || !(revoke_others || wanted(&others, global, output)) {
+        return Ok(Vec::new());
+    }
+    let mut revoked = Vec::new();
+    for device in others {
+        let done = agent.revoke(device.device, RevokeReason::Lost).await;
+        done.map_err(|error| {
+            Failure::from(error).next(
+                "this is a device of the identity: revoke the others with `edge-ledger devices \
+                 revoke NAME --reason lost`",
+            )
+        })?;
+        revoked.push(device.device.to_string());
+    }
+    Ok(revoked)
+}
+
+fn wanted(others: &[&device_agent::DeviceInfo], global: &Global, output: &Output) -> bool {
+    if global.no_input || output.is_json() || !stdin().is_terminal() {
+        return false;
+    }
+    let names: Vec<String> = others.iter().map(|d| format!("{:?}", d.name)).collect();
+    output.confirm(&format!(
+        "Other devices can still speak: {}.\nRevoke them all as lost?",
+        names.join(", ")
+    ))
+}
+
+async fn typed(output: &Output) -> Result<RecoveryWords, Failure> {
+    let typed = output.ask("The 24 words, in one line: ").await;
+    let Some(typed) = typed.map(Zeroizing::new) else {
+        let message = "the words of the recovery key are needed, and nobody is here to type them";
+        return Err(Failure::usage("RECOVERY_WORDS", message)
+            .next("put them into a file of yours alone, and give that with --words-file FILE"));
+    };
+    Ok(typed.parse().map_err(device_agent::AgentError::from)?)
+}
+
+fn words_in(file: &Path) -> Result<Zeroizing<String>, Failure> {
+    let mut text = Zeroizing::new(String::new());
+    let read = if file == Path::new("-") {
+        stdin()
+            .lock()
+            .take(WORDS_BYTES_MAX)
+            .read_to_string(&mut text)
+    } else {
+        fs::File::open(file)
+            .and_then(|opened| opened.take(WORDS_BYTES_MAX).read_to_string(&mut text))
+    };
+    read.map_err(|error| {
+        let message = format!("cannot read the words from {}: {error}", file.display());
+        Failure::usage("RECOVERY_WORDS", message).next("give a text file with the 24 words")
+    })?;
+    Ok(text)
+}
+
+/// A recovery that waits for its veto time.
+#[derive(Debug, Serialize)]
+struct Waiting {
+    state: &'static str,
+    identity: String,
+    short_id: String,
+    effective_ms: i64,
+    home: PathBuf,
+}
+
+/// A device that was made.
+#[derive(Debug, Serialize)]
+struct Linked {
+    state: &'static str,
+    identity: String,
+    short_id: String,
+    device: String,
+    name: String,
+    ledger_id: String,
+    home: PathBuf,
+    /// The devices that were revoked.
+    revoked: Vec<String>,
+}
+
+impl fmt::Display for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "The recovery of {} was asked for, and takes effect at {} UTC by the service's clock. \
+             Until then any device of the identity can stop it.\nKeep the folder {}: it holds the \
+             new root keys.\nNext, after that time:  {} recover",
+            self.short_id,
+            utc(self.effective_ms),
+            self.home.display(),
+            program()
+        )
+    }
+}
+
+impl fmt::Display for Linked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "This is \"{}\" now, a new device of {}. It holds the root keys.",
+            self.name, self.short_id
+        )?;
+        match self.revoked.len() {
+            0 => writeln!(f, "Lost devices can still speak: `devices revoke NAME`.")?,
+            revoked => writeln!(f, "Revoked {revoked} other devices.")?,
+        }
+        write!(
+            f,
+            "Earlier backups are worthless.\nNext:  {program} backup create FILE    and: recovery set",
+            program = program()
+        )
+    }
+}

@@ -1,0 +1,241 @@
+//! From a recovery key to a new device: in two runs, with the veto time between them.
+//!
+//! The first says in the log, by the recovery key, that the identity gets a fresh root key. When
+//! the veto time is over, that root key opens a session and links the device of this folder, as a
+//! backup does. Keys are on the disk before anything is sent, and the log alone says how far it
+//! came, so both can be interrupted and run again.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use edge_ledger_core::identity::genesis::next_key_hash;
+use edge_ledger_core::identity::statement::SigningAs;
+use edge_ledger_core::identity::{Act, IdentityLog};
+use edge_ledger_core::ids::{IdentityId, LedgerId};
+use edge_ledger_core::keys::{PublicKey, SecretKey};
+
+use crate::enrol::{Enrolled, NewDevice, Trust, check_trust};
+use crate::error::{AgentError, RootError};
+use crate::identity_client::{Caller, CallerKey, Deployment, IdentityClient, IdentitySession};
+use crate::restore::{Holder, admitted, enter};
+use crate::statement;
+use crate::tls::Authorities;
+use crate::vault::{self, Recovering, Vault};
+use crate::words::RecoveryWords;
+
+/// How far a recovery is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recovered {
+    /// It waits for its veto time. Run it again then.
+    Waiting {
+        /// The identity.
+        identity: IdentityId,
+        /// When it takes effect, by the service's clock, in milliseconds since 1970.
+        effective_ms: i64,
+    },
+    /// This device is one of the identity, an admin, and holds its root keys.
+    Linked(Enrolled),
+}
+
+/// A recovery that was begun in a folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Begun {
+    /// The identity.
+    pub identity: IdentityId,
+    /// The deployment.
+    pub ledger_id: LedgerId,
+    /// Address of the identity service.
+    pub identity_url: String,
+    /// When it takes effect, once the service has taken it.
+    pub effective_ms: Option<i64>,
+}
+
+/// What was begun in a home folder, if anything.
+///
+/// # Errors
+/// [`AgentError::Home`], also when a device lives there.
+pub fn recovery_begun(home: &Path) -> Result<Option<Begun>, AgentError> {
+    vault::must_be_free(home)?;
+    let state = Recovering::read(home)?;
+    Ok(state.map(|state| Begun {
+        identity: state.identity,
+        ledger_id: state.ledger_id,
+        identity_url: state.identity_url,
+        effective_ms: state.effective_ms,
+    }))
+}
+
+/// Recovers an identity with the words of its recovery key. They are needed until the service has
+/// taken the recovery; a later run finishes what was begun in the folder without them.
+///
+/// # Errors
+/// [`RootError::WrongWords`]; [`RootError::RecoveryEnded`] when it was vetoed: a further run
+/// begins anew; [`RootError::OtherRecovery`]; [`RootError::OtherIdentity`]; and as
+/// [`restore`](crate::restore).
+pub async fn recover(
+    new: &NewDevice,
+    identity: IdentityId,
+    words: Option<&RecoveryWords>,
+    trust: Trust,
+) -> Result<Recovered, AgentError> {
+    let vault = Vault::lock_free(&new.home)?;
+    let known = Recovering::read(vault.folder())?;
+    if let Some(other) = known.as_ref().filter(|known| known.identity != identity) {
+        return Err(RootError::OtherIdentity(other.identity).into());
+    }
+    let authorities = vault.authorities(new.tls_ca.as_deref())?;
+    let mut client = IdentityClient::connect(&new.identity_url, &authorities).await?;
+    let deployment = client.deployment().await?;
+    let trust = known.as_ref().map_or(trust, |k| Trust::Ledger(k.ledger_id));
+    check_trust(trust, &deployment.genesis)?;
+    let (root, next) = vault.recovering_keys([rand::random(), rand::random()])?;
+    vault.has_room_for_root_keys(&root, Some(&next))?;
+    let attempt = Attempt {
+        vault: &vault,
+        new,
+        authorities: &authorities,
+        identity,
+        root: Arc::new(root),
+        next,
+    };
+    attempt.run(deployment, known, words).await
+}
+
+/// One run.
+struct Attempt<'a> {
+    vault: &'a Vault,
+    new: &'a NewDevice,
+    authorities: &'a Authorities,
+    identity: IdentityId,
+    root: Arc<SecretKey>,
+    next: SecretKey,
+}
+
+impl Attempt<'_> {
+    async fn run(
+        self,
+        deployment: Deployment,
+        known: Option<Recovering>,
+        words: Option<&RecoveryWords>,
+    ) -> Result<Recovered, AgentError> {
+        let ledger_id = deployment.genesis.ledger_id();
+        if let Some(session) = self.session(ledger_id, self.root.clone()).await? {
+            return self.link(deployment, session).await;
+        }
+        let Some(words) = words else {
+            // Without the words the log cannot be read until the recovery holds.
+            let effective_ms = known.and_then(|known| known.effective_ms);
+            return match effective_ms {
+                Some(effective_ms) => Ok(self.waiting(effective_ms)),
+                None => Err(RootError::WrongWords.into()),
+            };
+        };
+        let key = Arc::new(words.key());
+        let session = self.session(ledger_id, key.clone()).await?;
+        let mut session = session.ok_or(RootError::WrongWords)?;
+        let empty = IdentityLog::empty(deployment.genesis.clone(), self.identity);
+        let statements = session.log_after(0).await?;
+        let log = statement::grown(&empty, &statements)?;
+        if let Some(effective_ms) = self.standing(&log)? {
+            self.save(ledger_id, Some(effective_ms))?;
+            return Ok(self.waiting(effective_ms));
+        }
+        self.save(ledger_id, None)?;
+        let public = self.root.public_key();
+        let next_root_hash = next_key_hash(&self.next.public_key());
+        let gained = statement::append(
+            &mut session,
+            &log,
+            |log| was_asked(log, &public),
+            |_| Act::Recover {
+                root: public,
+                next_root_hash,
+            },
+            &[SigningAs::Recovery(&key), SigningAs::Root(&self.root)],
+        )
+        .await?;
+        let log = statement::grown(&log, &gained)?;
+        if log.is_root(&public, log.time()) {
+            // There is no veto time.
+            let session = self.session(ledger_id, self.root.clone()).await?;
+            let session = session.ok_or(AgentError::UnknownIdentity)?;
+            return self.link(deployment, session).await;
+        }
+        let effective_ms = self.standing(&log)?.ok_or(RootError::RecoveryEnded)?;
+        self.save(ledger_id, Some(effective_ms))?;
+        Ok(self.waiting(effective_ms))
+    }
+
+    /// When the recovery takes effect, if it waits; none if it was not asked for.
+    fn standing(&self, log: &IdentityLog) -> Result<Option<i64>, AgentError> {
+        let public = self.root.public_key();
+        match log.recovery(log.time()) {
+            Some(recovery) if recovery.root == public => Ok(Some(recovery.effective_ms)),
+            Some(recovery) if !was_asked(log, &public) => Err(RootError::OtherRecovery {
+                effective_ms: recovery.effective_ms,
+            }
+            .into()),
+            Some(_) | None if was_asked(log, &public) => {
+                // Its keys were taken: another attempt needs others.
+                self.vault.forget_recovering()?;
+                Err(RootError::RecoveryEnded.into())
+            }
+            Some(_) | None => Ok(None),
+        }
+    }
+
+    fn save(&self, ledger_id: LedgerId, effective_ms: Option<i64>) -> Result<(), AgentError> {
+        let state = Recovering {
+            identity: self.identity,
+            ledger_id,
+            identity_url: self.new.identity_url.clone(),
+            effective_ms,
+        };
+        Ok(self.vault.save_recovering(&state)?)
+    }
+
+    fn waiting(&self, effective_ms: i64) -> Recovered {
+        Recovered::Waiting {
+            identity: self.identity,
+            effective_ms,
+        }
+    }
+
+    /// A session by the new root key, or by the recovery key: none if the log does not have it so.
+    async fn session(
+        &self,
+        ledger_id: LedgerId,
+        key: Arc<SecretKey>,
+    ) -> Result<Option<IdentitySession>, AgentError> {
+        let client = IdentityClient::connect(&self.new.identity_url, self.authorities).await?;
+        let caller = Caller {
+            ledger_id,
+            identity: self.identity,
+            key: CallerKey::Root(key),
+        };
+        admitted(client.authenticate(&caller).await)
+    }
+
+    async fn link(
+        self,
+        deployment: Deployment,
+        session: IdentitySession,
+    ) -> Result<Recovered, AgentError> {
+        let holder = Holder {
+            identity: self.identity,
+            root: self.root,
+            next: Some(self.next),
+        };
+        let enrolled = enter(self.vault, self.new, deployment, session, &holder).await?;
+        self.vault.forget_recovering()?;
+        Ok(Recovered::Linked(enrolled))
+    }
+}
+
+/// Whether the log ever was asked to take a key as the root by a recovery.
+fn was_asked(log: &IdentityLog, key: &PublicKey) -> bool {
+    let records = log.records_after(0).iter();
+    records
+        .map(|record| &record.statement.body().act)
+        .any(|act| matches!(act, Act::Recover { root, .. } if root == key))
+}
