@@ -1,11 +1,15 @@
 //! What can be typed.
 
+mod keys;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use serde::{Deserialize, Serialize};
+
+pub(crate) use keys::{CreditSource, Keys, KeysInit, KeysRotate};
 
 /// Exit codes, as `--help` tells them.
 const EXIT_CODES: &str = "\
@@ -61,6 +65,26 @@ pub(crate) struct Global {
     /// PEM file of the authority that signed the services' certificates; the device keeps it
     #[arg(long, global = true, env = "EDGE_LEDGER_TLS_CA", value_name = "FILE")]
     pub(crate) tls_ca: Option<PathBuf>,
+    /// PEM file of this device's certificate, for services that let in nobody without one; the
+    /// device keeps it
+    #[arg(
+        long,
+        global = true,
+        env = "EDGE_LEDGER_TLS_CLIENT_CERT",
+        value_name = "FILE"
+    )]
+    pub(crate) tls_client_cert: Option<PathBuf>,
+    /// PEM file of that certificate's private key; the device keeps it
+    #[arg(
+        long,
+        global = true,
+        env = "EDGE_LEDGER_TLS_CLIENT_KEY",
+        value_name = "FILE"
+    )]
+    pub(crate) tls_client_key: Option<PathBuf>,
+    /// Go without TLS beyond this machine: dial `http://`, which the device remembers; with `up`, listen
+    #[arg(long, global = true, env = "EDGE_LEDGER_ACCEPT_PLAINTEXT")]
+    pub(crate) accept_plaintext: bool,
     /// Print JSON: one object, or one per line where it goes on
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -87,9 +111,9 @@ pub(crate) enum Command {
     /// away and brings it back. Exits with 0 only if every step held.
     #[command(after_help = "Example:\n  edge-ledger demo --json")]
     Demo,
-    /// Make and look at the keys of services that run apart
+    /// Make and look at the keys of services that run apart, and make new service keys
     ///
-    /// `up` makes its own; see docs/two-services.md for who needs which file.
+    /// `up` makes its own at the first start; see docs/two-services.md for who needs which file.
     #[command(subcommand)]
     Keys(Keys),
     #[command(flatten)]
@@ -233,50 +257,6 @@ pub(crate) struct Up {
     /// PEM file of the certificate's private key
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub(crate) tls_key: Option<PathBuf>,
-}
-
-/// What can be done with the keys of a deployment.
-#[derive(Debug, Subcommand)]
-pub(crate) enum Keys {
-    /// Make the root, service and sealing keys of a new ledger; a second call says what is there
-    ///
-    /// What a ledger counts is fixed for ever when its keys are made. Nothing is ever overwritten.
-    #[command(
-        after_help = "Example:\n  edge-ledger keys init --dir /etc/edge-ledger/keys --unit EUR --decimals 2"
-    )]
-    Init(KeysInit),
-}
-
-/// Options of `keys init`.
-#[derive(Debug, Args)]
-pub(crate) struct KeysInit {
-    /// Folder of the keys; it is made if need be
-    #[arg(long, value_name = "DIR")]
-    pub(crate) dir: PathBuf,
-    /// Name of one whole unit, 1 to 16 bytes [default: credit]
-    #[arg(long, value_name = "UNIT")]
-    pub(crate) unit: Option<String>,
-    /// Decimal places of a unit, at most 18 [default: 0]
-    #[arg(long, value_name = "N")]
-    pub(crate) decimals: Option<u32>,
-    /// Who may create credits [default: self-reported]
-    #[arg(long, value_enum, value_name = "WHO")]
-    pub(crate) credits: Option<CreditSource>,
-    /// Most minor units of one self-reported credit [default: 2^53 - 1]
-    #[arg(long, value_name = "N")]
-    pub(crate) posting_cap: Option<u64>,
-    /// Most self-reported minor units along one device's journal [default: 2^63 - 1]
-    #[arg(long, value_name = "N")]
-    pub(crate) journal_cap: Option<u64>,
-}
-
-/// Who may create credits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum CreditSource {
-    /// Every device credits itself, within the caps
-    SelfReported,
-    /// Every credit carries the proof of an issuer key
-    Issued,
 }
 
 /// Options of `init`.

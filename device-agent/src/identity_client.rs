@@ -15,7 +15,8 @@ use tonic_types::StatusExt as _;
 
 use crate::error::{AgentError, Refusal};
 use crate::limits::{CALL_WITHIN, CONNECT_WITHIN, KEEPALIVE_EVERY, KEEPALIVE_WITHIN};
-use crate::tls::{self, Authorities, root_cause};
+use crate::security::Secured;
+use crate::tls::{self, root_cause};
 
 /// The host and port of an address, as HTTP names them.
 ///
@@ -38,7 +39,7 @@ pub(crate) fn authority(service: &'static str, url: &str) -> Result<String, Agen
 pub(crate) async fn connect(
     service: &'static str,
     url: &str,
-    authorities: &Authorities,
+    secured: &Secured,
 ) -> Result<Channel, AgentError> {
     let unreachable = |why: &dyn std::fmt::Display| AgentError::Unreachable {
         service,
@@ -58,7 +59,7 @@ pub(crate) async fn connect(
         url: url.to_owned(),
         problem,
     };
-    let endpoint = authorities.apply(endpoint).map_err(without_tls)?;
+    let endpoint = secured.apply(endpoint).map_err(without_tls)?;
     let connected = endpoint.connect().await;
     connected.map_err(|error| match tls::problem(url, &error) {
         Some(problem) => without_tls(problem),
@@ -176,8 +177,8 @@ pub(crate) struct IdentitySession {
 }
 
 impl IdentityClient {
-    pub(crate) async fn connect(url: &str, authorities: &Authorities) -> Result<Self, AgentError> {
-        let channel = connect("identity", url, authorities).await?;
+    pub(crate) async fn connect(url: &str, secured: &Secured) -> Result<Self, AgentError> {
+        let channel = connect("identity", url, secured).await?;
         Ok(Self {
             url: url.to_owned(),
             rpc: IdentityServiceClient::new(channel),

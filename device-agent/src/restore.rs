@@ -15,6 +15,7 @@ use crate::backup::{Backup, Proof};
 use crate::enrol::{Enrolled, NewDevice, Trust, check_trust, describe, settle};
 use crate::error::AgentError;
 use crate::identity_client::{Caller, CallerKey, Deployment, IdentityClient, IdentitySession};
+use crate::security::Security;
 use crate::statement;
 use crate::vault::{self, Membership, Vault};
 
@@ -54,20 +55,19 @@ pub fn take_off_root_keys(home: &Path) -> Result<(), AgentError> {
 }
 
 /// Holds a backup against the identity's log at the identity service, without installing it.
-/// `tls_ca` as in [`NewDevice`]; when there is none, that of the home folder is used, if a device
-/// lives there.
+/// What `security` does not say is as the home folder keeps it, if a device lives there.
 ///
 /// # Errors
 /// [`AgentError::UnknownIdentity`], [`AgentError::Unreachable`], [`AgentError::Untrusted`] when
 /// the service is of another deployment than the backup.
 pub async fn prove_backup(
     identity_url: &str,
-    tls_ca: Option<&Path>,
+    security: &Security,
     home: &Path,
     backup: &Backup,
 ) -> Result<Proof, AgentError> {
-    let authorities = vault::authorities_of(home, tls_ca)?;
-    let mut client = IdentityClient::connect(identity_url, &authorities).await?;
+    let secured = vault::secured_of(home, security)?;
+    let mut client = IdentityClient::connect(identity_url, &secured).await?;
     let Deployment { genesis, .. } = client.deployment().await?;
     check_trust(trust(backup, Trust::FirstUse), &genesis)?;
     let mut session = root_session(client, genesis.ledger_id(), backup).await?;
@@ -88,8 +88,8 @@ pub async fn restore(
     trust: Trust,
 ) -> Result<Enrolled, AgentError> {
     let vault = Vault::lock_free(&new.home)?;
-    let authorities = vault.authorities(new.tls_ca.as_deref())?;
-    let mut client = IdentityClient::connect(&new.identity_url, &authorities).await?;
+    let secured = vault.secured(&new.security)?;
+    let mut client = IdentityClient::connect(&new.identity_url, &secured).await?;
     let Deployment {
         genesis,
         ledger_url,

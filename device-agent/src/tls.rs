@@ -1,21 +1,14 @@
-//! Whom this device believes that a service is who it says: the authorities of the system, and one
-//! of its own.
+//! Why no TLS connection came about, as far as that can be told.
 
 use std::error::Error;
 use std::fmt;
 use std::io;
-use std::path::Path;
-use std::sync::Arc;
 
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
 use rustls::{AlertDescription, CertificateError, InvalidMessage};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
 
-use crate::error::HomeError;
 use crate::limits::PROBE_WITHIN;
 
 /// Why no TLS connection came about.
@@ -31,8 +24,19 @@ pub enum TlsProblem {
     PlainService,
     /// The service speaks TLS, and was dialled without, as `http://`.
     TlsService,
-    /// The service wants a certificate of this device.
+    /// The service is dialled without TLS, as `http://`, beyond this machine, and nobody accepted
+    /// that by name.
+    Plaintext,
+    /// The service wants a certificate of this device, which has none.
     ClientCertificate,
+    /// The service does not know who signed this device's certificate.
+    ClientUnknownAuthority,
+    /// The time of this device's certificate is over, by the service's clock.
+    ClientOutOfDate,
+    /// This device's certificate has no name that the service lets in.
+    ClientWrongName,
+    /// The service does not take this device's certificate.
+    ClientRefused,
     /// This system has no authorities, and none was given.
     NoAuthorities,
     /// Anything else.
@@ -47,66 +51,17 @@ impl fmt::Display for TlsProblem {
             Self::WrongName => "its certificate is for another name than was dialled",
             Self::PlainService => "it does not speak TLS there",
             Self::TlsService => "it speaks TLS there, and was dialled without",
+            Self::Plaintext => "it is beyond this machine, and would be dialled without TLS",
             Self::ClientCertificate => "it lets in only who has a certificate",
+            Self::ClientUnknownAuthority => {
+                "this device's certificate is of an authority that is not known there"
+            }
+            Self::ClientOutOfDate => "this device's certificate is expired, by the clock there",
+            Self::ClientWrongName => "this device's certificate has none of the names let in there",
+            Self::ClientRefused => "this device's certificate is not taken there",
             Self::NoAuthorities => "this system has no authorities to check its certificate with",
             Self::Other(why) => why,
         })
-    }
-}
-
-/// The authorities that a device knows. Cheap to clone.
-#[derive(Clone, Default)]
-pub(crate) struct Authorities {
-    own: Option<Arc<[u8]>>,
-}
-
-impl Authorities {
-    /// Those of the system, and one from a PEM file.
-    ///
-    /// # Errors
-    /// [`HomeError`] when the file cannot be read, or has no certificate.
-    pub(crate) fn read(path: &Path) -> Result<Self, HomeError> {
-        let pem = std::fs::read(path).map_err(|why| HomeError::Io {
-            path: path.display().to_string(),
-            why,
-        })?;
-        let mut certificates = CertificateDer::pem_slice_iter(&pem);
-        if !matches!(certificates.next(), Some(Ok(_))) || !certificates.all(|c| c.is_ok()) {
-            return Err(HomeError::Authority(path.display().to_string()));
-        }
-        Ok(Self {
-            own: Some(pem.into()),
-        })
-    }
-
-    /// The own one's PEM.
-    pub(crate) fn own(&self) -> Option<&[u8]> {
-        self.own.as_deref()
-    }
-
-    /// Lets an address speak TLS, if it is one of `https`.
-    ///
-    /// # Errors
-    /// [`TlsProblem`].
-    pub(crate) fn apply(&self, endpoint: Endpoint) -> Result<Endpoint, TlsProblem> {
-        if endpoint.uri().scheme() != Some(&http::uri::Scheme::HTTPS) {
-            return Ok(endpoint);
-        }
-        let mut config = ClientTlsConfig::new();
-        if let Some(own) = &self.own {
-            config = config.ca_certificate(Certificate::from_pem(own));
-        }
-        let with_system = endpoint
-            .clone()
-            .tls_config(config.clone().with_native_roots());
-        match with_system {
-            Ok(endpoint) => Ok(endpoint),
-            // A system without authorities is no hindrance for who brings one.
-            Err(_) if self.own.is_some() => endpoint
-                .tls_config(config)
-                .map_err(|error| TlsProblem::Other(root_cause(&error))),
-            Err(_) => Err(TlsProblem::NoAuthorities),
-        }
     }
 }
 
@@ -167,10 +122,37 @@ fn of_rustls(error: &rustls::Error) -> TlsProblem {
     if let Tls::InvalidMessage(InvalidMessage::InvalidContentType) = error {
         return TlsProblem::PlainService;
     }
-    if let Tls::AlertReceived(AlertDescription::CertificateRequired) = error {
-        return TlsProblem::ClientCertificate;
+    if let Tls::AlertReceived(alert) = error
+        && let Some(problem) = of_alert(*alert)
+    {
+        return problem;
     }
     TlsProblem::Other(error.to_string())
+}
+
+/// What a service has against this device's certificate.
+fn of_alert(alert: AlertDescription) -> Option<TlsProblem> {
+    use AlertDescription as Alert;
+    Some(if alert == Alert::CertificateRequired {
+        TlsProblem::ClientCertificate
+    // Another authority may have the name of a known one, and its own key.
+    } else if matches!(alert, Alert::UnknownCA | Alert::DecryptError) {
+        TlsProblem::ClientUnknownAuthority
+    } else if alert == Alert::CertificateExpired {
+        TlsProblem::ClientOutOfDate
+    } else if alert == Alert::AccessDenied {
+        TlsProblem::ClientWrongName
+    } else if matches!(
+        alert,
+        Alert::BadCertificate
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateRevoked
+            | Alert::CertificateUnknown
+    ) {
+        TlsProblem::ClientRefused
+    } else {
+        return None;
+    })
 }
 
 fn of_certificate(error: &CertificateError) -> TlsProblem {

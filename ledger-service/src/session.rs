@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use edge_ledger_core::identity::ReceiptedStatement;
 use edge_ledger_core::identity::receipt::ReceiptParts;
+use edge_ledger_core::identity::service_key::ServiceSigner;
 use edge_ledger_core::ids::{DeviceId, IdentityId};
 use edge_ledger_core::ledger::Heads;
 use edge_ledger_core::ledger::journals::Have;
@@ -39,6 +40,8 @@ pub(crate) struct Shell {
     origin: Origin,
     session: Session,
     ledgers: Arc<Ledgers>,
+    /// The key that greeted the stream.
+    signer: Arc<ServiceSigner>,
     ledger: Option<Joined>,
     turns: Turns,
     /// Frames to be sent, oldest first.
@@ -73,11 +76,17 @@ impl Turns {
 }
 
 impl Shell {
-    pub(crate) fn new(origin: Origin, session: Session, ledgers: Arc<Ledgers>) -> Self {
+    pub(crate) fn new(
+        origin: Origin,
+        session: Session,
+        ledgers: Arc<Ledgers>,
+        signer: Arc<ServiceSigner>,
+    ) -> Self {
         Self {
             origin,
             session,
             ledgers,
+            signer,
             ledger: None,
             turns: Turns::default(),
             held: VecDeque::new(),
@@ -221,10 +230,10 @@ impl Shell {
             notices,
             seated: None,
         });
-        let shared = self.ledgers.shared().clone();
+        let (shared, signer) = (self.ledgers.shared().clone(), Arc::clone(&self.signer));
         self.reads.push_back(Box::pin(async move {
             let view = read_log(&*shared.identities, &shared.genesis, identity, None).await?;
-            standing(&shared, identity, device, view).await
+            standing(&shared, &signer, identity, device, view).await
         }));
     }
 
@@ -232,6 +241,7 @@ impl Shell {
         let Some(joined) = &self.ledger else { return };
         let (jobs, shared) = (joined.handle.jobs.clone(), self.ledgers.shared().clone());
         let (identity, device, open) = (joined.identity, joined.device, self.session.is_open());
+        let signer = Arc::clone(&self.signer);
         self.reads.push_back(Box::pin(async move {
             let (reply, answer) = oneshot::channel();
             let view = ask(&jobs, Job::Adopt(parts, reply), answer).await??;
@@ -239,7 +249,7 @@ impl Shell {
             if open {
                 Ok(Vec::new())
             } else {
-                standing(&shared, identity, device, view).await
+                standing(&shared, &signer, identity, device, view).await
             }
         }));
     }
@@ -251,6 +261,7 @@ impl Shell {
             peer_ahead,
             own: joined.device,
             runs,
+            signer: Arc::clone(&self.signer),
         };
         let jobs = joined.handle.jobs.clone();
         self.ingests.push_back(Box::pin(async move {
@@ -354,6 +365,7 @@ async fn superseded(seated: &mut Option<Seated>) {
 /// the device may have missed them.
 async fn standing(
     shared: &ledgers::Shared,
+    signer: &ServiceSigner,
     identity: IdentityId,
     device: DeviceId,
     view: Option<LogView>,
@@ -381,7 +393,7 @@ async fn standing(
             .map(|point| edge_ledger_core::ledger::Tip { device, point });
         let now = shared.clock.wall_ms();
         inputs.push(Input::Acks(acks::sign(
-            &shared.signer,
+            signer,
             &view,
             shared.ledgers.level(),
             now,
@@ -392,6 +404,7 @@ async fn standing(
 }
 
 fn receipts(shared: &ledgers::Shared, view: &LogView, after_position: u64) -> Vec<ReceiptParts> {
+    let signer = shared.signer.current();
     let records = view
         .log
         .records_after(after_position)
@@ -401,7 +414,7 @@ fn receipts(shared: &ledgers::Shared, view: &LogView, after_position: u64) -> Ve
         .filter_map(|record| {
             let log_hash = view.log.hash_at(record.statement.body().position)?;
             Some(
-                ReceiptedStatement::sign(&shared.signer, &shared.genesis, record.clone(), log_hash)
+                ReceiptedStatement::sign(&signer, &shared.genesis, record.clone(), log_hash)
                     .parts(),
             )
         })

@@ -185,7 +185,7 @@ impl Cluster {
             identity_url: self.identity.balancer.url(),
             ledger_url: None,
             name: name.to_owned(),
-            tls_ca: None,
+            security: device_agent::Security::default(),
         }
     }
 
