@@ -103,7 +103,10 @@ pub async fn identity_service(url: &str, way: &Way) -> Result<Site, AgentError> 
         .rpc()
         .get_deployment(timed(pb::GetDeploymentRequest {}))
         .await;
-    let deployment = deployment.map_err(refused)?.into_inner();
+    let deployment = match deployment {
+        Ok(deployment) => deployment.into_inner(),
+        Err(status) => return Err(client.refused_first(&status).await),
+    };
     let genesis = Genesis::decode(deployment.genesis)?;
     let certificate = deployment.certificate.unwrap_or_default();
     let signature = Signature::try_from(&certificate.signature[..])

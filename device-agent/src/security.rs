@@ -13,7 +13,7 @@ use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 use zeroize::Zeroizing;
 
 use crate::error::HomeError;
-use crate::tls::{TlsProblem, root_cause};
+use crate::tls::{self, TlsProblem, root_cause};
 
 /// How connections to the services are secured. What is given is kept in the home folder and holds
 /// from then on, also where nothing is given later.
@@ -94,6 +94,39 @@ impl Secured {
                 .map_err(|error| TlsProblem::Other(root_cause(&error))),
             Err(_) => Err(TlsProblem::NoAuthorities),
         }
+    }
+
+    /// What a service of `https` has against this device, if a connection to it failed for that.
+    pub(crate) async fn refusal_at(&self, url: &str) -> Option<TlsProblem> {
+        if !url.starts_with("https:") {
+            return None;
+        }
+        // Rarely needed, and too large to be part of every call.
+        Box::pin(tls::refusal_at(url, self.client_config()?)).await
+    }
+
+    /// What the device's connections are made with, once more for a look of its own.
+    fn client_config(&self) -> Option<ClientConfig> {
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if let Some(pem) = &self.authority {
+            roots.add_parsable_certificates(CertificateDer::pem_slice_iter(pem).flatten());
+        }
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .ok()?
+            .with_root_certificates(roots);
+        let mut config = match &self.client {
+            Some(pem) => {
+                let chain = CertificateDer::pem_slice_iter(pem).flatten().collect();
+                let key = PrivateKeyDer::from_pem_slice(pem).ok()?;
+                builder.with_client_auth_cert(chain, key).ok()?
+            }
+            None => builder.with_no_client_auth(),
+        };
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        Some(config)
     }
 
     /// Says in the log that others can read along, if they can.

@@ -38,7 +38,7 @@ pub(crate) async fn open(url: &str, secured: &Secured) -> Result<Stream, AgentEr
             inbound: response.into_inner(),
             outbound,
         }),
-        Err(status) => Err(from_first_status("ledger", url, &status).await),
+        Err(status) => Err(from_first_status("ledger", url, secured, &status).await),
     }
 }
 

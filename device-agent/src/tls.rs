@@ -3,11 +3,14 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 
-use rustls::{AlertDescription, CertificateError, InvalidMessage};
+use rustls::pki_types::ServerName;
+use rustls::{CertificateError, ClientConfig, InvalidMessage};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
 
 use crate::limits::PROBE_WITHIN;
 
@@ -85,6 +88,24 @@ pub(crate) async fn is_spoken_at(url: &str) -> bool {
     matches!(timeout(PROBE_WITHIN, ask).await, Ok(Ok(ALERT)))
 }
 
+/// What a service has against this device's certificate, or that it has none, for who dials it with
+/// what `config` shows. The failed call does not tell: which of its errors comes first is chance.
+pub(crate) async fn refusal_at(url: &str, config: ClientConfig) -> Option<TlsProblem> {
+    let uri: http::Uri = url.parse().ok()?;
+    let host = uri.host()?.trim_matches(['[', ']']);
+    let name = ServerName::try_from(host.to_owned()).ok()?;
+    let ask = async {
+        let tcp = TcpStream::connect((host, uri.port_u16().unwrap_or(443))).await?;
+        let mut tls = TlsConnector::from(Arc::new(config))
+            .connect(name, tcp)
+            .await?;
+        // Who is let in hears nothing, as long as nothing is said.
+        tls.read_u8().await
+    };
+    let refused = timeout(PROBE_WITHIN, ask).await.ok()?.err()?;
+    of_words(&refused.to_string())
+}
+
 fn plain_address(uri: &http::Uri) -> Option<(&str, u16)> {
     let host = uri.host()?.trim_matches(['[', ']']);
     let is_plain = uri.scheme() == Some(&http::uri::Scheme::HTTP);
@@ -109,6 +130,9 @@ pub(crate) fn problem(url: &str, error: &(dyn Error + 'static)) -> Option<TlsPro
                 return Some(TlsProblem::PlainService);
             }
         }
+        if let Some(found) = of_words(&error.to_string()) {
+            return Some(found);
+        }
         cause = error.source();
     }
     None
@@ -122,36 +146,28 @@ fn of_rustls(error: &rustls::Error) -> TlsProblem {
     if let Tls::InvalidMessage(InvalidMessage::InvalidContentType) = error {
         return TlsProblem::PlainService;
     }
-    if let Tls::AlertReceived(alert) = error
-        && let Some(problem) = of_alert(*alert)
-    {
-        return problem;
-    }
-    TlsProblem::Other(error.to_string())
+    let words = error.to_string();
+    of_words(&words).unwrap_or(TlsProblem::Other(words))
 }
 
-/// What a service has against this device's certificate.
-fn of_alert(alert: AlertDescription) -> Option<TlsProblem> {
-    use AlertDescription as Alert;
-    Some(if alert == Alert::CertificateRequired {
-        TlsProblem::ClientCertificate
-    // Another authority may have the name of a known one, and its own key.
-    } else if matches!(alert, Alert::UnknownCA | Alert::DecryptError) {
-        TlsProblem::ClientUnknownAuthority
-    } else if alert == Alert::CertificateExpired {
-        TlsProblem::ClientOutOfDate
-    } else if alert == Alert::AccessDenied {
-        TlsProblem::ClientWrongName
-    } else if matches!(
-        alert,
-        Alert::BadCertificate
-            | Alert::UnsupportedCertificate
-            | Alert::CertificateRevoked
-            | Alert::CertificateUnknown
-    ) {
-        TlsProblem::ClientRefused
-    } else {
-        return None;
+/// What rustls says of an alert, before its name.
+const ALERT_RECEIVED: &str = "received fatal alert: ";
+
+/// What a service has against this device's certificate, by what an error says. In TLS 1.3 it is only
+/// told after the handshake, and HTTP/2 keeps no more of an error than its words.
+fn of_words(error: &str) -> Option<TlsProblem> {
+    let (_, alert) = error.split_once(ALERT_RECEIVED)?;
+    Some(match alert {
+        "CertificateRequired" => TlsProblem::ClientCertificate,
+        // Another authority may have the name of a known one, and its own key.
+        "UnknownCA" | "DecryptError" => TlsProblem::ClientUnknownAuthority,
+        "CertificateExpired" => TlsProblem::ClientOutOfDate,
+        "AccessDenied" => TlsProblem::ClientWrongName,
+        "BadCertificate"
+        | "UnsupportedCertificate"
+        | "CertificateRevoked"
+        | "CertificateUnknown" => TlsProblem::ClientRefused,
+        _ => return None,
     })
 }
 

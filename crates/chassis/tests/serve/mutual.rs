@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use edge_ledger_chassis::{Limits, Serving, Tls, TlsFiles};
 use tonic::transport::{ClientTlsConfig, Identity};
@@ -64,7 +64,8 @@ struct Said(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Said {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend(bytes);
+        let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        said.extend(bytes);
         Ok(bytes.len())
     }
 

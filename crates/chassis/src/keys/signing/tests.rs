@@ -3,11 +3,13 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::time::Duration;
 
 use edge_ledger_core::keys::Signature;
 
 use super::super::{Choices, Keys};
 use super::*;
+use crate::limits::RELOAD_EVERY;
 
 fn open(folder: &Path) -> Keys {
     KeysFolder::open_or_init(folder, &Choices::default()).unwrap()
@@ -211,4 +213,29 @@ fn names_that_are_none_are_passed_over() {
     }
     assert!(!keys.signer.reload().unwrap());
     assert_eq!(open(&folder).signer.serial(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_is_put_there_is_gone_over_to_while_it_runs() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path().join("keys");
+    let keys = open(&folder);
+    let stopping = CancellationToken::new();
+    let mut following = std::pin::pin!(keys.signer.clone().follow(stopping.clone()));
+    let mut serial_after = async |looks: u32| {
+        let time = RELOAD_EVERY * looks + Duration::from_millis(1);
+        let _ = tokio::time::timeout(time, following.as_mut()).await;
+        keys.signer.serial()
+    };
+    assert_eq!(serial_after(2).await, 1);
+    KeysFolder::at(&folder).rotate(None).unwrap();
+    assert_eq!(serial_after(2).await, 2);
+    // What is wrong does not end it.
+    fs::write(folder.join("service-3.cert"), "zz").unwrap();
+    assert_eq!(serial_after(2).await, 2);
+    fs::remove_file(folder.join("service-3.cert")).unwrap();
+    KeysFolder::at(&folder).rotate(None).unwrap();
+    assert_eq!(serial_after(2).await, 3);
+    stopping.cancel();
+    following.await;
 }
