@@ -10,7 +10,7 @@ mod roots;
 mod services;
 
 pub(crate) use roots::{Recover, Recoveries, Rotate};
-pub(crate) use services::{CreditSource, Keys, KeysInit, Periods, Up};
+pub(crate) use services::{CreditSource, Keys, KeysInit, KeysRotate, Periods, Up};
 
 /// Exit codes, as `--help` tells them.
 const EXIT_CODES: &str = "\
@@ -66,6 +66,26 @@ pub(crate) struct Global {
     /// PEM file of the authority that signed the services' certificates; the device keeps it
     #[arg(long, global = true, env = "EDGE_LEDGER_TLS_CA", value_name = "FILE")]
     pub(crate) tls_ca: Option<PathBuf>,
+    /// PEM file of this device's certificate, for services that let in nobody without one; the
+    /// device keeps it
+    #[arg(
+        long,
+        global = true,
+        env = "EDGE_LEDGER_TLS_CLIENT_CERT",
+        value_name = "FILE"
+    )]
+    pub(crate) tls_client_cert: Option<PathBuf>,
+    /// PEM file of that certificate's private key; the device keeps it
+    #[arg(
+        long,
+        global = true,
+        env = "EDGE_LEDGER_TLS_CLIENT_KEY",
+        value_name = "FILE"
+    )]
+    pub(crate) tls_client_key: Option<PathBuf>,
+    /// Go without TLS beyond this machine: dial `http://`, which the device remembers; with `up`, listen
+    #[arg(long, global = true, env = "EDGE_LEDGER_ACCEPT_PLAINTEXT")]
+    pub(crate) accept_plaintext: bool,
     /// Print JSON: one object, or one per line where it goes on
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -92,9 +112,9 @@ pub(crate) enum Command {
     /// away and brings it back. Exits with 0 only if every step held.
     #[command(after_help = "Example:\n  edge-ledger demo --json")]
     Demo,
-    /// Make and look at the keys of services that run apart
+    /// Make and look at the keys of services that run apart, and make new service keys
     ///
-    /// `up` makes its own; see docs/two-services.md for who needs which file.
+    /// `up` makes its own at the first start; see docs/two-services.md for who needs which file.
     #[command(subcommand)]
     Keys(Keys),
     #[command(flatten)]

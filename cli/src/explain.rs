@@ -247,9 +247,24 @@ pub(crate) fn of_tls(service: &str, url: &str, problem: &TlsProblem, message: St
         ),
         TlsProblem::PlainService => ("TLS_NOT_SPOKEN", with("http")),
         TlsProblem::TlsService => ("TLS_NEEDED", with("https")),
-        TlsProblem::ClientCertificate => (
+        TlsProblem::Plaintext => (
+            "PLAINTEXT",
+            format!(
+                "{}; or, if nobody else is on the way there, add --accept-plaintext, which this \
+                 device remembers",
+                with("https")
+            ),
+        ),
+        TlsProblem::ClientCertificate
+        | TlsProblem::ClientUnknownAuthority
+        | TlsProblem::ClientOutOfDate
+        | TlsProblem::ClientWrongName
+        | TlsProblem::ClientRefused => (
             "TLS_CLIENT_CERTIFICATE",
-            "dial the service where devices are let in: who runs it knows the address".to_owned(),
+            "give this device's certificate and its key with --tls-client-cert FILE \
+             --tls-client-key FILE; who runs the service makes them, or knows an address where \
+             devices are let in without"
+                .to_owned(),
         ),
         TlsProblem::NoAuthorities => (
             "TLS_NO_AUTHORITIES",
@@ -279,6 +294,10 @@ fn of_home(error: &HomeError, message: String) -> Failure {
             .next("keep the folder, and join anew in another: `edge-ledger --home DIR join CODE`"),
         HomeError::Authority(_) => Failure::usage("TLS_FILE", message)
             .next("give the authority's certificate as a PEM file with --tls-ca FILE"),
+        HomeError::ClientCertificate { .. } => Failure::usage("TLS_FILE", message).next(
+            "give this device's certificate and its key as PEM files with --tls-client-cert FILE \
+             --tls-client-key FILE",
+        ),
         HomeError::Io { .. } => Failure::refused("HOME_IO", message)
             .next("give a folder that you can read and write with --home DIR"),
     }
@@ -380,6 +399,7 @@ impl From<KeysError> for Failure {
             | KeysError::Damaged { .. }
             | KeysError::Foreign(_)
             | KeysError::Unpaired { .. }
+            | KeysError::NoRoot(_)
             | KeysError::Role(_)
             | KeysError::Exposed { .. } => error.to_string(),
         };

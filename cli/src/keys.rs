@@ -1,4 +1,6 @@
-//! `keys init`: the keys of services that run apart.
+//! `keys`: the keys of services that run apart.
+
+mod rotate;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -9,7 +11,7 @@ use edge_ledger_chassis::keys::{Choices, NeededBy};
 use edge_ledger_core::identity::{CreditPolicy, Genesis, Periods};
 use serde::Serialize;
 
-use crate::args::{self, CreditSource, KeysInit};
+use crate::args::{self, CreditSource, Keys, KeysInit};
 use crate::explain::Failure;
 use crate::folders::absolute;
 use crate::output::Output;
@@ -31,13 +33,20 @@ struct Made {
 
 #[derive(Debug, Serialize)]
 struct KeptFile {
-    name: &'static str,
+    name: String,
     present: bool,
     /// The services that need it; empty for what is kept apart.
     needed_by: &'static [&'static str],
 }
 
-pub(crate) async fn init(options: &KeysInit, output: &Output) -> Result<(), Failure> {
+pub(crate) async fn run(act: &Keys, output: &Output) -> Result<(), Failure> {
+    match act {
+        Keys::Init(options) => init(options, output).await,
+        Keys::Rotate(options) => rotate::run(options, output).await,
+    }
+}
+
+async fn init(options: &KeysInit, output: &Output) -> Result<(), Failure> {
     let was_made = KeysFolder::is_made(&options.dir)?;
     let keys = KeysFolder::open_or_init(&options.dir, &choices(options)?)?;
     if was_made {
@@ -201,7 +210,7 @@ impl fmt::Display for Made {
         }
         writeln!(
             f,
-            "Back up the whole folder, offline: losing `genesis`, `service.key` or both roots ends \
+            "Back up the whole folder, offline: losing `genesis`, the service keys or both roots ends \
              the ledger."
         )?;
         write!(

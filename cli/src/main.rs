@@ -23,7 +23,7 @@ mod up;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use args::{Cli, Command, Keys};
+use args::{Cli, Command};
 use explain::Failure;
 use output::Output;
 
@@ -47,9 +47,9 @@ fn run(cli: Cli, output: &Output) -> Result<(), Failure> {
         .map_err(|error| Failure::refused("RUNTIME", format!("cannot start: {error}")))?;
     let done = runtime.block_on(async {
         match cli.command {
-            Command::Up(options) => up::run(options, output).await,
+            Command::Up(options) => up::run(options, &cli.global, output).await,
             Command::Demo => Box::pin(demo::run(output)).await,
-            Command::Keys(Keys::Init(options)) => keys::init(&options, output).await,
+            Command::Keys(act) => keys::run(&act, output).await,
             Command::Device(command) => device::run(command, &cli.global, output).await,
             Command::Completions { shell } => shell::completions(shell, output).await,
             Command::Man { dir } => shell::man(&dir, output).await,

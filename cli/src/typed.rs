@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use clap::error::ErrorKind;
+use device_agent::{ClientFiles, Security};
 use edge_ledger_chassis::config::without_secrets;
 
 use crate::args::{Cli, Global};
@@ -53,6 +54,28 @@ pub(crate) fn check_addresses(global: &Global) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// How the device's connections are to be secured.
+pub(crate) fn security(global: &Global) -> Result<Security, Failure> {
+    let client = match (&global.tls_client_cert, &global.tls_client_key) {
+        (Some(certificate), Some(key)) => Some(ClientFiles {
+            certificate: certificate.clone(),
+            key: key.clone(),
+        }),
+        (None, None) => None,
+        (_, key) => {
+            let missing = if key.is_none() { "key" } else { "cert" };
+            let message = "--tls-client-cert and --tls-client-key go together";
+            let next = format!("give --tls-client-{missing} FILE too");
+            return Err(Failure::usage("USAGE", message).next(next));
+        }
+    };
+    Ok(Security {
+        ca: global.tls_ca.clone(),
+        client,
+        accept_plaintext: global.accept_plaintext,
+    })
 }
 
 fn is_address(url: &str) -> bool {

@@ -38,11 +38,15 @@ struct Serves {
     keys: PathBuf,
 }
 
-pub(crate) async fn run(options: args::Up, output: &Output) -> Result<(), Failure> {
+pub(crate) async fn run(
+    options: args::Up,
+    global: &args::Global,
+    output: &Output,
+) -> Result<(), Failure> {
     let mut interrupts = Interrupts::listen()?;
     let data = folders::data(options.data.as_deref())?;
     let keys_folder = folders::keys(options.keys.as_deref(), &data);
-    let site = site(&options)?;
+    let site = site(&options, global.accept_plaintext)?;
     let store = Embedded::open(&data.join(STORE))?;
     let keys = open_keys(&data, &keys_folder, &options.periods)?;
     let pair = Pair::start(store, keys, site).await?;
@@ -155,9 +159,10 @@ fn unusable(path: &Path, error: &std::io::Error) -> Failure {
     .next("give a folder that you can read and write with --data DIR")
 }
 
-fn site(options: &args::Up) -> Result<Site, Failure> {
+fn site(options: &args::Up, accepts_plaintext: bool) -> Result<Site, Failure> {
     let mut hosts = options.host.clone();
     let tls = tls(options)?;
+    let mut plain = Vec::new();
     for (option, listen) in [
         ("--identity-listen", options.identity_listen),
         ("--ledger-listen", options.ledger_listen),
@@ -175,18 +180,35 @@ fn site(options: &args::Up) -> Result<Site, Failure> {
             hosts.push(gethostname::gethostname().to_string_lossy().into_owned());
         }
         if tls.is_none() {
-            warn(&format!(
-                "{option} {listen}: whoever can reach it can read and disturb what devices and \
-                 services say; serve TLS with --tls-cert FILE --tls-key FILE"
-            ));
+            plain.push(format!("{option} {listen}"));
         }
     }
+    in_the_open(&plain.join(" "), accepts_plaintext)?;
     Ok(Site {
         identity_listen: options.identity_listen,
         ledger_listen: options.ledger_listen,
         hosts,
         tls,
     })
+}
+
+/// What listens beyond loopback without TLS has to be accepted by name.
+fn in_the_open(plain: &str, is_accepted: bool) -> Result<(), Failure> {
+    if plain.is_empty() {
+        return Ok(());
+    }
+    let message = format!(
+        "{plain}, without TLS: whoever is on the way can read and disturb what devices and \
+         services say"
+    );
+    if is_accepted {
+        warn(&message);
+        return Ok(());
+    }
+    Err(Failure::refused("PLAINTEXT", message).next(
+        "serve TLS with --tls-cert FILE --tls-key FILE; or, where a gateway ends TLS in front of it \
+         and nobody else reads that network, add --accept-plaintext",
+    ))
 }
 
 fn tls(options: &args::Up) -> Result<Option<Tls>, Failure> {
@@ -197,6 +219,7 @@ fn tls(options: &args::Up) -> Result<Option<Tls>, Failure> {
         certificate: certificate.clone(),
         key: key.clone(),
         client_ca: None,
+        client_names: Vec::new(),
     };
     let tls = Tls::load(files, Clock::system())?;
     if let Some(error) = tls.out_of_date() {

@@ -26,9 +26,9 @@ use crate::event::{EventLog, Events};
 use crate::identity_client::{Caller, CallerKey, IdentityClient, IdentitySession};
 use crate::limits::{COMMANDS_MAX, NAMEPLATE_TRIES_MAX};
 use crate::link::{self, LinkCode};
+use crate::security::{Secured, Security};
 use crate::statement;
 use crate::status::{Balance, DeviceInfo, ForkedLog, HistoryItem, Status};
-use crate::tls::Authorities;
 use crate::vault::{self, Membership, Vault};
 
 pub use link_session::{Decided, JoinRequest, Joining, LinkSession};
@@ -41,9 +41,9 @@ pub struct Options {
     pub identity_url: Option<String>,
     /// Address of the ledger service, instead of the one in the home folder.
     pub ledger_url: Option<String>,
-    /// PEM file of an authority that signed the services' certificates, instead of the one that the
-    /// home folder keeps: it keeps this one from now on.
-    pub tls_ca: Option<PathBuf>,
+    /// How connections are secured, instead of as the home folder keeps it: it keeps what is given
+    /// here from now on.
+    pub security: Security,
 }
 
 /// A running device. Cheap to clone; the engine ends with [`stop`](Self::stop), or when the last
@@ -59,7 +59,7 @@ struct Shared {
     /// Held while the root keys may change.
     roots: Mutex<()>,
     membership: Membership,
-    authorities: Authorities,
+    secured: Secured,
     key: watch::Receiver<Arc<SecretKey>>,
     clock: Clock,
     commands: mpsc::Sender<Command>,
@@ -78,13 +78,14 @@ impl Agent {
     pub async fn open(home: &Path, options: Options) -> Result<Self, AgentError> {
         let vault = Vault::lock(home)?;
         let (mut membership, keys) = vault.open()?;
-        let authorities = vault.authorities(options.tls_ca.as_deref())?;
+        let secured = vault.secured(&options.security)?;
         if let Some(url) = options.identity_url {
             membership.identity_url = url;
         }
         if let Some(url) = options.ledger_url {
             membership.ledger_url = url;
         }
+        secured.warn_of([&membership.identity_url, &membership.ledger_url]);
         let store = open_store(&vault)?;
         let view = Book::log_of(&store, &membership).await?;
         let (key, successor) = current(keys, &view.log).ok_or_else(|| vault.without_key())?;
@@ -106,7 +107,7 @@ impl Agent {
             key: tell_key,
             successor,
             membership: membership.clone(),
-            authorities: authorities.clone(),
+            secured: secured.clone(),
             clock,
             events: events.clone(),
             stop: stop.clone(),
@@ -121,7 +122,7 @@ impl Agent {
             home: home.to_owned(),
             roots: Mutex::new(()),
             membership,
-            authorities,
+            secured,
             key,
             clock,
             commands,
@@ -370,7 +371,7 @@ impl Agent {
     async fn sign_in(&self) -> Result<IdentitySession, AgentError> {
         let membership = &self.shared.membership;
         let client =
-            IdentityClient::connect(&membership.identity_url, &self.shared.authorities).await?;
+            IdentityClient::connect(&membership.identity_url, &self.shared.secured).await?;
         let caller = Caller {
             ledger_id: membership.genesis.ledger_id(),
             identity: membership.identity,

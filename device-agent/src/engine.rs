@@ -28,8 +28,8 @@ use crate::clock::Clock;
 use crate::error::{AgentError, DEVICE_REVOKED, LOG_FORKED, Refusal};
 use crate::event::{Event, EventLog};
 use crate::limits::{COMMANDS_MAX, LIVE_WITHIN, TICK_EVERY};
+use crate::security::Secured;
 use crate::status::{ForkedLog, State, Status};
-use crate::tls::Authorities;
 use crate::vault::{Membership, Vault};
 
 use comeback::Comeback;
@@ -45,7 +45,7 @@ pub(crate) struct Start {
     /// A key that was made to replace it, and is not in the log as far as this device knows.
     pub(crate) successor: Option<Arc<SecretKey>>,
     pub(crate) membership: Membership,
-    pub(crate) authorities: Authorities,
+    pub(crate) secured: Secured,
     pub(crate) clock: Clock,
     pub(crate) events: EventLog,
     pub(crate) stop: CancellationToken,
@@ -75,7 +75,7 @@ pub(crate) struct Engine {
     book: Book,
     key: watch::Sender<Arc<SecretKey>>,
     membership: Membership,
-    authorities: Authorities,
+    secured: Secured,
     clock: Clock,
     events: EventLog,
     stop: CancellationToken,
@@ -139,7 +139,7 @@ impl Engine {
             book: start.book,
             key: start.key,
             membership: start.membership,
-            authorities: start.authorities,
+            secured: start.secured,
             clock: start.clock,
             events: start.events,
             stop: start.stop,
@@ -219,8 +219,8 @@ impl Engine {
     fn start_opening(&mut self) {
         let due = self.comeback.is_due(self.clock.monotonic_ms());
         if self.connection.is_none() && self.opening.is_none() && due {
-            let (url, authorities) = (self.membership.ledger_url.clone(), self.authorities.clone());
-            self.opening = Some(connection::start(url, authorities));
+            let (url, secured) = (self.membership.ledger_url.clone(), self.secured.clone());
+            self.opening = Some(connection::start(url, secured));
         }
     }
 

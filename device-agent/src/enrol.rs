@@ -23,7 +23,7 @@ use crate::book::{Book, adopt_into};
 use crate::error::{AgentError, HomeError};
 use crate::identity_client::{Caller, CallerKey, Deployment, IdentityClient};
 use crate::link::{self, Confirmation, Invitation};
-use crate::tls::Authorities;
+use crate::security::{Secured, Security};
 use crate::vault::{Membership, Vault};
 
 /// Whom a device trusts to be the deployment that it is told of.
@@ -46,9 +46,8 @@ pub struct NewDevice {
     pub ledger_url: Option<String>,
     /// The device's name, 1 to 64 bytes.
     pub name: String,
-    /// PEM file of an authority that signed the services' certificates, where the system does not
-    /// know it. The home keeps a copy.
-    pub tls_ca: Option<PathBuf>,
+    /// How connections to the services are secured. The home keeps it.
+    pub security: Security,
 }
 
 /// What came of [`init`] or [`join`].
@@ -64,15 +63,13 @@ pub struct Enrolled {
     pub name: String,
 }
 
-/// Asks an identity service which deployment it serves, to show it to a person. `tls_ca` as in
-/// [`NewDevice`].
+/// Asks an identity service which deployment it serves, to show it to a person.
 ///
 /// # Errors
 /// [`AgentError::Unreachable`], or [`AgentError::Untrusted`] when the answer does not prove itself.
-pub async fn discover(identity_url: &str, tls_ca: Option<&Path>) -> Result<LedgerId, AgentError> {
-    let authorities = tls_ca.map(Authorities::read).transpose()?;
+pub async fn discover(identity_url: &str, security: &Security) -> Result<LedgerId, AgentError> {
     Ok(
-        IdentityClient::connect(identity_url, &authorities.unwrap_or_default())
+        IdentityClient::connect(identity_url, &Secured::read(security)?)
             .await?
             .deployment()
             .await?
@@ -88,8 +85,8 @@ pub async fn discover(identity_url: &str, tls_ca: Option<&Path>) -> Result<Ledge
 /// service is of another deployment, and whatever the service refuses.
 pub async fn init(new: &NewDevice, trust: Trust) -> Result<Enrolled, AgentError> {
     let vault = Vault::lock_free(&new.home)?;
-    let authorities = vault.authorities(new.tls_ca.as_deref())?;
-    let mut client = IdentityClient::connect(&new.identity_url, &authorities).await?;
+    let secured = vault.secured(&new.security)?;
+    let mut client = IdentityClient::connect(&new.identity_url, &secured).await?;
     let Deployment {
         genesis,
         ledger_url,
@@ -147,8 +144,8 @@ pub async fn join(
         .identity_url
         .clone()
         .unwrap_or_else(|| new.identity_url.clone());
-    let authorities = vault.authorities(new.tls_ca.as_deref())?;
-    let mut client = IdentityClient::connect(&identity_url, &authorities).await?;
+    let secured = vault.secured(&new.security)?;
+    let mut client = IdentityClient::connect(&identity_url, &secured).await?;
     let ledger_url = match &new.ledger_url {
         Some(url) => url.clone(),
         None => client.deployment().await?.ledger_url,
@@ -189,7 +186,7 @@ pub async fn join(
 
 /// Makes a further device in a home folder whose device lost its place to a copy of it, with the
 /// code or link that a linked device shows. The new one goes on in the old one's lineage, and what
-/// the old one had told nobody is recorded under the new key.
+/// the old one had told nobody is recorded under the new key. `security` as in [`Options`](crate::Options).
 ///
 /// # Errors
 /// As [`join`]; [`HomeError::Empty`] when no device lives in the folder;
@@ -197,6 +194,7 @@ pub async fn join(
 pub async fn rejoin(
     home: &Path,
     invitation: &Invitation,
+    security: &Security,
     show: impl FnOnce(&Confirmation),
 ) -> Result<Enrolled, AgentError> {
     let vault = Vault::lock(home)?;
@@ -213,8 +211,8 @@ pub async fn rejoin(
     let mut book = Book::open(store, key, view).await?;
     let url = invitation.identity_url.as_ref();
     let url = url.unwrap_or(&membership.identity_url);
-    let authorities = vault.authorities(None)?;
-    let mut client = IdentityClient::connect(url, &authorities).await?;
+    let secured = vault.secured(security)?;
+    let mut client = IdentityClient::connect(url, &secured).await?;
     let link = link::join(&mut client, invitation).await?;
     let name = record.map_or_else(String::new, |record| record.name);
     let asked = link.ask(

@@ -197,6 +197,14 @@ pub enum HomeError {
     /// A file of authorities has no certificate in PEM form.
     #[error("there is no certificate in {0}")]
     Authority(String),
+    /// A certificate of this device, or its key, that cannot be used.
+    #[error("{path} cannot be used for TLS: {why}")]
+    ClientCertificate {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
     /// Something in it cannot be read as what it should be.
     #[error("{path} is damaged: {why}")]
     Damaged {

@@ -15,7 +15,8 @@ use tonic_types::StatusExt as _;
 
 use crate::error::{AgentError, Refusal};
 use crate::limits::{CALL_WITHIN, CONNECT_WITHIN, KEEPALIVE_EVERY, KEEPALIVE_WITHIN};
-use crate::tls::{self, Authorities, root_cause};
+use crate::security::Secured;
+use crate::tls::{self, root_cause};
 
 /// The host and port of an address, as HTTP names them.
 ///
@@ -38,7 +39,7 @@ pub(crate) fn authority(service: &'static str, url: &str) -> Result<String, Agen
 pub(crate) async fn connect(
     service: &'static str,
     url: &str,
-    authorities: &Authorities,
+    secured: &Secured,
 ) -> Result<Channel, AgentError> {
     let unreachable = |why: &dyn std::fmt::Display| AgentError::Unreachable {
         service,
@@ -58,12 +59,16 @@ pub(crate) async fn connect(
         url: url.to_owned(),
         problem,
     };
-    let endpoint = authorities.apply(endpoint).map_err(without_tls)?;
-    let connected = endpoint.connect().await;
-    connected.map_err(|error| match tls::problem(url, &error) {
-        Some(problem) => without_tls(problem),
-        None => unreachable(&root_cause(&error)),
-    })
+    let endpoint = secured.apply(endpoint).map_err(without_tls)?;
+    let error = match endpoint.connect().await {
+        Ok(channel) => return Ok(channel),
+        Err(error) => error,
+    };
+    let problem = match tls::problem(url, &error) {
+        Some(problem) => Some(problem),
+        None => secured.refusal_at(url).await,
+    };
+    Err(problem.map_or_else(|| unreachable(&root_cause(&error)), without_tls))
 }
 
 /// Reasons that pass by themselves, beside those that their code says it of.
@@ -110,21 +115,31 @@ pub(crate) fn from_status(service: &'static str, url: &str, status: &Status) -> 
 }
 
 /// What a status means that ended the first call of a connection: its cause may be that the service
-/// speaks TLS, and was dialled without.
+/// speaks TLS, and was dialled without, or that it does not let in this device.
 pub(crate) async fn from_first_status(
     service: &'static str,
     url: &str,
+    secured: &Secured,
     status: &Status,
 ) -> AgentError {
+    let error = from_status(service, url, status);
     let has_reason = status.get_details_error_info().is_some();
-    if !has_reason && tls::is_spoken_at(url).await {
-        return AgentError::Tls {
+    if has_reason || matches!(error, AgentError::Tls { .. }) {
+        return error;
+    }
+    let problem = if tls::is_spoken_at(url).await {
+        Some(tls::TlsProblem::TlsService)
+    } else {
+        secured.refusal_at(url).await
+    };
+    match problem {
+        Some(problem) => AgentError::Tls {
             service,
             url: url.to_owned(),
-            problem: tls::TlsProblem::TlsService,
-        };
+            problem,
+        },
+        None => error,
     }
-    from_status(service, url, status)
 }
 
 /// A deployment as its identity service describes it; the genesis proves its id.
@@ -137,6 +152,7 @@ pub(crate) struct Deployment {
 /// A connection to the identity service.
 pub(crate) struct IdentityClient {
     url: String,
+    secured: Secured,
     rpc: IdentityServiceClient<Channel>,
 }
 
@@ -176,10 +192,11 @@ pub(crate) struct IdentitySession {
 }
 
 impl IdentityClient {
-    pub(crate) async fn connect(url: &str, authorities: &Authorities) -> Result<Self, AgentError> {
-        let channel = connect("identity", url, authorities).await?;
+    pub(crate) async fn connect(url: &str, secured: &Secured) -> Result<Self, AgentError> {
+        let channel = connect("identity", url, secured).await?;
         Ok(Self {
             url: url.to_owned(),
+            secured: secured.clone(),
             rpc: IdentityServiceClient::new(channel),
         })
     }
@@ -192,8 +209,9 @@ impl IdentityClient {
         from_status("identity", &self.url, status)
     }
 
-    async fn refused_first(&self, status: &Status) -> AgentError {
-        from_first_status("identity", &self.url, status).await
+    /// What a status means that ended the first call.
+    pub(crate) async fn refused_first(&self, status: &Status) -> AgentError {
+        from_first_status("identity", &self.url, &self.secured, status).await
     }
 
     pub(crate) async fn deployment(&mut self) -> Result<Deployment, AgentError> {

@@ -7,14 +7,14 @@
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), device_agent::AgentError> {
-//! use device_agent::{Agent, NewDevice, Options, Trust};
+//! use device_agent::{Agent, NewDevice, Options, Security, Trust};
 //!
 //! let phone = NewDevice {
 //!     home: "phone".into(),
 //!     identity_url: "http://127.0.0.1:7410".to_owned(),
 //!     ledger_url: None,
 //!     name: "Ana's phone".to_owned(),
-//!     tls_ca: None,
+//!     security: Security::default(),
 //! };
 //! let ledger_id = "00112233445566778899aabbccddeeff".parse().expect("32 hex digits");
 //! device_agent::init(&phone, Trust::Ledger(ledger_id)).await?;
@@ -24,7 +24,9 @@
 //! ```
 //!
 //! Services beyond this machine are dialled as `https://`. Their certificates are checked with the
-//! authorities of the system, and with those of the PEM file that `tls_ca` names, if it does.
+//! authorities of the system, and with those of a PEM file that [`Security`] names, if it does;
+//! there is also the certificate that the device shows, where services let in nobody without one,
+//! and the word that accepts an `http://` beyond this machine.
 //!
 //! # Earn and spend
 //!
@@ -152,6 +154,7 @@ pub mod probe;
 mod recover;
 mod restore;
 mod saved_ack;
+mod security;
 mod statement;
 mod status;
 mod stream;
@@ -172,6 +175,7 @@ pub use event::{Event, Events, KeyChange};
 pub use link::{Confirmation, Invitation};
 pub use recover::{Begun, Recovered, recover, recovery_begun};
 pub use restore::{back_up, prove_backup, restore, take_off_root_keys, write_backup};
+pub use security::{ClientFiles, Security, is_loopback};
 pub use status::{Balance, DeviceInfo, ForkedLog, HistoryItem, State, Status};
 pub use tls::TlsProblem;
 pub use words::{RECOVERY_WORDS, RecoveryWords, WordsError};

@@ -12,7 +12,8 @@ pub(crate) const HELD_FRAMES_MAX: usize = 1_024;
 pub(crate) const EVENTS_KEPT_MAX: usize = 1_024;
 /// Time to connect to a service.
 pub(crate) const CONNECT_WITHIN: Duration = Duration::from_secs(5);
-/// Time to find out whether a service speaks TLS that was dialled without.
+/// Time to find out whether a service speaks TLS that was dialled without, or what it has against
+/// this device.
 pub(crate) const PROBE_WITHIN: Duration = Duration::from_secs(1);
 /// Time for one call of the identity service.
 pub(crate) const CALL_WITHIN: Duration = Duration::from_secs(10);

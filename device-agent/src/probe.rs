@@ -20,12 +20,10 @@ pub use certificate::certificate;
 
 use crate::clock::Clock;
 use crate::error::{AgentError, HomeError};
-use crate::identity_client::{
-    IdentityClient, authority, connect, from_first_status, from_status, timed,
-};
+use crate::identity_client::{IdentityClient, authority, connect, from_status, timed};
 use crate::limits::LIVE_WITHIN;
+use crate::security::{Secured, Security};
 use crate::stream;
-use crate::tls::Authorities;
 use crate::vault;
 
 /// What a home folder says of its device. It is read, not locked: an agent may be running.
@@ -61,20 +59,20 @@ pub fn home(folder: &Path) -> Result<Home, HomeError> {
     })
 }
 
-/// Whom a device believes that a service is who it says.
+/// How a device's connections are secured.
 #[derive(Clone)]
 #[expect(
     missing_debug_implementations,
     reason = "nobody wants to read certificates"
 )]
-pub struct Roots(Authorities);
+pub struct Way(Secured);
 
-/// The authorities of the system, with the one in a file, or else the one that a home folder keeps.
+/// How connections are secured: as given, or else as a home folder keeps it.
 ///
 /// # Errors
-/// [`HomeError`] when a file cannot be read, or has no certificate.
-pub fn roots(folder: &Path, tls_ca: Option<&Path>) -> Result<Roots, HomeError> {
-    Ok(Roots(vault::authorities_of(folder, tls_ca)?))
+/// [`HomeError`] when a file cannot be read, or does not hold what it should.
+pub fn way(folder: &Path, security: &Security) -> Result<Way, HomeError> {
+    Ok(Way(vault::secured_of(folder, security)?))
 }
 
 /// What an identity service says of itself, proven by its certificate.
@@ -86,6 +84,8 @@ pub struct Site {
     pub ledger_id: LedgerId,
     /// Address of the ledger service, as devices should dial it.
     pub ledger_url: String,
+    /// Serial of the service key that it signs with.
+    pub key_serial: u64,
     /// How far the service's clock is ahead of this machine's, in milliseconds, by the expiry of
     /// a challenge: to be shown, and for nothing else.
     pub clock_ahead_ms: i64,
@@ -96,8 +96,8 @@ pub struct Site {
 /// # Errors
 /// [`AgentError::Unreachable`], [`AgentError::Refused`], and [`AgentError::Untrusted`] when its
 /// certificate does not fit its genesis.
-pub async fn identity_service(url: &str, roots: &Roots) -> Result<Site, AgentError> {
-    let mut client = IdentityClient::connect(url, &roots.0).await?;
+pub async fn identity_service(url: &str, way: &Way) -> Result<Site, AgentError> {
+    let mut client = IdentityClient::connect(url, &way.0).await?;
     let refused = |status| from_status("identity", url, &status);
     let deployment = client
         .rpc()
@@ -105,13 +105,13 @@ pub async fn identity_service(url: &str, roots: &Roots) -> Result<Site, AgentErr
         .await;
     let deployment = match deployment {
         Ok(deployment) => deployment.into_inner(),
-        Err(status) => return Err(from_first_status("identity", url, &status).await),
+        Err(status) => return Err(client.refused_first(&status).await),
     };
     let genesis = Genesis::decode(deployment.genesis)?;
     let certificate = deployment.certificate.unwrap_or_default();
     let signature = Signature::try_from(&certificate.signature[..])
         .map_err(|error| AgentError::Untrusted(error.to_string()))?;
-    ServiceCertificate::verify(&genesis, certificate.body, signature)?;
+    let certificate = ServiceCertificate::verify(&genesis, certificate.body, signature)?;
     // Challenges are given to anybody, also to a key that nobody knows.
     let stranger = SecretKey::from_seed(rand::random()).public_key();
     let request = pb::GetChallengeRequest {
@@ -131,16 +131,17 @@ pub async fn identity_service(url: &str, roots: &Roots) -> Result<Site, AgentErr
         ledger_id: genesis.ledger_id(),
         genesis,
         ledger_url: deployment.ledger_url,
+        key_serial: certificate.serial(),
         clock_ahead_ms: there_ms.saturating_sub(here_ms),
     })
 }
 
 /// Opens a stream to a ledger service and checks its greeting: that it is of the deployment, and
-/// was meant.
+/// was meant. Says the serial of its service key.
 ///
 /// # Errors
 /// [`AgentError::Unreachable`], [`AgentError::Refused`], [`AgentError::Untrusted`].
-pub async fn ledger_service(url: &str, roots: &Roots, genesis: &Genesis) -> Result<(), AgentError> {
+pub async fn ledger_service(url: &str, way: &Way, genesis: &Genesis) -> Result<u64, AgentError> {
     let silent = || AgentError::Unreachable {
         service: "ledger",
         url: url.to_owned(),
@@ -150,14 +151,14 @@ pub async fn ledger_service(url: &str, roots: &Roots, genesis: &Genesis) -> Resu
     let stream::Stream {
         mut inbound,
         outbound: _outbound,
-    } = stream::open(url, &roots.0).await?;
+    } = stream::open(url, &way.0).await?;
     let first = tokio::time::timeout(LIVE_WITHIN, stream::next_frame(&mut inbound)).await;
     let first = first.map_err(|_| silent())?;
     match first.map_err(|status| from_status("ledger", url, &status))? {
         Some(Frame::Greeting(greeting)) => {
             let checked = greeting.check(genesis, &authority("ledger", url)?);
-            checked.map_err(|error| AgentError::Untrusted(error.to_string()))?;
-            Ok(())
+            let certificate = checked.map_err(|error| AgentError::Untrusted(error.to_string()))?;
+            Ok(certificate.serial())
         }
         Some(other) => Err(AgentError::Untrusted(format!(
             "it greets with {}",
@@ -171,8 +172,8 @@ pub async fn ledger_service(url: &str, roots: &Roots, genesis: &Genesis) -> Resu
 ///
 /// # Errors
 /// [`AgentError::Unreachable`], [`AgentError::Tls`], [`AgentError::Refused`].
-pub async fn health(service: &'static str, url: &str, roots: &Roots) -> Result<bool, AgentError> {
-    let mut client = HealthClient::new(connect(service, url, &roots.0).await?);
+pub async fn health(service: &'static str, url: &str, way: &Way) -> Result<bool, AgentError> {
+    let mut client = HealthClient::new(connect(service, url, &way.0).await?);
     let whole = HealthCheckRequest::default();
     let said = client.check(timed(whole)).await;
     let said = said.map_err(|status| from_status(service, url, &status))?;

@@ -18,8 +18,8 @@ use crate::enrol::{Enrolled, NewDevice, Trust, check_trust};
 use crate::error::{AgentError, RootError};
 use crate::identity_client::{Caller, CallerKey, Deployment, IdentityClient, IdentitySession};
 use crate::restore::{Holder, admitted, enter};
+use crate::security::Secured;
 use crate::statement;
-use crate::tls::Authorities;
 use crate::vault::{self, Recovering, Vault};
 use crate::words::RecoveryWords;
 
@@ -83,8 +83,8 @@ pub async fn recover(
     if let Some(other) = known.as_ref().filter(|known| known.identity != identity) {
         return Err(RootError::OtherIdentity(other.identity).into());
     }
-    let authorities = vault.authorities(new.tls_ca.as_deref())?;
-    let mut client = IdentityClient::connect(&new.identity_url, &authorities).await?;
+    let secured = vault.secured(&new.security)?;
+    let mut client = IdentityClient::connect(&new.identity_url, &secured).await?;
     let deployment = client.deployment().await?;
     let trust = known.as_ref().map_or(trust, |k| Trust::Ledger(k.ledger_id));
     check_trust(trust, &deployment.genesis)?;
@@ -93,7 +93,7 @@ pub async fn recover(
     let attempt = Attempt {
         vault: &vault,
         new,
-        authorities: &authorities,
+        secured: &secured,
         identity,
         root: Arc::new(root),
         next,
@@ -105,7 +105,7 @@ pub async fn recover(
 struct Attempt<'a> {
     vault: &'a Vault,
     new: &'a NewDevice,
-    authorities: &'a Authorities,
+    secured: &'a Secured,
     identity: IdentityId,
     root: Arc<SecretKey>,
     next: SecretKey,
@@ -207,7 +207,7 @@ impl Attempt<'_> {
         ledger_id: LedgerId,
         key: Arc<SecretKey>,
     ) -> Result<Option<IdentitySession>, AgentError> {
-        let client = IdentityClient::connect(&self.new.identity_url, self.authorities).await?;
+        let client = IdentityClient::connect(&self.new.identity_url, self.secured).await?;
         let caller = Caller {
             ledger_id,
             identity: self.identity,

@@ -16,8 +16,8 @@ use crate::backup::{Backup, Proof};
 use crate::enrol::{Enrolled, NewDevice, Trust, check_trust, describe, settle};
 use crate::error::{AgentError, RootError};
 use crate::identity_client::{Caller, CallerKey, Deployment, IdentityClient, IdentitySession};
+use crate::security::{Secured, Security};
 use crate::statement;
-use crate::tls::Authorities;
 use crate::vault::{self, Membership, Vault};
 
 /// Reads what a backup of the device in a home folder holds. Works while the device runs.
@@ -60,24 +60,24 @@ pub fn take_off_root_keys(home: &Path) -> Result<(), AgentError> {
 }
 
 /// Holds a backup against the identity's log at the identity service, without installing it.
-/// `tls_ca` as in [`NewDevice`]; when there is none, that of the home folder is used, if a device
-/// lives there. One of the same identity also reads the log where the backup's keys no longer can.
+/// What `security` does not say is as the home folder keeps it, if a device lives there. One of the
+/// same identity also reads the log where the backup's keys no longer can.
 ///
 /// # Errors
 /// [`AgentError::UnknownIdentity`], [`AgentError::Unreachable`], [`AgentError::Untrusted`] when
 /// the service is of another deployment than the backup.
 pub async fn prove_backup(
     identity_url: &str,
-    tls_ca: Option<&Path>,
+    security: &Security,
     home: &Path,
     backup: &Backup,
 ) -> Result<Proof, AgentError> {
-    let authorities = vault::authorities_of(home, tls_ca)?;
-    let mut client = IdentityClient::connect(identity_url, &authorities).await?;
+    let secured = vault::secured_of(home, security)?;
+    let mut client = IdentityClient::connect(identity_url, &secured).await?;
     let Deployment { genesis, .. } = client.deployment().await?;
     check_trust(trust(backup, Trust::FirstUse), &genesis)?;
     let identity = backup.identity();
-    let opened = root_session(identity_url, &authorities, genesis.ledger_id(), backup).await;
+    let opened = root_session(identity_url, &secured, genesis.ledger_id(), backup).await;
     let mut session = match (opened, own_key(home, identity)) {
         (Err(AgentError::UnknownIdentity), Some(key)) => {
             let caller = Caller {
@@ -117,12 +117,12 @@ pub async fn restore(
     trust: Trust,
 ) -> Result<Enrolled, AgentError> {
     let vault = Vault::lock_free(&new.home)?;
-    let authorities = vault.authorities(new.tls_ca.as_deref())?;
-    let mut client = IdentityClient::connect(&new.identity_url, &authorities).await?;
+    let secured = vault.secured(&new.security)?;
+    let mut client = IdentityClient::connect(&new.identity_url, &secured).await?;
     let deployment = client.deployment().await?;
     check_trust(self::trust(backup, trust), &deployment.genesis)?;
     let ledger_id = deployment.genesis.ledger_id();
-    let opened = root_session(&new.identity_url, &authorities, ledger_id, backup).await?;
+    let opened = root_session(&new.identity_url, &secured, ledger_id, backup).await?;
     let holder = Holder {
         identity: backup.identity(),
         root: opened.root,
@@ -204,7 +204,7 @@ struct Opened {
 /// now.
 async fn root_session(
     url: &str,
-    authorities: &Authorities,
+    secured: &Secured,
     ledger_id: LedgerId,
     backup: &Backup,
 ) -> Result<Opened, AgentError> {
@@ -223,7 +223,7 @@ async fn root_session(
             identity,
             key: CallerKey::Root(root.clone()),
         };
-        let client = IdentityClient::connect(url, authorities).await?;
+        let client = IdentityClient::connect(url, secured).await?;
         if let Some(session) = admitted(client.authenticate(&caller).await)? {
             return Ok(Opened {
                 session,

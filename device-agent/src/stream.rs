@@ -10,7 +10,7 @@ use tonic::{Status, Streaming};
 use crate::error::AgentError;
 use crate::identity_client::{connect, from_first_status};
 use crate::limits::{CONNECT_WITHIN, OUTBOUND_FRAMES_MAX};
-use crate::tls::Authorities;
+use crate::security::Secured;
 use edge_ledger_core::limits::FRAME_BYTES_MAX;
 
 /// An open stream, as two ends that can be waited for apart.
@@ -20,8 +20,8 @@ pub(crate) struct Stream {
 }
 
 /// Opens a stream.
-pub(crate) async fn open(url: &str, authorities: &Authorities) -> Result<Stream, AgentError> {
-    let channel = connect("ledger", url, authorities).await?;
+pub(crate) async fn open(url: &str, secured: &Secured) -> Result<Stream, AgentError> {
+    let channel = connect("ledger", url, secured).await?;
     let mut client = LedgerServiceClient::new(channel)
         .max_decoding_message_size(FRAME_BYTES_MAX)
         .max_encoding_message_size(FRAME_BYTES_MAX);
@@ -38,7 +38,7 @@ pub(crate) async fn open(url: &str, authorities: &Authorities) -> Result<Stream,
             inbound: response.into_inner(),
             outbound,
         }),
-        Err(status) => Err(from_first_status("ledger", url, &status).await),
+        Err(status) => Err(from_first_status("ledger", url, secured, &status).await),
     }
 }
 

@@ -151,7 +151,7 @@ impl Pair {
             identity_url: self.identity_url.clone(),
             ledger_url: None,
             name: name.to_owned(),
-            tls_ca: None,
+            security: crate::Security::default(),
         }
     }
 

@@ -1,21 +1,17 @@
-//! Whom this device believes that a service is who it says: the authorities of the system, and one
-//! of its own.
+//! Why no TLS connection came about, as far as that can be told.
 
 use std::error::Error;
 use std::fmt;
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::{AlertDescription, CertificateError, InvalidMessage};
+use rustls::pki_types::ServerName;
+use rustls::{CertificateError, ClientConfig, InvalidMessage};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
+use tokio_rustls::TlsConnector;
 
-use crate::error::HomeError;
 use crate::limits::PROBE_WITHIN;
 
 /// Why no TLS connection came about.
@@ -31,8 +27,19 @@ pub enum TlsProblem {
     PlainService,
     /// The service speaks TLS, and was dialled without, as `http://`.
     TlsService,
-    /// The service wants a certificate of this device.
+    /// The service is dialled without TLS, as `http://`, beyond this machine, and nobody accepted
+    /// that by name.
+    Plaintext,
+    /// The service wants a certificate of this device, which has none.
     ClientCertificate,
+    /// The service does not know who signed this device's certificate.
+    ClientUnknownAuthority,
+    /// The time of this device's certificate is over, by the service's clock.
+    ClientOutOfDate,
+    /// This device's certificate has no name that the service lets in.
+    ClientWrongName,
+    /// The service does not take this device's certificate.
+    ClientRefused,
     /// This system has no authorities, and none was given.
     NoAuthorities,
     /// Anything else.
@@ -47,66 +54,17 @@ impl fmt::Display for TlsProblem {
             Self::WrongName => "its certificate is for another name than was dialled",
             Self::PlainService => "it does not speak TLS there",
             Self::TlsService => "it speaks TLS there, and was dialled without",
+            Self::Plaintext => "it is beyond this machine, and would be dialled without TLS",
             Self::ClientCertificate => "it lets in only who has a certificate",
+            Self::ClientUnknownAuthority => {
+                "this device's certificate is of an authority that is not known there"
+            }
+            Self::ClientOutOfDate => "this device's certificate is expired, by the clock there",
+            Self::ClientWrongName => "this device's certificate has none of the names let in there",
+            Self::ClientRefused => "this device's certificate is not taken there",
             Self::NoAuthorities => "this system has no authorities to check its certificate with",
             Self::Other(why) => why,
         })
-    }
-}
-
-/// The authorities that a device knows. Cheap to clone.
-#[derive(Clone, Default)]
-pub(crate) struct Authorities {
-    own: Option<Arc<[u8]>>,
-}
-
-impl Authorities {
-    /// Those of the system, and one from a PEM file.
-    ///
-    /// # Errors
-    /// [`HomeError`] when the file cannot be read, or has no certificate.
-    pub(crate) fn read(path: &Path) -> Result<Self, HomeError> {
-        let pem = std::fs::read(path).map_err(|why| HomeError::Io {
-            path: path.display().to_string(),
-            why,
-        })?;
-        let mut certificates = CertificateDer::pem_slice_iter(&pem);
-        if !matches!(certificates.next(), Some(Ok(_))) || !certificates.all(|c| c.is_ok()) {
-            return Err(HomeError::Authority(path.display().to_string()));
-        }
-        Ok(Self {
-            own: Some(pem.into()),
-        })
-    }
-
-    /// The own one's PEM.
-    pub(crate) fn own(&self) -> Option<&[u8]> {
-        self.own.as_deref()
-    }
-
-    /// Lets an address speak TLS, if it is one of `https`.
-    ///
-    /// # Errors
-    /// [`TlsProblem`].
-    pub(crate) fn apply(&self, endpoint: Endpoint) -> Result<Endpoint, TlsProblem> {
-        if endpoint.uri().scheme() != Some(&http::uri::Scheme::HTTPS) {
-            return Ok(endpoint);
-        }
-        let mut config = ClientTlsConfig::new();
-        if let Some(own) = &self.own {
-            config = config.ca_certificate(Certificate::from_pem(own));
-        }
-        let with_system = endpoint
-            .clone()
-            .tls_config(config.clone().with_native_roots());
-        match with_system {
-            Ok(endpoint) => Ok(endpoint),
-            // A system without authorities is no hindrance for who brings one.
-            Err(_) if self.own.is_some() => endpoint
-                .tls_config(config)
-                .map_err(|error| TlsProblem::Other(root_cause(&error))),
-            Err(_) => Err(TlsProblem::NoAuthorities),
-        }
     }
 }
 
@@ -128,6 +86,24 @@ pub(crate) async fn is_spoken_at(url: &str) -> bool {
         tcp.read_u8().await
     };
     matches!(timeout(PROBE_WITHIN, ask).await, Ok(Ok(ALERT)))
+}
+
+/// What a service has against this device's certificate, or that it has none, for who dials it with
+/// what `config` shows. The failed call does not tell: which of its errors comes first is chance.
+pub(crate) async fn refusal_at(url: &str, config: ClientConfig) -> Option<TlsProblem> {
+    let uri: http::Uri = url.parse().ok()?;
+    let host = uri.host()?.trim_matches(['[', ']']);
+    let name = ServerName::try_from(host.to_owned()).ok()?;
+    let ask = async {
+        let tcp = TcpStream::connect((host, uri.port_u16().unwrap_or(443))).await?;
+        let mut tls = TlsConnector::from(Arc::new(config))
+            .connect(name, tcp)
+            .await?;
+        // Who is let in hears nothing, as long as nothing is said.
+        tls.read_u8().await
+    };
+    let refused = timeout(PROBE_WITHIN, ask).await.ok()?.err()?;
+    of_words(&refused.to_string())
 }
 
 fn plain_address(uri: &http::Uri) -> Option<(&str, u16)> {
@@ -154,6 +130,9 @@ pub(crate) fn problem(url: &str, error: &(dyn Error + 'static)) -> Option<TlsPro
                 return Some(TlsProblem::PlainService);
             }
         }
+        if let Some(found) = of_words(&error.to_string()) {
+            return Some(found);
+        }
         cause = error.source();
     }
     None
@@ -167,10 +146,29 @@ fn of_rustls(error: &rustls::Error) -> TlsProblem {
     if let Tls::InvalidMessage(InvalidMessage::InvalidContentType) = error {
         return TlsProblem::PlainService;
     }
-    if let Tls::AlertReceived(AlertDescription::CertificateRequired) = error {
-        return TlsProblem::ClientCertificate;
-    }
-    TlsProblem::Other(error.to_string())
+    let words = error.to_string();
+    of_words(&words).unwrap_or(TlsProblem::Other(words))
+}
+
+/// What rustls says of an alert, before its name.
+const ALERT_RECEIVED: &str = "received fatal alert: ";
+
+/// What a service has against this device's certificate, by what an error says. In TLS 1.3 it is only
+/// told after the handshake, and HTTP/2 keeps no more of an error than its words.
+fn of_words(error: &str) -> Option<TlsProblem> {
+    let (_, alert) = error.split_once(ALERT_RECEIVED)?;
+    Some(match alert {
+        "CertificateRequired" => TlsProblem::ClientCertificate,
+        // Another authority may have the name of a known one, and its own key.
+        "UnknownCA" | "DecryptError" => TlsProblem::ClientUnknownAuthority,
+        "CertificateExpired" => TlsProblem::ClientOutOfDate,
+        "AccessDenied" => TlsProblem::ClientWrongName,
+        "BadCertificate"
+        | "UnsupportedCertificate"
+        | "CertificateRevoked"
+        | "CertificateUnknown" => TlsProblem::ClientRefused,
+        _ => return None,
+    })
 }
 
 fn of_certificate(error: &CertificateError) -> TlsProblem {

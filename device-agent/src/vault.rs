@@ -13,6 +13,8 @@
 //! | `evidence-….bin` | proof that the log's service gave a position twice |
 //! | `home.json` | identity, genesis and service addresses |
 //! | `service-ca.pem` | the authority of the services' certificates, if the device was told one |
+//! | `client.pem` | the device's own certificate for TLS and its key, likewise |
+//! | `accepts-plaintext` | empty: the device dials without TLS beyond this machine, if told to |
 //! | `ledger.redb` | the device's store |
 //! | `lock` | held while a process uses the folder |
 
@@ -28,7 +30,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::error::HomeError;
-use crate::tls::Authorities;
+use crate::security::{self, Secured, Security};
 
 mod evidence;
 mod recovering;
@@ -41,6 +43,8 @@ pub(crate) use roots::{later_root_key, remove_root_keys, root_keys};
 const DEVICE_KEY: &str = "device.key";
 const MEMBERSHIP: &str = "home.json";
 const AUTHORITY: &str = "service-ca.pem";
+const CLIENT: &str = "client.pem";
+const PLAINTEXT: &str = "accepts-plaintext";
 const STORE: &str = "ledger.redb";
 const LOCK: &str = "lock";
 
@@ -165,18 +169,24 @@ impl Vault {
         self.key_or(&device_key_name(keys.len()), fresh_seed)
     }
 
-    /// Whom to believe that a service is who it says: beside the system, the authority in a file,
-    /// which is kept from then on, or the one that is kept.
+    /// How connections are secured: as given, which is kept from then on, or else as it is kept.
     ///
     /// # Errors
     /// [`HomeError`].
-    pub(crate) fn authorities(&self, given: Option<&Path>) -> Result<Authorities, HomeError> {
-        let authorities = authorities_of(&self.folder, given)?;
-        if let Some(pem) = authorities.own().filter(|_| given.is_some()) {
-            let written = replace(&self.folder, AUTHORITY, pem);
-            written.map_err(|e| io_error(&self.folder.join(AUTHORITY), e))?;
+    pub(crate) fn secured(&self, given: &Security) -> Result<Secured, HomeError> {
+        let secured = secured_of(&self.folder, given)?;
+        let authority = secured.authority.as_deref();
+        let client = secured.client.as_ref().map(|pem| pem.as_slice());
+        for (name, bytes) in [
+            (AUTHORITY, authority.filter(|_| given.ca.is_some())),
+            (CLIENT, client.filter(|_| given.client.is_some())),
+            (PLAINTEXT, given.accept_plaintext.then_some(&[][..])),
+        ] {
+            let Some(bytes) = bytes else { continue };
+            let written = replace(&self.folder, name, bytes);
+            written.map_err(|e| io_error(&self.folder.join(name), e))?;
         }
-        Ok(authorities)
+        Ok(secured)
     }
 
     /// The folder.
@@ -200,20 +210,21 @@ fn key_or(folder: &Path, name: &str, fresh_seed: [u8; 32]) -> Result<SecretKey, 
     Ok(key)
 }
 
-/// The authorities of the system, with a given one, or else the one that a folder keeps.
+/// How connections are secured: as given, or else as a folder keeps it.
 ///
 /// # Errors
 /// [`HomeError`].
-pub(crate) fn authorities_of(
-    folder: &Path,
-    given: Option<&Path>,
-) -> Result<Authorities, HomeError> {
-    let kept = folder.join(AUTHORITY);
-    match given {
-        Some(given) => Authorities::read(given),
-        None if kept.exists() => Authorities::read(&kept),
-        None => Ok(Authorities::default()),
+pub(crate) fn secured_of(folder: &Path, given: &Security) -> Result<Secured, HomeError> {
+    let kept = |name| Some(folder.join(name)).filter(|path| path.exists());
+    let mut secured = Secured::read(given)?;
+    if let Some(path) = kept(AUTHORITY).filter(|_| given.ca.is_none()) {
+        secured.authority = Some(security::authority(&path)?);
     }
+    if let Some(path) = kept(CLIENT).filter(|_| given.client.is_none()) {
+        secured.client = Some(security::client_pem(&path, &path)?);
+    }
+    secured.accepts_plaintext |= kept(PLAINTEXT).is_some();
+    Ok(secured)
 }
 
 /// Refuses a folder in which a device lives.

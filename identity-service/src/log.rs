@@ -1,18 +1,17 @@
 //! Identity logs: the one place that makes new positions, and signs what was recorded of them.
 //!
 //! An append compares the end of the log in the store and records time and tips in the same step. A receipt
-//! signs exactly what was recorded, so the same statement gets the same receipt from any replica,
-//! however often it is sent.
+//! signs exactly what was recorded, so the same statement gets a receipt that says the same from any replica,
+//! however often it is sent, whichever of the deployment's service keys it signs with.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use edge_ledger_chassis::status::store_refusal;
-use edge_ledger_chassis::{Clock, Reason, random, refusal};
+use edge_ledger_chassis::{Clock, Reason, Signing, random, refusal};
 use edge_ledger_core::identity::log::next_hash;
 use edge_ledger_core::identity::receipt::ReceiptParts;
-use edge_ledger_core::identity::service_key::ServiceSigner;
 use edge_ledger_core::identity::{
     Act, FormatError, Genesis, IdentityLog, ReceiptedStatement, Statement, StatementRecord,
 };
@@ -30,7 +29,7 @@ use crate::refusals;
 pub(crate) struct Logs {
     store: Arc<dyn IdentityStore>,
     genesis: Genesis,
-    signer: Arc<ServiceSigner>,
+    signer: Signing,
     clock: Clock,
     /// Logs as they were read, so that only what is new is replayed.
     views: Mutex<BTreeMap<IdentityId, LogView>>,
@@ -46,7 +45,7 @@ impl Logs {
     pub(crate) fn new(
         store: Arc<dyn IdentityStore>,
         genesis: Genesis,
-        signer: Arc<ServiceSigner>,
+        signer: Signing,
         clock: Clock,
     ) -> Self {
         Self {
@@ -215,7 +214,7 @@ impl Logs {
     }
 
     fn sign(&self, record: StatementRecord, log_hash: LogHash) -> ReceiptParts {
-        ReceiptedStatement::sign(&self.signer, &self.genesis, record, log_hash).parts()
+        ReceiptedStatement::sign(&self.signer.current(), &self.genesis, record, log_hash).parts()
     }
 
     fn cached(&self, identity: &IdentityId) -> Option<LogView> {

@@ -98,6 +98,15 @@ impl Service for Server {
                 "write its address as devices shall dial it, such as `https://ledger.example:443`",
             );
         }
+        let is_plain = url.as_ref().and_then(|url| url.scheme_str()) == Some("http");
+        if is_plain && !is_loopback_host(host) && !common.accepts_plaintext {
+            reader.problem(
+                "identity.ledger_url",
+                "devices would be told to dial it without TLS, which they refuse beyond loopback",
+                "write its address with `https://`; or, where devices are told to accept that, \
+                 tls.accept_plaintext = true",
+            );
+        }
         let mut count = |key, standard| {
             let count = reader
                 .count(key)

@@ -4,10 +4,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use edge_ledger_chassis::{Clock, Leaving, Reason, refusal};
+use edge_ledger_chassis::{Clock, Leaving, Reason, Signing, refusal};
 use edge_ledger_core::identity::Purpose;
 use edge_ledger_core::identity::receipt::ReceiptParts;
-use edge_ledger_core::identity::service_key::ServiceSigner;
 use edge_ledger_core::ids::IdentityId;
 use edge_ledger_core::keys::PublicKey;
 use edge_ledger_proto::identity as wire;
@@ -31,7 +30,7 @@ pub(crate) struct Rpc {
     pub(crate) links: Links,
     pub(crate) rates: Arc<Rates>,
     pub(crate) announcements: Announcements,
-    pub(crate) signer: Arc<ServiceSigner>,
+    pub(crate) signer: Signing,
     pub(crate) ledger_url: String,
     pub(crate) clock: Clock,
 }
@@ -50,7 +49,7 @@ impl IdentityService for Rpc {
     ) -> Answered<wire::GetDeploymentResponse> {
         Ok(Response::new(wire::GetDeploymentResponse {
             genesis: self.logs.genesis().bytes().clone(),
-            certificate: Some(self.signer.certificate().into()),
+            certificate: Some(self.signer.current().certificate().into()),
             ledger_url: self.ledger_url.clone(),
         }))
     }

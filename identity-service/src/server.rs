@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use edge_ledger_chassis::{Audiences, Clock, Listener, Serving, Tls, health, reflection};
+use edge_ledger_chassis::{Audiences, Clock, Listener, Serving, Signing, Tls, health, reflection};
 use edge_ledger_core::identity::service_key::ServiceSigner;
 use edge_ledger_core::identity::{FormatError, Genesis, ServiceCertificate, ServiceRole};
 use edge_ledger_proto::DESCRIPTOR_SET;
@@ -38,7 +38,7 @@ pub struct Config {
     /// The deployment.
     pub genesis: Genesis,
     /// Signs receipts.
-    pub signer: Arc<ServiceSigner>,
+    pub signer: Signing,
     /// Seals challenges; the same on all replicas.
     pub sealing_key: SealingKey,
     /// Tells the time.
@@ -79,7 +79,7 @@ impl Server {
     /// # Errors
     /// [`BindError`] saying why not.
     pub async fn bind(config: Config) -> Result<Self, BindError> {
-        check_signer(&config.genesis, &config.signer).map_err(BindError::ServiceKey)?;
+        check_signer(&config.genesis, &config.signer.current()).map_err(BindError::ServiceKey)?;
         let listen = config.listen;
         let listener = Listener::bind(listen)
             .await
@@ -87,6 +87,8 @@ impl Server {
         let (limits, tls) = (config.limits.connections.clone(), config.tls.clone());
         let (store, reflects) = (config.store.health(), config.reflection);
         let stopping = listener.tasks().stopping();
+        let following = config.signer.clone().follow(stopping.clone());
+        listener.tasks().spawn(following);
         let service = IdentityServiceServer::new(assemble(config, &listener))
             .max_decoding_message_size(REQUEST_BYTES_MAX);
         let mut routes =
@@ -139,7 +141,7 @@ fn assemble(config: Config, listener: &Listener) -> Rpc {
     let logs = Arc::new(Logs::new(
         Arc::clone(&store),
         genesis,
-        Arc::clone(&signer),
+        signer.clone(),
         clock.clone(),
     ));
     let authn = Arc::new(Authn {

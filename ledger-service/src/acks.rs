@@ -10,7 +10,7 @@ use edge_ledger_core::ledger::{Ack, Level, Tip};
 use edge_ledger_store::LogView;
 
 /// Signs one ack for the highest of the tips of each journal, under the log that they were
-/// committed or read under.
+/// committed or read under, by the key that greeted the stream.
 pub(crate) fn sign(
     signer: &ServiceSigner,
     view: &LogView,

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
-use edge_ledger_chassis::{Clock, Tasks};
+use edge_ledger_chassis::{Clock, Signing, Tasks};
 use edge_ledger_core::identity::receipt::ReceiptParts;
 use edge_ledger_core::identity::service_key::ServiceSigner;
 use edge_ledger_core::identity::{Genesis, IdentityLog};
@@ -28,7 +28,7 @@ pub(crate) struct Shared {
     pub(crate) genesis: Genesis,
     pub(crate) identities: Arc<dyn IdentityStore>,
     pub(crate) ledgers: Arc<dyn LedgerStore>,
-    pub(crate) signer: Arc<ServiceSigner>,
+    pub(crate) signer: Signing,
     pub(crate) clock: Clock,
     pub(crate) tasks: Tasks,
 }
@@ -40,6 +40,8 @@ pub(crate) struct Frame {
     /// Whose stream it is.
     pub(crate) own: DeviceId,
     pub(crate) runs: Vec<Run>,
+    /// The key that greeted the stream, which signs its acks.
+    pub(crate) signer: Arc<ServiceSigner>,
 }
 
 pub(crate) enum Job {
@@ -208,7 +210,7 @@ impl Ledger {
                 self.forked.extend(&ingested.forked);
                 let tips = ingested.kept.iter().map(|(tip, _)| *tip);
                 let now = self.shared.clock.wall_ms();
-                let acks = acks::sign(&self.shared.signer, &view, store.level(), now, tips);
+                let acks = acks::sign(&frame.signer, &view, store.level(), now, tips);
                 return Ok((ingested, acks));
             }
             self.refresh().await?;

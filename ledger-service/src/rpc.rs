@@ -61,8 +61,10 @@ impl LedgerService for Rpc {
             .to_owned();
         let shared = self.ledgers.shared();
         let ledger_id = shared.genesis.ledger_id();
+        // What is said in this stream is signed by one key, whatever comes meanwhile.
+        let signer = shared.signer.current();
         let greeting = greet(
-            &shared.signer,
+            &signer,
             ledger_id,
             NewGreeting {
                 nonce: rand::random(),
@@ -73,11 +75,11 @@ impl LedgerService for Rpc {
         let session = Session::new(WhoWeAre::Service {
             ledger_id,
             greeting,
-            signer: Arc::clone(&shared.signer),
+            signer: Arc::clone(&signer),
         });
         let (outbound, responses) = mpsc::channel(OUTBOUND_FRAMES_MAX);
         let stream = SyncStream {
-            shell: Shell::new(origin, session, self.ledgers.clone()),
+            shell: Shell::new(origin, session, self.ledgers.clone(), signer),
             leaving: Leaving::of(request.extensions()),
             inbound: request.into_inner(),
             outbound,

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use edge_ledger_chassis::{Audiences, Clock, Limits, Listener, Serving, Tls, health, reflection};
+use edge_ledger_chassis::{
+    Audiences, Clock, Limits, Listener, Serving, Signing, Tls, health, reflection,
+};
 use edge_ledger_core::identity::Genesis;
-use edge_ledger_core::identity::service_key::ServiceSigner;
 use edge_ledger_proto::DESCRIPTOR_SET;
 use edge_ledger_proto::ledger::ledger_service_server::SERVICE_NAME;
 use edge_ledger_store::{IdentityStore, LedgerStore};
@@ -26,7 +27,7 @@ pub struct Config {
     /// The deployment.
     pub genesis: Genesis,
     /// The key that signs greetings, receipts and acks.
-    pub signer: Arc<ServiceSigner>,
+    pub signer: Signing,
     /// Where the identity logs are.
     pub identities: Arc<dyn IdentityStore>,
     /// Where the journals are; the same place.
@@ -70,6 +71,7 @@ impl Server {
         };
         let listener = Listener::bind(config.listen).await.map_err(bind_error)?;
         let audiences = Audiences::new(config.audiences, listener.local_addr());
+        let following = config.signer.clone();
         let (feed, store) = (config.ledgers.changes(), config.ledgers.health());
         let ledgers = Arc::new(Ledgers::new(Arc::new(Shared {
             genesis: config.genesis,
@@ -80,6 +82,7 @@ impl Server {
             tasks: listener.tasks().clone(),
         })));
         let stopping = listener.tasks().stopping();
+        listener.tasks().spawn(following.follow(stopping.clone()));
         listener
             .tasks()
             .spawn(fanout::run(feed, ledgers.clone(), stopping.clone()));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use edge_ledger_core::identity::ReceiptedStatement;
 use edge_ledger_core::identity::receipt::ReceiptParts;
+use edge_ledger_core::identity::service_key::ServiceSigner;
 use edge_ledger_core::ids::{DeviceId, IdentityId};
 use edge_ledger_core::ledger::Heads;
 use edge_ledger_core::ledger::journals::Have;
@@ -39,6 +40,8 @@ pub(crate) struct Shell {
     origin: Origin,
     session: Session,
     ledgers: Arc<Ledgers>,
+    /// The key that greeted the stream.
+    signer: Arc<ServiceSigner>,
     ledger: Option<Joined>,
     turns: Turns,
     /// Frames to be sent, oldest first.
@@ -75,11 +78,17 @@ impl Turns {
 }
 
 impl Shell {
-    pub(crate) fn new(origin: Origin, session: Session, ledgers: Arc<Ledgers>) -> Self {
+    pub(crate) fn new(
+        origin: Origin,
+        session: Session,
+        ledgers: Arc<Ledgers>,
+        signer: Arc<ServiceSigner>,
+    ) -> Self {
         Self {
             origin,
             session,
             ledgers,
+            signer,
             ledger: None,
             turns: Turns::default(),
             held: VecDeque::new(),
@@ -233,10 +242,10 @@ impl Shell {
             told: None,
             seated: None,
         });
-        let shared = self.ledgers.shared().clone();
+        let (shared, signer) = (self.ledgers.shared().clone(), Arc::clone(&self.signer));
         self.reads.push_back(Box::pin(async move {
             let view = read_log(&*shared.identities, &shared.genesis, identity, None).await?;
-            standing(&shared, identity, device, view).await
+            standing(&shared, &signer, identity, device, view).await
         }));
     }
 
@@ -244,6 +253,7 @@ impl Shell {
         let Some(joined) = &self.ledger else { return };
         let (jobs, shared) = (joined.handle.jobs.clone(), self.ledgers.shared().clone());
         let (identity, device, open) = (joined.identity, joined.device, self.session.is_open());
+        let signer = Arc::clone(&self.signer);
         self.reads.push_back(Box::pin(async move {
             let (reply, answer) = oneshot::channel();
             let view = ask(&jobs, Job::Adopt(device, parts, reply), answer).await??;
@@ -251,7 +261,7 @@ impl Shell {
             if open {
                 Ok(Vec::new())
             } else {
-                standing(&shared, identity, device, view).await
+                standing(&shared, &signer, identity, device, view).await
             }
         }));
     }
@@ -263,6 +273,7 @@ impl Shell {
             peer_ahead,
             own: joined.device,
             runs,
+            signer: Arc::clone(&self.signer),
         };
         let jobs = joined.handle.jobs.clone();
         self.ingests.push_back(Box::pin(async move {
@@ -367,6 +378,7 @@ async fn superseded(seated: &mut Option<Seated>) {
 /// the device may have missed them.
 async fn standing(
     shared: &ledgers::Shared,
+    signer: &ServiceSigner,
     identity: IdentityId,
     device: DeviceId,
     view: Option<LogView>,
@@ -394,7 +406,7 @@ async fn standing(
             .map(|point| edge_ledger_core::ledger::Tip { device, point });
         let now = shared.clock.wall_ms();
         inputs.push(Input::Acks(acks::sign(
-            &shared.signer,
+            signer,
             &view,
             shared.ledgers.level(),
             now,
@@ -405,6 +417,7 @@ async fn standing(
 }
 
 fn receipts(shared: &ledgers::Shared, view: &LogView, after_position: u64) -> Vec<ReceiptParts> {
+    let signer = shared.signer.current();
     let records = view
         .log
         .records_after(after_position)
@@ -414,7 +427,7 @@ fn receipts(shared: &ledgers::Shared, view: &LogView, after_position: u64) -> Ve
         .filter_map(|record| {
             let log_hash = view.log.hash_at(record.statement.body().position)?;
             Some(
-                ReceiptedStatement::sign(&shared.signer, &shared.genesis, record.clone(), log_hash)
+                ReceiptedStatement::sign(&signer, &shared.genesis, record.clone(), log_hash)
                     .parts(),
             )
         })

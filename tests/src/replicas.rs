@@ -152,7 +152,7 @@ impl Replicas {
         let options = Options {
             identity_url: None,
             ledger_url: replica.map(|replica| self.ledger_url(replica)),
-            tls_ca: None,
+            security: device_agent::Security::default(),
         };
         Ok(Agent::open(&self.home(name), options).await?)
     }
@@ -195,7 +195,7 @@ impl Replicas {
             identity_url: self.identity_balancer.url(),
             ledger_url: None,
             name: name.to_owned(),
-            tls_ca: None,
+            security: device_agent::Security::default(),
         }
     }
 }

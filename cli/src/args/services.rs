@@ -45,6 +45,14 @@ pub(crate) enum Keys {
         after_help = "Example:\n  edge-ledger keys init --dir /etc/edge-ledger/keys --unit EUR --decimals 2"
     )]
     Init(KeysInit),
+    /// Make the service key that follows the latest one, certified by the root
+    ///
+    /// Services go over to it by themselves within seconds, and what older ones signed stays valid.
+    /// The one before stays in the folder, for replicas that do not have the new one yet.
+    #[command(
+        after_help = "Example:\n  edge-ledger keys rotate --dir /etc/edge-ledger/keys --root /media/safe/root.key"
+    )]
+    Rotate(KeysRotate),
 }
 
 /// Options of `keys init`.
@@ -70,6 +78,17 @@ pub(crate) struct KeysInit {
     pub(crate) journal_cap: Option<u64>,
     #[command(flatten)]
     pub(crate) periods: Periods,
+}
+
+/// Options of `keys rotate`.
+#[derive(Debug, Args)]
+pub(crate) struct KeysRotate {
+    /// Folder of the keys
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+    /// File of the root's key, where it is kept elsewhere [default: root.key in the folder]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) root: Option<PathBuf>,
 }
 
 /// Who may create credits.

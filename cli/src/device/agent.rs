@@ -49,7 +49,7 @@ pub(super) async fn run(global: &Global, output: &Output) -> Result<(), Failure>
     if !home.is_dir() {
         return Err(AgentError::from(HomeError::Empty(home.display().to_string())).into());
     }
-    let agent = Agent::open(&home, options(global)).await?;
+    let agent = Agent::open(&home, options(global)?).await?;
     // What happens from here on is told, also if it happens before the line that says so.
     let mut events = agent.events_from(0);
     let socket = match Socket::listen(&home, &agent) {

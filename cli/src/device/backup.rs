@@ -18,6 +18,7 @@ use crate::folders;
 use crate::output::Output;
 use crate::signals::unless_interrupted;
 use crate::typed::program;
+use crate::typed::security;
 
 /// Longest password, in bytes.
 const PASSWORD_BYTES_MAX: u64 = 1024;
@@ -188,8 +189,7 @@ async fn restore(
 /// Holds keys against the log at a service.
 async fn prove(url: &str, global: &Global, keys: &Backup) -> Result<&'static str, Failure> {
     let home = folders::home(global.home.as_deref())?;
-    let tls_ca = global.tls_ca.as_deref();
-    match device_agent::prove_backup(url, tls_ca, &home, keys).await? {
+    match device_agent::prove_backup(url, &security(global)?, &home, keys).await? {
         Proof::Complete => Ok("complete"),
         Proof::RootOnly => Ok("root_only"),
         Proof::Outdated => Ok("outdated"),

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use device_agent::backup::Backup;
 use device_agent::{
     AgentError, Confirmation, Enrolled, Invitation, LedgerId, NewDevice, Trust, discover,
+    is_loopback,
 };
 use edge_ledger_core::identity::certificate;
 use edge_ledger_core::identity::pikey::short_id;
@@ -17,9 +18,9 @@ use tokio::sync::oneshot;
 use crate::args::{Global, Init, Join};
 use crate::explain::{Failure, key_format};
 use crate::folders;
-use crate::output::Output;
+use crate::output::{Output, warn};
 use crate::signals::unless_interrupted;
-use crate::typed::program;
+use crate::typed::{program, security};
 
 /// Where an identity service is when nobody says where.
 pub(super) const IDENTITY_URL: &str = "http://127.0.0.1:7410";
@@ -48,6 +49,7 @@ pub(super) async fn init(options: Init, global: &Global, output: &Output) -> Res
         None => first_sight(&new, global, output).await?,
     };
     let enrolled = unless_interrupted(device_agent::init(&new, trust)).await?;
+    warn_of_plaintext(&new.identity_url);
     output.print(&Made::new(&enrolled, new, true)).await
 }
 
@@ -69,6 +71,12 @@ pub(super) async fn join(options: Join, global: &Global, output: &Output) -> Res
         },
     ));
     let enrolled = shown_while(joining, shown, output).await?;
+    warn_of_plaintext(
+        invitation
+            .identity_url
+            .as_ref()
+            .unwrap_or(&new.identity_url),
+    );
     let made = Made::new(&enrolled, new, false);
     output.print(&made).await
 }
@@ -76,8 +84,9 @@ pub(super) async fn join(options: Join, global: &Global, output: &Output) -> Res
 /// Joins in the folder of a device that is there already.
 async fn rejoin(invitation: &Invitation, global: &Global, output: &Output) -> Result<(), Failure> {
     let home = folders::home(global.home.as_deref())?;
+    let security = security(global)?;
     let (shows, shown) = oneshot::channel();
-    let joining = Box::pin(device_agent::rejoin(&home, invitation, |asks| {
+    let joining = Box::pin(device_agent::rejoin(&home, invitation, &security, |asks| {
         let _ = shows.send(asks.clone());
     }));
     let enrolled = shown_while(joining, shown, output).await?;
@@ -160,7 +169,7 @@ pub(super) fn new_device(name: Option<String>, global: &Global) -> Result<NewDev
             .clone()
             .unwrap_or_else(|| IDENTITY_URL.to_owned()),
         ledger_url: global.ledger_url.clone(),
-        tls_ca: global.tls_ca.clone(),
+        security: security(global)?,
         name: match name {
             Some(name) => {
                 check_name(&name)?;
@@ -213,7 +222,7 @@ pub(super) async fn first_sight(
     if !asks && is_loopback(&new.identity_url) {
         return Ok(Trust::FirstUse);
     }
-    let ledger_id = discover(&new.identity_url, new.tls_ca.as_deref()).await?;
+    let ledger_id = discover(&new.identity_url, &new.security).await?;
     let url = &new.identity_url;
     if asks {
         let question = format!("{url} serves the ledger {ledger_id}.\nTrust it?");
@@ -234,23 +243,13 @@ pub(super) async fn first_sight(
         )))
 }
 
-/// Whether an address stays on this machine.
-pub(super) fn is_loopback(url: &str) -> bool {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
-    // What stands before an @ looks like a host and is none.
-    if authority.contains('@') {
-        return false;
+/// Says what it means that an address is dialled without TLS.
+fn warn_of_plaintext(url: &str) {
+    if url.starts_with("http:") && !is_loopback(url) {
+        warn(&format!(
+            "{url} is plaintext: who is between can read and disturb what devices and services say"
+        ));
     }
-    let host = match authority.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or(rest),
-        None => authority.split(':').next().unwrap_or(authority),
-    };
-    let is_address = |host: &str| {
-        host.parse()
-            .is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
-    };
-    host.eq_ignore_ascii_case("localhost") || is_address(host)
 }
 
 impl Made {
@@ -304,31 +303,6 @@ impl fmt::Display for Made {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_this_machine_is_loopback() {
-        for url in [
-            "http://127.0.0.1:7410",
-            "http://127.1.2.3",
-            "http://localhost:7410/",
-            "http://LOCALHOST",
-            "http://[::1]:7410",
-        ] {
-            assert!(is_loopback(url), "{url}");
-        }
-        for url in [
-            "http://10.0.0.1:7410",
-            "http://localhost.example:7410",
-            "http://127.0.0.1.example",
-            "http://127.0.0.1:80@example.org",
-            "http://localhost@example.org",
-            "http://[::2]:7410",
-            "http://example.org/127.0.0.1",
-            "",
-        ] {
-            assert!(!is_loopback(url), "{url}");
-        }
-    }
 
     #[test]
     fn names_are_checked_before_anything_is_made() {

@@ -13,6 +13,7 @@ use crate::explain::Failure;
 use crate::folders;
 use crate::output::Output;
 use crate::signals::Interrupts;
+use crate::typed::security;
 
 /// The device in a home folder.
 pub(super) struct Device {
@@ -35,7 +36,7 @@ impl Device {
         }
         let held = match Running::find(&home, global).await? {
             Some(running) => Held::Running(Box::new(running)),
-            None => match Agent::open(&home, options(global)).await {
+            None => match Agent::open(&home, options(global)?).await {
                 Ok(agent) => Held::Here(agent),
                 // An agent may have come up meanwhile.
                 Err(AgentError::Home(error @ HomeError::InUse(_))) => {
@@ -133,12 +134,12 @@ pub(super) fn home(global: &Global) -> Result<PathBuf, Failure> {
 }
 
 /// What an agent is told beside its home folder.
-pub(super) fn options(global: &Global) -> Options {
-    Options {
+pub(super) fn options(global: &Global) -> Result<Options, Failure> {
+    Ok(Options {
         identity_url: global.identity_url.clone(),
         ledger_url: global.ledger_url.clone(),
-        tls_ca: global.tls_ca.clone(),
-    }
+        security: security(global)?,
+    })
 }
 
 /// The socket of the agent that holds a home folder.

@@ -95,7 +95,7 @@ async fn linked(
     global: &Global,
     output: &Output,
 ) -> Result<(), Failure> {
-    let agent = Agent::open(&new.home, options(global)).await?;
+    let agent = Agent::open(&new.home, options(global)?).await?;
     let revoked = revoked(&agent, revoke_others, global, output).await;
     agent.stop().await;
     output

@@ -120,3 +120,49 @@ fn what_no_ledger_can_count_is_refused() {
         (&true.into(), &0.into(), &2_592_000_000_u64.into())
     );
 }
+
+fn rotate(folder: &Path, options: &[&str]) -> Ran {
+    let mut command = edge_ledger(folder);
+    command.args(["keys", "rotate", "--json", "--dir"]);
+    Ran::of(command.arg(folder.join("keys")).args(options))
+}
+
+#[test]
+fn a_service_key_is_followed_by_another_and_nothing_is_overwritten() {
+    let folder = tempfile::tempdir().unwrap();
+    rotate(folder.path(), &[]).failed(1, "KEYS_MISSING");
+    init(folder.path(), &[]).done();
+    let before = contents(folder.path());
+    let made = rotate(folder.path(), &[]).done();
+    assert_eq!((&made["serial"], &made["kept"]), (&2.into(), &1.into()));
+    assert_eq!(
+        made["files"],
+        serde_json::json!(["service-2.key", "service-2.cert"])
+    );
+    let after = contents(folder.path());
+    assert!(before.iter().all(|(name, text)| after[name] == *text));
+    let shown = init(folder.path(), &[]).done();
+    assert_eq!(shown["made"], false);
+    assert!(present(&shown).contains(&"service-2.key"), "{shown}");
+    let made = rotate(folder.path(), &[]).done();
+    assert_eq!(made["retired"], serde_json::json!([1]));
+    assert!(!contents(folder.path()).contains_key("service.key"));
+}
+
+#[test]
+fn the_root_is_named_where_it_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    init(folder.path(), &[]).done();
+    let safe = folder.path().join("safe");
+    fs::rename(folder.path().join("keys/root.key"), &safe).unwrap();
+    let error = rotate(folder.path(), &[]).failed(1, "KEYS_ROOT");
+    assert!(
+        error["next"].as_str().unwrap().contains("--root FILE"),
+        "{error}"
+    );
+    let next = folder.path().join("keys/next-root.key");
+    let options = ["--root", next.to_str().unwrap()];
+    rotate(folder.path(), &options).failed(1, "KEYS_FOREIGN");
+    let options = ["--root", safe.to_str().unwrap()];
+    assert_eq!(rotate(folder.path(), &options).done()["serial"], 2);
+}

@@ -90,7 +90,45 @@ fn damaged_data_is_said_to_be() {
 }
 
 #[test]
-fn beyond_loopback_it_warns_and_wants_a_port() {
+fn beyond_loopback_without_tls_it_has_to_be_told_to_and_warns() {
+    let folder = tempfile::tempdir().unwrap();
+    let free = || {
+        let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        format!("0.0.0.0:{}", held.local_addr().unwrap().port())
+    };
+    let (identity, ledger) = (free(), free());
+    let error = Ran::of(&mut command(folder.path(), &identity, &ledger)).failed(1, "PLAINTEXT");
+    for option in ["--identity-listen", "--ledger-listen"] {
+        assert!(
+            error["message"].as_str().unwrap().contains(option),
+            "{error}"
+        );
+    }
+    for word in [
+        "--tls-cert FILE --tls-key FILE",
+        "gateway",
+        "--accept-plaintext",
+    ] {
+        assert!(error["next"].as_str().unwrap().contains(word), "{error}");
+    }
+    assert!(
+        !folder.path().join("server-keys").exists(),
+        "it made nothing"
+    );
+    // Each start says what it means.
+    for _ in 0..2 {
+        let mut accepts = command(folder.path(), &identity, &ledger);
+        let mut running = Running::start(accepts.arg("--accept-plaintext"));
+        running.line();
+        running.signal("INT");
+        let ran = running.end();
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        assert!(ran.stderr.contains("without TLS"), "{ran:?}");
+    }
+}
+
+#[test]
+fn beyond_loopback_it_wants_a_port() {
     let folder = tempfile::tempdir().unwrap();
     let refused = Ran::of(&mut command(folder.path(), "0.0.0.0:0", "127.0.0.1:0"));
     refused.failed(2, "USAGE");
@@ -128,9 +166,10 @@ fn trust_is_asked_for_beyond_loopback() {
         home: folder.path().join("laptop"),
         identity_url: url.clone(),
     };
-    let error = device
-        .run(&["init", "--identity-url", &url])
-        .failed(1, "UNTRUSTED");
+    let init = ["init", "--identity-url", &url];
+    device.run(&init).failed(1, "PLAINTEXT");
+    let init = [&init[..], &["--accept-plaintext"]].concat();
+    let error = device.run(&init).failed(1, "UNTRUSTED");
     assert_eq!(error["ledger_id"], up.ledger_id());
     let next = error["next"].as_str().unwrap();
     assert!(

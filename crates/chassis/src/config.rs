@@ -50,6 +50,8 @@ pub struct Common {
     pub store: StoreSection,
     /// `[tls]`: the certificate, if there is one.
     pub tls: Option<TlsFiles>,
+    /// Whether what is beyond loopback may go without.
+    pub accepts_plaintext: bool,
     /// `[limits]`: bounds of connections.
     pub limits: Limits,
     /// `[log]`: what is logged, and how.
@@ -61,12 +63,14 @@ pub struct Common {
 impl Common {
     /// Reads the sections. What cannot be read is a problem of the reader, and here the default.
     pub fn read(reader: &mut Reader) -> Self {
-        let tls = tls::read(reader);
+        let server = server::read(reader);
+        let accepts_plaintext = tls::accepts_plaintext(reader);
         Self {
-            server: server::read(reader),
+            tls: tls::read(reader, server.listen, accepts_plaintext),
+            accepts_plaintext,
+            server,
             keys_dir: keys::read(reader),
             store: store::read(reader),
-            tls,
             limits: limits::read(reader),
             log: log::read(reader),
             drain_grace: shutdown::read(reader),

@@ -11,25 +11,29 @@
 //! | `genesis` | what fixes the deployment, and so its `ledger_id` | no deployment |
 //! | `service.key` | signs greetings, receipts and acks | the service does not start |
 //! | `service.cert` | the root's word for that key | made again by the root |
+//! | `service-2.key`, `service-2.cert`, … | those that followed it, by serial: the last one signs | the one before signs |
 //! | `sealing.key` | seals challenges, which live for a minute | made again |
 //!
 //! Keys are 64 hex digits. The certificate is its body and its signature, a line of hex each.
 
+mod error;
 mod file;
+mod service;
+mod signing;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use edge_ledger_core::identity::genesis::{GenesisSpec, next_key_hash};
-use edge_ledger_core::identity::service_key::ServiceSigner;
-use edge_ledger_core::identity::{
-    CreditPolicy, FormatError, Genesis, Periods, ServiceCertificate, ServiceRole,
-};
-use edge_ledger_core::keys::{SecretKey, Signature};
+use edge_ledger_core::identity::{CreditPolicy, Genesis, Periods};
+use edge_ledger_core::keys::SecretKey;
 use edge_ledger_core::limits::{AMOUNT_MAX, JOURNAL_TOTAL_MAX};
 use zeroize::Zeroize as _;
 
 use file::{Files, decode_hex, encode_hex};
+
+pub use error::KeysError;
+pub use service::Rotated;
+pub use signing::Signing;
 
 const ROOT: &str = "root.key";
 const NEXT_ROOT: &str = "next-root.key";
@@ -39,10 +43,10 @@ const CERTIFICATE: &str = "service.cert";
 const SEALING: &str = "sealing.key";
 
 /// A file of the folder, and who needs it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyFile {
     /// Its name.
-    pub name: &'static str,
+    pub name: String,
     /// Who needs it.
     pub needed_by: NeededBy,
 }
@@ -56,20 +60,6 @@ pub enum NeededBy {
     BothServices,
     /// Every replica of the identity service.
     IdentityService,
-}
-
-/// All files, in the order in which they are made.
-const FILES: [KeyFile; 6] = [
-    key_file(ROOT, NeededBy::Nobody),
-    key_file(NEXT_ROOT, NeededBy::Nobody),
-    key_file(GENESIS, NeededBy::BothServices),
-    key_file(SERVICE, NeededBy::BothServices),
-    key_file(CERTIFICATE, NeededBy::BothServices),
-    key_file(SEALING, NeededBy::IdentityService),
-];
-
-const fn key_file(name: &'static str, needed_by: NeededBy) -> KeyFile {
-    KeyFile { name, needed_by }
 }
 
 /// Bits of a key's mode that open it to others, or to a group for writing.
@@ -134,91 +124,10 @@ impl Drop for SealingKey {
 pub struct Keys {
     /// The deployment.
     pub genesis: Genesis,
-    /// The key that signs greetings, receipts and acks.
-    pub signer: Arc<ServiceSigner>,
+    /// The keys that sign greetings, receipts and acks.
+    pub signer: Signing,
     /// The key that seals challenges.
     pub sealing: SealingKey,
-}
-
-/// Why a keys folder cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum KeysError {
-    /// There is no such folder.
-    #[error("there is no folder {}", .0.display())]
-    NoFolder(PathBuf),
-    /// Something that cannot be made again is not there.
-    #[error("{} is missing", .0.display())]
-    Missing(PathBuf),
-    /// A file that cannot be read as what it should be.
-    #[error("{} is damaged: {why}", .path.display())]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// A file of another deployment than the genesis.
-    #[error("{} belongs to another deployment than the genesis beside it", .0.display())]
-    Foreign(PathBuf),
-    /// A key and a certificate that were not made for each other.
-    #[error("{} is not the certificate of {}", .certificate.display(), .key.display())]
-    Unpaired {
-        /// The certificate.
-        certificate: PathBuf,
-        /// The key.
-        key: PathBuf,
-    },
-    /// A certificate of another role.
-    #[error("{} is of a key that may not sign for a service", .0.display())]
-    Role(PathBuf),
-    /// Others than its owner and its group can read a key, or others than its owner change it.
-    #[error("{} is open to others, with mode {mode:04o}", .path.display())]
-    Exposed {
-        /// The key, or the folder.
-        path: PathBuf,
-        /// Its mode.
-        mode: u32,
-    },
-    /// The choices for a new deployment are out of their limits.
-    #[error("a deployment cannot be made like this")]
-    Choices(#[source] FormatError),
-    /// The system refused.
-    #[error("cannot use {}", .path.display())]
-    Io {
-        /// The file or folder.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-}
-
-impl KeysError {
-    /// What a person can do about it.
-    pub const fn what_to_do(&self) -> &'static str {
-        match self {
-            Self::NoFolder(_) => "give a folder that `edge-ledger keys init --dir DIR` made",
-            Self::Missing(_) | Self::Damaged { .. } | Self::Foreign(_) | Self::Unpaired { .. } => {
-                "put the backup of the keys folder back; nothing was changed in it"
-            }
-            Self::Role(_) => "give the folder of a service, not that of an issuer",
-            Self::Exposed { .. } => "take it from them: `chmod g-w,o= FILE`",
-            Self::Choices(_) => "choose a unit of 1 to 16 bytes and at most 18 decimals",
-            Self::Io { .. } => "give a folder that this user can read and write",
-        }
-    }
-
-    /// For programs; never renamed.
-    pub const fn reason(&self) -> &'static str {
-        match self {
-            Self::NoFolder(_) | Self::Missing(_) => "KEYS_MISSING",
-            Self::Damaged { .. } => "KEYS_DAMAGED",
-            Self::Foreign(_) | Self::Unpaired { .. } | Self::Role(_) => "KEYS_FOREIGN",
-            Self::Exposed { .. } => "KEYS_EXPOSED",
-            Self::Choices(_) => "KEYS_CHOICES",
-            Self::Io { .. } => "KEYS_IO",
-        }
-    }
 }
 
 /// A folder of keys.
@@ -246,50 +155,18 @@ impl KeysFolder {
     /// Files that are open to others than the owner of the keys and, for reading, a group that the
     /// service may have them by. Who may write into the folder could put other keys in their place.
     pub fn exposed(&self) -> Vec<KeysError> {
-        let keys = [ROOT, NEXT_ROOT, SERVICE, SEALING];
-        let keys = keys.map(|name| (self.files.path(name), self.files.mode(name), OPEN_KEY));
+        let keys = [ROOT, NEXT_ROOT, SEALING].map(str::to_owned).into_iter();
+        let keys = keys.chain(self.service_key_files());
+        let keys = keys.map(|name| (self.files.path(&name), self.files.mode(&name), OPEN_KEY));
         let folder = self.files.mode_of_folder();
         let folder = folder.ok().filter(|mode| mode & STICKY == 0);
         let folder = (self.files.folder(), folder, OPEN_FOLDER);
-        let all = keys.into_iter().chain([folder]);
+        let all = keys.chain([folder]);
         all.filter_map(|(path, mode, open)| {
             let mode = mode.filter(|mode| mode & open != 0)?;
             Some(KeysError::Exposed { path, mode })
         })
         .collect()
-    }
-
-    /// The deployment, and the key that signs greetings, receipts and acks. The roots need not
-    /// be there.
-    ///
-    /// # Errors
-    /// [`KeysError`] for every file that is in the way.
-    pub fn service_key(&self) -> Result<(Genesis, Arc<ServiceSigner>), Vec<KeysError>> {
-        let mut errors = Vec::new();
-        let genesis = keep(self.needed(GENESIS, self.genesis()), &mut errors);
-        let secret = keep(self.needed(SERVICE, self.seed(SERVICE)), &mut errors);
-        let text = keep(
-            self.needed(CERTIFICATE, self.files.read(CERTIFICATE)),
-            &mut errors,
-        );
-        let certificate = genesis.as_ref().zip(text);
-        let certificate = certificate
-            .and_then(|(genesis, text)| keep(self.certificate(genesis, &text), &mut errors));
-        let (Some(genesis), Some(secret), Some(certificate)) = (genesis, secret, certificate)
-        else {
-            return Err(errors);
-        };
-        if certificate.role() != ServiceRole::Service {
-            return Err(vec![KeysError::Role(self.files.path(CERTIFICATE))]);
-        }
-        let signer = ServiceSigner::new(SecretKey::from_seed(secret), certificate);
-        let signer = signer.map_err(|_| {
-            vec![KeysError::Unpaired {
-                certificate: self.files.path(CERTIFICATE),
-                key: self.files.path(SERVICE),
-            }]
-        })?;
-        Ok((genesis, Arc::new(signer)))
     }
 
     /// The key that seals challenges.
@@ -305,9 +182,21 @@ impl KeysFolder {
     /// # Errors
     /// [`KeysError::Io`].
     pub fn files(&self) -> Result<Vec<(KeyFile, bool)>, KeysError> {
-        let all = FILES.iter();
-        all.map(|file| Ok((*file, self.files.read(file.name)?.is_some())))
-            .collect()
+        use NeededBy::{BothServices, IdentityService, Nobody};
+        let mut all = vec![(ROOT.to_owned(), Nobody), (NEXT_ROOT.to_owned(), Nobody)];
+        all.push((GENESIS.to_owned(), BothServices));
+        all.extend(
+            self.service_files()?
+                .into_iter()
+                .map(|name| (name, BothServices)),
+        );
+        all.push((SEALING.to_owned(), IdentityService));
+        let all = all.into_iter();
+        all.map(|(name, needed_by)| {
+            let is_there = self.files.read(&name)?.is_some();
+            Ok((KeyFile { name, needed_by }, is_there))
+        })
+        .collect()
     }
 
     /// Reads the keys in a folder. Makes what is missing of a new one, also when making it was
@@ -327,8 +216,10 @@ impl KeysFolder {
             Some(genesis) => genesis,
             None => this.make_genesis(choices)?,
         };
-        if this.files.read(CERTIFICATE)?.is_none() {
-            this.certify(&genesis)?;
+        if this.certified()?.is_empty() {
+            let root = this.seed(ROOT)?.map(SecretKey::from_seed);
+            let root = root.ok_or_else(|| KeysError::Missing(this.files.path(ROOT)))?;
+            this.certify(&genesis, &root, FIRST_SERIAL)?;
         }
         this.seed_or_new(SEALING)?;
         let missing = || KeysError::Missing(this.files.path(SERVICE));
@@ -345,12 +236,15 @@ impl KeysFolder {
 
     /// The keys, if all are there.
     fn read(&self) -> Result<Option<Keys>, KeysError> {
-        for name in [GENESIS, CERTIFICATE, SEALING] {
+        for name in [GENESIS, SEALING] {
             if self.files.read(name)?.is_none() {
                 return Ok(None);
             }
         }
-        let (genesis, signer) = self.service_key().map_err(first)?;
+        if self.certified()?.is_empty() {
+            return Ok(None);
+        }
+        let (genesis, signer) = Signing::load(self.clone()).map_err(first)?;
         Ok(Some(Keys {
             genesis,
             signer,
@@ -377,8 +271,8 @@ impl KeysFolder {
 
     fn make_genesis(&self, choices: &Choices) -> Result<Genesis, KeysError> {
         // These come after the genesis: it was there, and a new one would be another ledger.
-        for later in [SERVICE, CERTIFICATE] {
-            if self.files.read(later)?.is_some() {
+        for later in self.service_files()? {
+            if self.files.read(&later)?.is_some() {
                 return Err(KeysError::Missing(self.files.path(GENESIS)));
             }
         }
@@ -398,35 +292,7 @@ impl KeysFolder {
         Ok(genesis)
     }
 
-    /// Lets the root certify the service key.
-    fn certify(&self, genesis: &Genesis) -> Result<(), KeysError> {
-        let root = self.seed(ROOT)?.map(SecretKey::from_seed);
-        let root = root.ok_or_else(|| KeysError::Missing(self.files.path(ROOT)))?;
-        let key = SecretKey::from_seed(self.seed_or_new(SERVICE)?).public_key();
-        let (ledger_id, role) = (genesis.ledger_id(), ServiceRole::Service);
-        let certificate = ServiceCertificate::issue(&root, ledger_id, &key, role, FIRST_SERIAL);
-        let body = encode_hex(certificate.body());
-        let signature = encode_hex(certificate.signature().as_bytes());
-        let text = format!("{}\n{}", *body, *signature);
-        self.files.write(CERTIFICATE, &text)
-    }
-
-    fn certificate(&self, genesis: &Genesis, text: &str) -> Result<ServiceCertificate, KeysError> {
-        let parts = text.split_once('\n');
-        let parts = parts.and_then(|(body, signature)| {
-            let signature = Signature::try_from(&decode_hex(signature)?[..]).ok()?;
-            Some((decode_hex(body)?.to_vec(), signature))
-        });
-        let (body, signature) =
-            parts.ok_or_else(|| self.damaged(CERTIFICATE, &"it is not two lines of hex"))?;
-        match ServiceCertificate::verify(genesis, body.into(), signature) {
-            Ok(certificate) => Ok(certificate),
-            Err(FormatError::Key(..)) => Err(KeysError::Foreign(self.files.path(CERTIFICATE))),
-            Err(error) => Err(self.damaged(CERTIFICATE, &error)),
-        }
-    }
-
-    fn seed_or_new(&self, name: &'static str) -> Result<[u8; 32], KeysError> {
+    fn seed_or_new(&self, name: &str) -> Result<[u8; 32], KeysError> {
         if let Some(seed) = self.seed(name)? {
             return Ok(seed);
         }
@@ -435,15 +301,12 @@ impl KeysFolder {
         Ok(seed)
     }
 
-    fn seed(&self, name: &'static str) -> Result<Option<[u8; 32]>, KeysError> {
+    fn seed(&self, name: &str) -> Result<Option<[u8; 32]>, KeysError> {
         let Some(text) = self.files.read(name)? else {
             return Ok(None);
         };
-        let seed = decode_hex(&text).and_then(|bytes| <[u8; 32]>::try_from(&bytes[..]).ok());
-        match seed {
-            Some(seed) => Ok(Some(seed)),
-            None => Err(self.damaged(name, &"it is not 64 hex digits")),
-        }
+        let seed = seed(&text);
+        seed.map(Some).ok_or_else(|| self.damaged(name, &NO_SEED))
     }
 
     /// A file that must be there.
@@ -457,6 +320,13 @@ impl KeysFolder {
             why: why.to_string(),
         }
     }
+}
+
+/// What is wrong with a file that should hold a key.
+const NO_SEED: &str = "it is not 64 hex digits";
+
+fn seed(text: &str) -> Option<[u8; 32]> {
+    decode_hex(text).and_then(|bytes| <[u8; 32]>::try_from(&bytes[..]).ok())
 }
 
 /// Puts what is wrong to the rest.

@@ -24,10 +24,11 @@ pub mod signals;
 pub mod status;
 pub mod tasks;
 pub mod tls;
+mod watched;
 
 pub use audience::Audiences;
 pub use clock::{Clock, Hands};
-pub use keys::{Keys, KeysError, KeysFolder};
+pub use keys::{Keys, KeysError, KeysFolder, Signing};
 pub use limits::Limits;
 pub use rates::Rate;
 pub use serve::{Authority, Leaving, Listener, Peer, Serving};

@@ -29,11 +29,11 @@ pub const FIRST_REQUEST: Duration = Duration::from_secs(5);
 pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
 /// Time that it has to answer.
 pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
-/// How often the files of a certificate are looked at.
-pub const TLS_RELOAD_EVERY: Duration = Duration::from_secs(10);
+/// How often the files of a certificate, and the folder of service keys, are looked at.
+pub const RELOAD_EVERY: Duration = Duration::from_secs(10);
 /// How often they are looked at until files that cannot be used are complained of again: every ten
 /// minutes.
-pub const TLS_COMPLAIN_LOOKS: u32 = 60;
+pub const COMPLAIN_LOOKS: u32 = 60;
 /// Pause after an accept that failed, so that a lack of file descriptors does not spin.
 pub const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 

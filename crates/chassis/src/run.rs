@@ -22,11 +22,9 @@ mod output;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use edge_ledger_core::identity::Genesis;
-use edge_ledger_core::identity::service_key::ServiceSigner;
 use edge_ledger_core::ledger::Level;
 use edge_ledger_store::LedgerStore as _;
 use edge_ledger_store::redis::RedisStore;
@@ -36,7 +34,7 @@ pub use failure::StartError;
 use crate::config::{Common, Inputs, Problem, Reader, ServerSection, Setting, common_settings};
 use crate::limits::LEAVE_WITHIN;
 use crate::logging::{self, Lines};
-use crate::{Clock, KeysError, KeysFolder, Limits, Signals, Tls};
+use crate::{Clock, KeysError, KeysFolder, Limits, Signals, Signing, Tls};
 use args::Act;
 use named::{Named, ServiceKeys};
 
@@ -89,8 +87,8 @@ pub struct Parts<K> {
     pub tls: Option<Tls>,
     /// The deployment.
     pub genesis: Genesis,
-    /// The key that signs greetings, receipts and acks.
-    pub signer: Arc<ServiceSigner>,
+    /// The keys that sign greetings, receipts and acks.
+    pub signer: Signing,
     /// What else it needs of the keys folder.
     pub secrets: K,
     /// Where identities live.
@@ -232,7 +230,7 @@ async fn start<S: Service>(common: Common, named: Named<S>, own: S::Own) -> Resu
         secrets,
     } = named.keys;
     let (tls, ledger_id) = (named.tls, genesis.ledger_id());
-    let is_plain = tls.is_none();
+    let (is_plain, key_serial) = (tls.is_none(), signer.serial());
     let store = RedisStore::connect(common.store.redis(&named.store)).await?;
     let ack = match store.level() {
         Level::Volatile => "none",
@@ -252,7 +250,11 @@ async fn start<S: Service>(common: Common, named: Named<S>, own: S::Own) -> Resu
     let server = S::start(parts, own).await?;
     let address = server.local_addr();
     if is_plain && !address.ip().is_loopback() {
-        tracing::warn!("no TLS: whoever is on the way can read what devices and service say");
+        tracing::warn!(
+            %address,
+            "no TLS beyond loopback, which tls.accept_plaintext accepts: whoever is between this \
+             service and what ends TLS can read and disturb what is said"
+        );
     }
     tracing::info!(
         service = S::NAME,
@@ -262,6 +264,7 @@ async fn start<S: Service>(common: Common, named: Named<S>, own: S::Own) -> Resu
         store = "redis",
         ack,
         %ledger_id,
+        key_serial,
         "serves"
     );
     Ok(server)

@@ -5,6 +5,7 @@
 //! an interval; what cannot be used is said in the log, again and again until it is mended, and
 //! the old certificate stays.
 
+mod clients;
 mod files;
 mod validity;
 
@@ -18,9 +19,10 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::limits::{TLS_COMPLAIN_LOOKS, TLS_RELOAD_EVERY};
+use crate::watched;
 use files::{Contents, Fingerprint, Made};
 
+pub(crate) use clients::refusal;
 pub use validity::Validity;
 
 /// The files that a service's TLS is made of, all PEM.
@@ -32,6 +34,9 @@ pub struct TlsFiles {
     pub key: PathBuf,
     /// Authorities of which a client must show a certificate; none: anybody may connect.
     pub client_ca: Option<PathBuf>,
+    /// URIs, one of which a client's certificate must name, to the letter; none: any certificate of
+    /// those authorities.
+    pub client_names: Vec<String>,
 }
 
 /// One of the files.
@@ -203,32 +208,14 @@ impl Tls {
 
     /// Looks at the files again and again, until it is stopped.
     pub(crate) async fn follow(self, stopping: CancellationToken) {
-        let mut every = tokio::time::interval(TLS_RELOAD_EVERY);
-        every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        every.tick().await;
-        // Looks at files that cannot be used, since they were complained of.
-        let mut bad: Option<u32> = None;
-        while stopping.run_until_cancelled(every.tick()).await.is_some() {
-            let tls = self.clone();
-            let again = bad.is_some_and(|looks| looks + 1 >= TLS_COMPLAIN_LOOKS);
-            // Files may lie on a disk that does not answer.
-            let looked = tokio::task::spawn_blocking(move || tls.look(again)).await;
-            bad = match looked {
-                Ok(Ok(true)) => {
-                    tracing::info!(ends = %self.validity().end(), "the TLS certificate was replaced");
-                    None
-                }
-                Ok(Ok(false)) => bad.map(|looks| looks + 1),
-                Ok(Err(errors)) => {
-                    self.complain(&errors);
-                    Some(0)
-                }
-                Err(error) => {
-                    tracing::error!(%error, "reading the TLS files failed");
-                    bad
-                }
-            };
-        }
+        let looking = self.clone();
+        watched::follow(
+            stopping,
+            move |again| looking.look(again),
+            || tracing::info!(ends = %self.validity().end(), "the TLS certificate was replaced"),
+            |errors| self.complain(errors),
+        )
+        .await;
     }
 
     fn complain(&self, errors: &[TlsError]) {
@@ -242,13 +229,14 @@ impl Tls {
         }
     }
 
-    /// Shakes hands with what is loaded now.
-    pub(crate) async fn accept<I>(&self, io: I) -> std::io::Result<TlsStream<I>>
+    /// Shakes hands with what is loaded now. Who is refused was told why, if there was anything to
+    /// tell.
+    pub(crate) async fn accept<I>(&self, io: I) -> Result<TlsStream<I>, (std::io::Error, I)>
     where
         I: AsyncRead + AsyncWrite + Unpin,
     {
         let config = Arc::clone(&self.lock().made.config);
-        TlsAcceptor::from(config).accept(io).await
+        TlsAcceptor::from(config).accept(io).into_fallible().await
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Loaded> {

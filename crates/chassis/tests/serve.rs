@@ -10,6 +10,8 @@ mod dripping;
 mod ends;
 #[path = "serve/health.rs"]
 mod health;
+#[path = "serve/mutual.rs"]
+mod mutual;
 #[path = "serve/raw.rs"]
 mod raw;
 #[path = "serve/stub.rs"]

@@ -74,6 +74,6 @@ fn new_device(folder: &Path, name: &str, identity_url: &str) -> NewDevice {
         identity_url: identity_url.to_owned(),
         ledger_url: None,
         name: name.to_owned(),
-        tls_ca: None,
+        security: device_agent::Security::default(),
     }
 }

@@ -17,8 +17,8 @@ use crate::book::Book;
 use crate::error::{AgentError, LOG_FORKED, Refusal};
 use crate::identity_client::{authority, from_status};
 use crate::limits::SUPERSEDED_FOR;
+use crate::security::Secured;
 use crate::stream::{self, Stream};
-use crate::tls::Authorities;
 
 /// The reason of a service that ends its streams in order.
 const DRAINING: &str = "DRAINING";
@@ -27,8 +27,8 @@ const SUPERSEDED: &str = "SUPERSEDED";
 
 pub(super) type Opening = Pin<Box<dyn Future<Output = Result<Stream, AgentError>> + Send>>;
 
-pub(super) fn start(url: String, authorities: Authorities) -> Opening {
-    Box::pin(async move { stream::open(&url, &authorities).await })
+pub(super) fn start(url: String, secured: Secured) -> Opening {
+    Box::pin(async move { stream::open(&url, &secured).await })
 }
 
 /// Waits for a connection that is being opened, for ever if there is none.

@@ -16,8 +16,8 @@ use crate::error::{AgentError, Refusal};
 use crate::event::Event;
 use crate::identity_client::{Caller, CallerKey, IdentityClient};
 use crate::limits::SEEK_EVIDENCE_AGAIN;
+use crate::security::Secured;
 use crate::status::ForkedLog;
-use crate::tls::Authorities;
 use crate::vault;
 
 /// The search on its way, and the refusal that began it.
@@ -47,7 +47,7 @@ impl Engine {
             Ok(own) => {
                 let search = Box::pin(seek(Search {
                     url: self.membership.identity_url.clone(),
-                    authorities: self.authorities.clone(),
+                    secured: self.secured.clone(),
                     key: self.key.borrow().clone(),
                     log: self.book.log().clone(),
                     own,
@@ -107,7 +107,7 @@ async fn own_receipts(book: &Book) -> Result<Vec<ReceiptParts>, AgentError> {
 
 struct Search {
     url: String,
-    authorities: Authorities,
+    secured: Secured,
     key: Arc<SecretKey>,
     log: Arc<IdentityLog>,
     own: Vec<ReceiptParts>,
@@ -120,7 +120,7 @@ async fn seek(search: Search) -> Result<Option<Evidence>, AgentError> {
         identity: search.log.identity(),
         key: CallerKey::Device(search.key),
     };
-    let client = IdentityClient::connect(&search.url, &search.authorities).await?;
+    let client = IdentityClient::connect(&search.url, &search.secured).await?;
     let theirs = client.authenticate(&caller).await?.log_after(0).await?;
     let differs = theirs
         .iter()

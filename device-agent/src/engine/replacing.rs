@@ -19,8 +19,8 @@ use crate::error::AgentError;
 use crate::event::Event;
 use crate::identity_client::{Caller, CallerKey, IdentityClient};
 use crate::limits::{BACKOFF_REFUSED, REPLACE_AGAIN};
+use crate::security::Secured;
 use crate::statement;
-use crate::tls::Authorities;
 use crate::vault::Membership;
 
 /// The statement on its way; ends with what the log has gained.
@@ -67,7 +67,7 @@ impl Engine {
         let tips = self.book.store.signed_tips(log.identity(), device).await?;
         Ok(Box::pin(replace(Replacement {
             membership: self.membership.clone(),
-            authorities: self.authorities.clone(),
+            secured: self.secured.clone(),
             old: self.key.borrow().clone(),
             new: successor,
             log,
@@ -132,7 +132,7 @@ impl Engine {
 
 struct Replacement {
     membership: Membership,
-    authorities: Authorities,
+    secured: Secured,
     old: Arc<SecretKey>,
     new: Arc<SecretKey>,
     log: Arc<IdentityLog>,
@@ -150,11 +150,11 @@ async fn replace(with: Replacement) -> Result<Vec<ReceiptParts>, AgentError> {
         key: CallerKey::Device(key.clone()),
     };
     let url = &with.membership.identity_url;
-    let client = IdentityClient::connect(url, &with.authorities).await?;
+    let client = IdentityClient::connect(url, &with.secured).await?;
     let mut session = match client.authenticate(&caller(&with.old)).await {
         // Its place was taken: perhaps by the new key, and only the answer was lost.
         Err(AgentError::Refused(refusal)) if refusal.reason == "DEVICE_REVOKED" => {
-            let client = IdentityClient::connect(url, &with.authorities).await?;
+            let client = IdentityClient::connect(url, &with.secured).await?;
             let session = client.authenticate(&caller(&with.new)).await;
             session.map_err(|_| AgentError::Refused(refusal))?
         }

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use edge_ledger_chassis::{Clock, Limits};
+use edge_ledger_chassis::{Clock, Limits, Signing};
 use edge_ledger_core::identity::genesis::{GenesisSpec, next_key_hash};
 use edge_ledger_core::identity::service_key::ServiceSigner;
 use edge_ledger_core::identity::{CreditPolicy, Genesis, Periods, ServiceCertificate, ServiceRole};
@@ -19,8 +19,8 @@ use super::PairError;
 pub struct Deployment<S = Embedded> {
     /// The genesis.
     pub genesis: Genesis,
-    /// The service key.
-    pub signer: Arc<ServiceSigner>,
+    /// The service keys.
+    pub signer: Signing,
     /// Where everything is.
     pub store: S,
     /// Names that the services answer to beside their own addresses.
@@ -66,7 +66,7 @@ impl<S: IdentityStore + LedgerStore + Clone + 'static> Deployment<S> {
             ServiceRole::Service,
             1,
         );
-        let signer = Arc::new(ServiceSigner::new(key, certificate)?);
+        let signer = Signing::from(Arc::new(ServiceSigner::new(key, certificate)?));
         Ok(Self {
             genesis,
             signer,

@@ -113,7 +113,7 @@ fn config(
         ledger_url: "http://127.0.0.1:7420".to_owned(),
         store,
         genesis: genesis.clone(),
-        signer: Arc::new(ServiceSigner::new(secret, certificate).unwrap()),
+        signer: Arc::new(ServiceSigner::new(secret, certificate).unwrap()).into(),
         sealing_key: SealingKey::from_bytes([seal; 32]),
         clock: clock.clone(),
         limits: limits.clone(),

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType};
 
 /// An authority of its own for each test.
 pub(crate) struct Authority {
@@ -51,9 +51,33 @@ impl Authority {
         if !is_valid {
             params.not_after = rcgen::date_time_ymd(2001, 1, 1);
         }
+        self.sign(&params, folder, "service")
+    }
+
+    /// A certificate of a client whose name is a URI, valid or long over.
+    pub(crate) fn client(
+        &self,
+        folder: &Path,
+        uri: &str,
+        is_valid: bool,
+    ) -> anyhow::Result<Certified> {
+        let mut params = CertificateParams::default();
+        params.subject_alt_names = vec![SanType::URI(uri.try_into()?)];
+        if !is_valid {
+            params.not_after = rcgen::date_time_ymd(2001, 1, 1);
+        }
+        self.sign(&params, folder, "client")
+    }
+
+    fn sign(
+        &self,
+        params: &CertificateParams,
+        folder: &Path,
+        name: &str,
+    ) -> anyhow::Result<Certified> {
         let pair = KeyPair::generate()?;
-        let certificate = folder.join("service.pem");
-        let key = folder.join("service-key.pem");
+        let certificate = folder.join(format!("{name}.pem"));
+        let key = folder.join(format!("{name}-key.pem"));
         fs::write(&certificate, params.signed_by(&pair, &self.issuer)?.pem())?;
         fs::write(&key, pair.serialize_pem())?;
         Ok(Certified { certificate, key })

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use device_agent::testing::{copy_home, link};
-use device_agent::{Agent, AgentError, Details, DeviceState, Event, Level, within};
+use device_agent::{Agent, AgentError, Details, DeviceState, Event, Level, Security, within};
 use edge_ledger_tests::Pair;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -190,7 +190,7 @@ async fn phone_without_a_place(pair: &mut Pair) -> anyhow::Result<(Agent, Agent)
 async fn rejoin(pair: &Pair, by: &Agent) -> anyhow::Result<Result<(), AgentError>> {
     let home = pair.home("phone");
     let (linked, joined) = link(by, false, async |invitation, show| {
-        device_agent::rejoin(&home, &invitation, show).await
+        device_agent::rejoin(&home, &invitation, &Security::default(), show).await
     })
     .await?;
     Ok(joined.and(linked).map(|_| ()))

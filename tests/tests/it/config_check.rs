@@ -49,6 +49,7 @@ fn a_check_says_everything_at_once() -> anyhow::Result<()> {
         [
             "server.port",
             "server.audiences",
+            "tls.certificate_file",
             "keys.dir",
             "store.kind",
             "shutdown.grace",
@@ -71,6 +72,35 @@ fn a_check_says_everything_at_once() -> anyhow::Result<()> {
     let ended = run("ledger-service", &args, &[])?;
     let said = ended.log.join("\n");
     assert!(said.contains("identity.link_life"), "{said}");
+    Ok(())
+}
+
+#[test]
+fn plaintext_beyond_loopback_is_a_problem_until_it_is_accepted() -> anyhow::Result<()> {
+    let open = [
+        ("server.listen", "10.0.0.7:7410"),
+        ("server.audiences", "id.example:443"),
+        ("store.kind", "redis"),
+        ("store.url", "redis://127.0.0.1:6379"),
+        ("keys.dir", "/keys"),
+        ("identity.ledger_url", "http://ledger.example:7420"),
+    ];
+    let settings_only = ["config", "check", "--json", "--settings-only"];
+    let ended = run("identity-service", &settings_only, &open)?;
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    let said: Value = serde_json::from_str(&ended.output.concat())?;
+    let said = said["problems"].as_array().context("no problems")?;
+    assert_eq!(
+        words(said, "key"),
+        ["tls.certificate_file", "identity.ledger_url"]
+    );
+    for problem in said {
+        let next = problem["next"].as_str().unwrap_or_default();
+        assert!(next.contains("tls.accept_plaintext = true"), "{problem}");
+    }
+    let accepted = [&open[..], &[("tls.accept_plaintext", "true")]].concat();
+    let ended = run("identity-service", &settings_only, &accepted)?;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
     Ok(())
 }
 

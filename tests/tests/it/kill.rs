@@ -63,7 +63,7 @@ pub(crate) fn new_device(folder: &Path, name: &str, identity_port: u16) -> NewDe
         identity_url: format!("http://127.0.0.1:{identity_port}"),
         ledger_url: None,
         name: name.to_owned(),
-        tls_ca: None,
+        security: device_agent::Security::default(),
     }
 }
 

@@ -101,7 +101,7 @@ impl Watched {
             identity_url: self.cluster.identity.balancer.url(),
             ledger_url: None,
             name: name.to_owned(),
-            tls_ca: None,
+            security: device_agent::Security::default(),
         }
     }
 

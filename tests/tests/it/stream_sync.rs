@@ -104,7 +104,7 @@ async fn a_service_that_lost_the_log_takes_it_back_from_a_device() -> anyhow::Re
                 .hash_at(index as u64 + 1)
                 .expect("every record has a hash");
             ReceiptedStatement::sign(
-                &deployment.signer,
+                &deployment.signer.current(),
                 &deployment.genesis,
                 record.clone(),
                 hash,

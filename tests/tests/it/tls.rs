@@ -5,7 +5,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use device_agent::testing::link;
-use device_agent::{Agent, AgentError, Details, Level, NewDevice, Options, TlsProblem, Trust};
+use device_agent::{
+    Agent, AgentError, Details, Level, NewDevice, Options, Security, TlsProblem, Trust,
+};
 use device_agent::{init, join, within};
 use edge_ledger_tests::Process;
 use edge_ledger_tests::process::edge_ledger;
@@ -57,7 +59,10 @@ fn new_device(folder: &Path, name: &str, url: &str, tls_ca: Option<PathBuf>) -> 
         identity_url: url.to_owned(),
         ledger_url: None,
         name: name.to_owned(),
-        tls_ca,
+        security: Security {
+            ca: tls_ca,
+            ..Security::default()
+        },
     }
 }
 
@@ -199,6 +204,39 @@ fn files_that_are_no_certificates_are_named() -> anyhow::Result<()> {
         run(&["up", "--tls-cert", &path])?["reason"],
         "USAGE",
         "a key belongs to it"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn plaintext_beyond_this_machine_is_dialled_only_if_that_is_accepted() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let up = up(folder.path(), &[])?;
+    // The same service, dialled as if it were another machine's.
+    let url = up.identity_url.replace("127.0.0.1", "0.0.0.0");
+    let (problem, error) = refused(folder.path(), &url, None).await?;
+    assert_eq!(problem, TlsProblem::Plaintext);
+    assert_eq!(error["reason"], "PLAINTEXT");
+    for word in [
+        url.replace("http", "https"),
+        "--accept-plaintext".to_owned(),
+    ] {
+        assert!(next(&error).contains(&word), "{error}");
+    }
+    // It gets as far as the service, which does not answer to that name.
+    let mut new = new_device(folder.path(), "phone", &url, None);
+    new.security.accept_plaintext = true;
+    let answered = init(&new, Trust::FirstUse).await;
+    assert!(
+        !matches!(answered, Err(AgentError::Tls { .. })),
+        "{answered:?}"
+    );
+    // From then on the home knows.
+    new.security.accept_plaintext = false;
+    let answered = init(&new, Trust::FirstUse).await;
+    assert!(
+        !matches!(answered, Err(AgentError::Tls { .. })),
+        "{answered:?}"
     );
     Ok(())
 }

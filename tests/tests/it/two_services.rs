@@ -234,7 +234,7 @@ fn link(two: &Two) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn event(process: &mut Process, event: &str) -> anyhow::Result<Value> {
+pub(crate) fn event(process: &mut Process, event: &str) -> anyhow::Result<Value> {
     while let Some(line) = process.line()? {
         let line: Value = serde_json::from_str(&line)?;
         if line["event"] == event {

@@ -12,7 +12,12 @@ use crate::explain::Failure;
 use crate::limits::{SPACE_LOW_BYTES, SPACE_NONE_BYTES};
 
 /// Files that hold keys.
-const SECRETS: [&str; 3] = ["device.key", "identity.key", "next-identity.key"];
+const SECRETS: [&str; 4] = [
+    "device.key",
+    "identity.key",
+    "next-identity.key",
+    "client.pem",
+];
 
 pub(super) fn checks(home: &Path, known: &Result<Home, HomeError>) -> Vec<Check> {
     let mut checks = vec![device(home, known)];

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use device_agent::AgentError;
-use device_agent::probe::{self, Home, Roots, Site};
+use device_agent::probe::{self, Home, Site, Way};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
@@ -12,6 +12,7 @@ use crate::args::Global;
 use crate::device::enrol::IDENTITY_URL;
 use crate::explain::Failure;
 use crate::limits::{CLOCK_NEAR_MS, REACH_WITHIN};
+use crate::typed::security;
 
 const LEDGER_URL: &str = "http://127.0.0.1:7420";
 
@@ -20,20 +21,20 @@ pub(super) async fn checks(
     folder: &Path,
     home: Option<&Home>,
 ) -> Result<Vec<Check>, Failure> {
-    let roots = probe::roots(folder, global.tls_ca.as_deref()).map_err(AgentError::from)?;
+    let way = probe::way(folder, &security(global)?).map_err(AgentError::from)?;
     let typed = global.identity_url.clone();
     let url = typed.or_else(|| home.map(|home| home.identity_url.clone()));
     let url = url.unwrap_or_else(|| IDENTITY_URL.to_owned());
     let (mut checks, mut site) = (Vec::new(), None);
     match reach("identity_reach", &url).await {
         Ok(reached) => {
-            let answer = probe::identity_service(&url, &roots).await;
+            let answer = probe::identity_service(&url, &way).await;
             checks.extend([
                 reached,
                 tls::look("identity_tls", &url, answer.as_ref().err()).await,
                 identity(&answer, home),
             ]);
-            checks.extend(health("identity", &url, &roots, answer.as_ref().err()).await);
+            checks.extend(health("identity", &url, &way, answer.as_ref().err()).await);
             site = answer.ok();
         }
         Err(unreached) => checks.push(unreached),
@@ -50,11 +51,11 @@ pub(super) async fn checks(
     let genesis = genesis.or(site.as_ref().map(|site| &site.genesis));
     match (reach("ledger_reach", &url).await, genesis) {
         (Ok(reached), Some(genesis)) => {
-            let answer = probe::ledger_service(&url, &roots, genesis).await;
+            let answer = probe::ledger_service(&url, &way, genesis).await;
             let failed = answer.as_ref().err();
             let tls = tls::look("ledger_tls", &url, failed).await;
             checks.extend([reached, tls, ledger(&answer)]);
-            checks.extend(health("ledger", &url, &roots, failed).await);
+            checks.extend(health("ledger", &url, &way, failed).await);
         }
         (Ok(seen), None) | (Err(seen), _) => checks.push(seen),
     }
@@ -97,14 +98,14 @@ fn place(url: &str) -> Option<String> {
 async fn health(
     service: &'static str,
     url: &str,
-    roots: &Roots,
+    way: &Way,
     failed: Option<&AgentError>,
 ) -> Option<Check> {
     if let Some(AgentError::Tls { .. }) = failed {
         return None;
     }
     let check = format!("{service}_health");
-    Some(match probe::health(service, url, roots).await {
+    Some(match probe::health(service, url, way).await {
         Ok(true) => Check::ok(&check, "it takes work: its store keeps what is written"),
         Ok(false) => {
             let says = "it says NOT_SERVING: its store takes no writes, or it is about to end";
@@ -130,14 +131,21 @@ fn identity(site: &Result<Site, AgentError>, home: Option<&Home>) -> Check {
             );
             Check::fail(check, says, "correct the address with --identity-url")
         }
-        Some(ledger_id) => Check::ok(check, format!("it serves the device's ledger {ledger_id}")),
-        None => Check::ok(check, format!("it serves the ledger {}", site.ledger_id)),
+        whose => {
+            let whose = whose.map_or("the ledger", |_| "the device's ledger");
+            let (ledger_id, serial) = (site.ledger_id, site.key_serial);
+            let says = format!("it serves {whose} {ledger_id}, with its key number {serial}");
+            Check::ok(check, says)
+        }
     }
 }
 
-fn ledger(answer: &Result<(), AgentError>) -> Check {
+fn ledger(answer: &Result<u64, AgentError>) -> Check {
     match answer {
-        Ok(()) => Check::ok("ledger_greeting", "its key is certified for this ledger"),
+        Ok(serial) => {
+            let says = format!("its key, number {serial}, is certified for this ledger");
+            Check::ok("ledger_greeting", says)
+        }
         Err(error) => unanswered("ledger_greeting", error),
     }
 }

@@ -1,10 +1,9 @@
 //! Whether others can read along, and for how long the certificate of a service holds.
 
-use device_agent::{AgentError, TlsProblem, probe};
+use device_agent::{AgentError, TlsProblem, is_loopback, probe};
 use edge_ledger_chassis::{Clock, Validity};
 
 use super::Check;
-use crate::device::enrol::is_loopback;
 use crate::explain::of_tls;
 use crate::limits::CERTIFICATE_SOON_DAYS;
 

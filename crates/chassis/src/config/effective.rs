@@ -37,7 +37,9 @@ fn shown(form: Form, value: &Value) -> Json {
     let text = text(value).unwrap_or_default();
     match form {
         Form::SecretUrl => hidden(&text).into(),
-        Form::Authorities | Form::Networks => items(value).map_or(Json::Null, Json::from),
+        Form::Authorities | Form::Names | Form::Networks => {
+            items(value).map_or(Json::Null, Json::from)
+        }
         Form::Flag | Form::Count { .. } => {
             serde_json::from_str(text.trim()).unwrap_or_else(|_| text.into())
         }

@@ -317,6 +317,23 @@ impl Reader {
         });
         read.unwrap_or_default()
     }
+
+    /// A setting of [`Form::Names`]: a list, or a text with commas.
+    pub(super) fn names(&mut self, key: &str) -> Vec<String> {
+        let read = self.read(key, |_, value| {
+            let names = items(value)?;
+            for name in &names {
+                // They are compared byte by byte, so that a pattern would let in nobody.
+                let uri: Option<Uri> = name.parse().ok();
+                let is_whole = uri.is_some_and(|uri| uri.scheme().is_some());
+                if !is_whole || name.contains('*') {
+                    return Err(format!("{name:?} is no URI"));
+                }
+            }
+            Ok(names)
+        });
+        read.unwrap_or_default()
+    }
 }
 
 fn parsed<T: std::str::FromStr>(value: &Value, what: &str) -> Result<T, String> {

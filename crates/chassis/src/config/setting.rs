@@ -26,6 +26,8 @@ pub enum Form {
     Address,
     /// Names with their ports, as devices dial them.
     Authorities,
+    /// Names of clients as their certificates have them, such as `spiffe://cluster/gateway`.
+    Names,
     /// IP networks, such as `10.0.0.0/8`, or addresses.
     Networks,
     /// `http://` or `https://`, a host, and a port.
@@ -72,7 +74,9 @@ impl Setting {
     pub fn what_to_write(&self) -> String {
         match self.form {
             _ if self.default.is_empty() => format!("write {}", self.form),
-            Form::SecretUrl | Form::Authorities | Form::Path => format!("write {}", self.form),
+            Form::SecretUrl | Form::Authorities | Form::Names | Form::Path => {
+                format!("write {}", self.form)
+            }
             Form::Address
             | Form::Networks
             | Form::Url
@@ -96,6 +100,7 @@ impl fmt::Display for Form {
         match self {
             Self::Address => f.write_str("an IP address and a port"),
             Self::Authorities => f.write_str("a list of `host:port`"),
+            Self::Names => f.write_str("a list of URIs"),
             Self::Networks => f.write_str("a list of IP networks"),
             Self::Url => f.write_str("`http://HOST:PORT` or `https://HOST:PORT`"),
             Self::Flag => f.write_str("`true` or `false`"),

@@ -249,13 +249,15 @@ fn texts_that_are_empty_or_no_text() {
 
 #[test]
 fn beyond_loopback_a_service_needs_a_name_and_a_port() {
+    let accepts = "[tls]\naccept_plaintext = true\n";
     let problem = wrong(
-        "[server]\nlisten = \"0.0.0.0:7410\"",
+        &format!("{accepts}[server]\nlisten = \"0.0.0.0:7410\""),
         &[],
         "server.audiences",
     );
     assert!(problem.next.contains("ledger.example:443"), "{problem}");
     let names = "[server]\naudiences = [\"id.example\", \"10.0.0.7:7410\"]\n";
+    let names = &format!("{accepts}{names}");
     let problem = wrong(
         &format!("{names}listen = \"0.0.0.0:0\""),
         &[],
@@ -277,6 +279,56 @@ fn beyond_loopback_a_service_needs_a_name_and_a_port() {
         let environment = [("EDGE_LEDGER__SERVER__AUDIENCES", name)];
         wrong("", &environment, "server.audiences");
     }
+}
+
+#[test]
+fn beyond_loopback_a_service_without_tls_is_accepted_by_name_alone() {
+    let beyond = "[server]\naudiences = [\"id.example\"]\nlisten = \"10.0.0.7:7410\"\n";
+    let problem = wrong(beyond, &[], "tls.certificate_file");
+    assert!(problem.wrong.contains("10.0.0.7:7410"), "{problem}");
+    for word in ["tls.key_file", "tls.accept_plaintext = true", "gateway"] {
+        assert!(problem.next.contains(word), "{problem}");
+    }
+    let inputs_with = |more: &str| inputs(&format!("{SOUND}{beyond}[tls]\n{more}"), &[]);
+    assert_eq!(sound(&inputs_with("accept_plaintext = true")).tls, None);
+    let pair = "certificate_file = \"/c\"\nkey_file = \"/k\"\n";
+    assert!(sound(&inputs_with(pair)).tls.is_some());
+    // Half of a certificate is one problem, and so is a word that is none.
+    wrong(
+        &format!("{beyond}[tls]\nkey_file = \"/k\""),
+        &[],
+        "tls.certificate_file",
+    );
+    let said = format!("{beyond}[tls]\naccept_plaintext = \"perhaps\"");
+    wrong(&said, &[], "tls.accept_plaintext");
+    for loopback in ["127.0.0.1:7410", "[::1]:7410"] {
+        let environment = [("EDGE_LEDGER__SERVER__LISTEN", loopback)];
+        assert_eq!(sound(&inputs(SOUND, &environment)).tls, None);
+    }
+}
+
+#[test]
+fn names_of_clients_are_whole_uris_and_need_an_authority() {
+    let pair = "[tls]\ncertificate_file = \"/c\"\nkey_file = \"/k\"\n";
+    let ca = format!("{pair}client_ca_file = \"/ca\"\n");
+    let key = "EDGE_LEDGER__TLS__CLIENT_NAMES";
+    let names = "spiffe://a.example/kiosk, spiffe://a.example/gate";
+    let read = sound(&inputs(&format!("{SOUND}{ca}"), &[(key, names)])).tls;
+    let names: Vec<&str> = names.split(", ").collect();
+    assert_eq!(read.unwrap().client_names, names);
+    assert_eq!(
+        sound(&inputs(&format!("{SOUND}{ca}"), &[]))
+            .tls
+            .unwrap()
+            .client_names
+            .len(),
+        0
+    );
+    for name in ["kiosk", "/kiosk", "spiffe://a.example/*", "spiffe://a b/"] {
+        let problem = wrong(&ca, &[(key, name)], "tls.client_names");
+        assert!(problem.next.contains("URI"), "{problem}");
+    }
+    wrong(pair, &[(key, names[0])], "tls.client_ca_file");
 }
 
 #[test]

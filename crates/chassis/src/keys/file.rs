@@ -70,12 +70,31 @@ impl Files {
 
     /// The text of a file, without the line's end; none if there is no such file.
     pub(super) fn read(&self, name: &str) -> Result<Option<Zeroizing<String>>, KeysError> {
-        let path = self.path(name);
-        match fs::read_to_string(&path).map(Zeroizing::new) {
-            Ok(text) => Ok(Some(Zeroizing::new(text.trim().to_owned()))),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(failed(path)(error)),
-        }
+        read_text(&self.path(name))
+    }
+
+    /// The names of all files, in no order; none if there is no folder.
+    pub(super) fn names(&self) -> Result<Vec<String>, KeysError> {
+        let listed = match fs::read_dir(&self.folder) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            listed => listed,
+        };
+        let names = listed.and_then(|entries| {
+            let names = entries.map(|entry| Ok(entry?.file_name().into_string().ok()));
+            names.collect::<io::Result<Vec<_>>>()
+        });
+        let names = names.map_err(failed(self.folder.clone()))?;
+        Ok(names.into_iter().flatten().collect())
+    }
+
+    /// Removes a file, if it is there. The folder is locked.
+    pub(super) fn remove(&self, name: &str) -> Result<(), KeysError> {
+        let removed = match fs::remove_file(self.path(name)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            removed => removed,
+        };
+        let removed = removed.and_then(|()| File::open(&self.folder)?.sync_all());
+        removed.map_err(failed(self.path(name)))
     }
 
     /// Writes a new file; a power cut leaves it whole or not there. The folder is locked.
@@ -113,6 +132,15 @@ impl Files {
             Some(parent) => File::open(parent)?.sync_all(),
             None => Ok(()),
         }
+    }
+}
+
+/// The text of a file, without the line's end; none if there is no such file.
+pub(super) fn read_text(path: &Path) -> Result<Option<Zeroizing<String>>, KeysError> {
+    match fs::read_to_string(path).map(Zeroizing::new) {
+        Ok(text) => Ok(Some(Zeroizing::new(text.trim().to_owned()))),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed(path.to_owned())(error)),
     }
 }
 

@@ -6,14 +6,12 @@
 
 use std::io::ErrorKind;
 use std::net::UdpSocket;
-use std::sync::Arc;
 
 use edge_ledger_core::identity::Genesis;
-use edge_ledger_core::identity::service_key::ServiceSigner;
 
 use super::Service;
 use crate::config::{Common, Reader, RedisUrl};
-use crate::{Clock, KeysError, KeysFolder, Tls, TlsError, TlsFile};
+use crate::{Clock, KeysError, KeysFolder, Signing, Tls, TlsError, TlsFile};
 
 const KEYS_DIR: &str = "keys.dir";
 
@@ -28,7 +26,7 @@ pub(super) struct Named<S: Service> {
 /// What a service needs of the keys folder.
 pub(super) struct ServiceKeys<S: Service> {
     pub(super) genesis: Genesis,
-    pub(super) signer: Arc<ServiceSigner>,
+    pub(super) signer: Signing,
     pub(super) secrets: S::Secrets,
 }
 
@@ -97,7 +95,7 @@ fn read_keys<S: Service>(folder: &KeysFolder) -> (Option<ServiceKeys<S>>, Vec<Ke
         return (None, vec![error]);
     }
     let mut errors = folder.exposed();
-    let service = folder.service_key();
+    let service = Signing::load(folder.clone());
     let service = service.map_err(|more| errors.extend(more)).ok();
     let secrets = S::secrets(folder);
     let secrets = secrets.map_err(|error| errors.push(error)).ok();

@@ -8,7 +8,7 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
@@ -23,7 +23,10 @@ use crate::limits::{
 };
 use crate::status::{Reason, refusal, rewrite};
 use crate::tasks::Tasks;
-use crate::tls::Tls;
+use crate::tls::{self, Tls};
+
+/// Bytes of a refused client that are read, and dropped, at once.
+const HEARD_BYTES: usize = 1024;
 
 /// What each connection needs.
 #[derive(Clone)]
@@ -66,7 +69,10 @@ impl Connection {
         let stopping = self.tasks.stopping();
         match stopping.run_until_cancelled(tls.accept(tcp)).await {
             Some(Ok(stream)) => self.speak(stream, peer, first_request).await,
-            Some(Err(error)) => tracing::debug!(%error, "no TLS with a client"),
+            Some(Err((error, tcp))) => {
+                no_tls(peer, &error);
+                stopping.run_until_cancelled(hear_out(tcp)).await;
+            }
             None => {}
         }
     }
@@ -118,6 +124,25 @@ impl Connection {
             Err(_) => tracing::debug!("an old connection was cut off"),
         }
     }
+}
+
+/// Whoever connects can make this happen; that a certificate is refused is for somebody to mend.
+fn no_tls(Peer(peer): Peer, error: &std::io::Error) {
+    match tls::refusal(error) {
+        Some(why) => tracing::warn!(%peer, why, "a client's certificate was refused"),
+        None => tracing::debug!(%error, "no TLS with a client"),
+    }
+}
+
+/// Reads what a client goes on to say, to its end: if it were closed before, the connection would be
+/// reset, and the client might never read why it was refused. The deadline of the first request
+/// bounds it.
+async fn hear_out(mut tcp: TcpStream) {
+    let mut rest = [0; HEARD_BYTES];
+    if tcp.shutdown().await.is_err() {
+        return;
+    }
+    while let Ok(1..) = tcp.read(&mut rest).await {}
 }
 
 fn report<E: std::fmt::Display>(ended: Result<(), E>) {

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::{Error as PemError, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{Error, RootCertStore, ServerConfig};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
+use super::clients::Named;
 use super::{TlsError, TlsFile, TlsFiles, Validity};
 
 /// The one protocol that is offered.
@@ -72,7 +73,8 @@ impl Contents {
         let key = keep(key, &mut errors);
         let verifier = match (&files.client_ca, self.client_ca) {
             (Some(path), Some(pem)) => {
-                keep(pem.and_then(|pem| verifier(path, &pem)), &mut errors).map(Some)
+                let made = pem.and_then(|pem| verifier(path, &pem, &files.client_names));
+                keep(made, &mut errors).map(Some)
             }
             _ => Some(None),
         };
@@ -98,6 +100,7 @@ fn make(
     let builder = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(|error| of_certificate(error.to_string()))?;
+    let asks = verifier.is_some();
     let builder = match verifier {
         Some(verifier) => builder.with_client_cert_verifier(verifier),
         None => builder.with_no_client_auth(),
@@ -107,6 +110,11 @@ fn make(
         .with_single_cert(chain, key)
         .map_err(|error| refused(files, &error))?;
     config.alpn_protocols = vec![ALPN.to_vec()];
+    if asks {
+        // A session that is taken up again is not asked for its certificate again.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+    }
     let unclear = || of_certificate("it does not say when it holds".to_owned());
     Ok(Made {
         config: Arc::new(config),
@@ -114,8 +122,8 @@ fn make(
     })
 }
 
-/// Lets in who has a certificate of an authority.
-fn verifier(path: &Path, pem: &[u8]) -> Result<Verifier, TlsError> {
+/// Lets in who has a certificate of an authority, with one of the names, if there are any.
+fn verifier(path: &Path, pem: &[u8], names: &[String]) -> Result<Verifier, TlsError> {
     let unusable = unusable(TlsFile::ClientCa, path);
     let mut roots = RootCertStore::empty();
     for authority in certificates(TlsFile::ClientCa, path, pem)? {
@@ -123,9 +131,14 @@ fn verifier(path: &Path, pem: &[u8]) -> Result<Verifier, TlsError> {
         added.map_err(|error| unusable(error.to_string()))?;
     }
     let provider = Arc::new(aws_lc_rs::default_provider());
-    WebPkiClientVerifier::builder_with_provider(roots.into(), provider)
+    let inner = WebPkiClientVerifier::builder_with_provider(roots.into(), provider)
         .build()
-        .map_err(|error| unusable(error.to_string()))
+        .map_err(|error| unusable(error.to_string()))?;
+    if names.is_empty() {
+        return Ok(inner);
+    }
+    let names = names.to_vec();
+    Ok(Arc::new(Named { inner, names }))
 }
 
 fn private_key(path: &Path, pem: &[u8]) -> Result<PrivateKeyDer<'static>, TlsError> {

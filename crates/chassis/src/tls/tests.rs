@@ -8,6 +8,7 @@ use std::time::Duration;
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 
 use super::*;
+use crate::limits::{COMPLAIN_LOOKS, RELOAD_EVERY};
 
 /// 1 March 2026, midnight.
 const NOW_MS: i64 = 1_772_323_200_000;
@@ -21,6 +22,7 @@ fn write(folder: &Path, ends: i32) -> TlsFiles {
         certificate: folder.join("cert.pem"),
         key: folder.join("key.pem"),
         client_ca: None,
+        client_names: Vec::new(),
     };
     fs::write(&files.certificate, params.self_signed(&key).unwrap().pem()).unwrap();
     fs::write(&files.key, key.serialize_pem()).unwrap();
@@ -38,6 +40,7 @@ fn everything_that_is_wrong_with_the_files_is_said_at_once() {
         certificate: folder.path().join("absent"),
         key: folder.path().join("key.pem"),
         client_ca: Some(folder.path().join("ca.pem")),
+        client_names: Vec::new(),
     };
     fs::write(&files.key, "no key").unwrap();
     fs::write(folder.path().join("ca.pem"), "no authority").unwrap();
@@ -109,7 +112,7 @@ async fn a_bad_one_is_complained_of_until_it_is_mended() {
     let stopping = CancellationToken::new();
     let mut following = std::pin::pin!(tls.follow(stopping.clone()));
     let mut pass = async |looks: u32| {
-        let time = TLS_RELOAD_EVERY * looks + Duration::from_millis(1);
+        let time = RELOAD_EVERY * looks + Duration::from_millis(1);
         let _ = tokio::time::timeout(time, following.as_mut()).await;
         said.lines()
     };
@@ -121,14 +124,14 @@ async fn a_bad_one_is_complained_of_until_it_is_mended() {
         assert!(first[0].contains(word), "{first:?}");
     }
     // Not at every look, but again; and as the files are then.
-    assert_eq!(pass(TLS_COMPLAIN_LOOKS - 5).await.len(), 1);
+    assert_eq!(pass(COMPLAIN_LOOKS - 5).await.len(), 1);
     fs::remove_file(&files.certificate).unwrap();
     let again = pass(5).await;
     assert_eq!(again.len(), 3, "{again:?}");
     assert!(again[1].contains("cert.pem"), "{again:?}");
-    assert_eq!(pass(3 * TLS_COMPLAIN_LOOKS).await.len(), 9);
+    assert_eq!(pass(3 * COMPLAIN_LOOKS).await.len(), 9);
     write(folder.path(), 2028);
-    let mended = pass(2 * TLS_COMPLAIN_LOOKS).await;
+    let mended = pass(2 * COMPLAIN_LOOKS).await;
     assert_eq!(mended.len(), 10, "{mended:?}");
     assert!(mended[9].contains("ends=2028-12-31"), "{mended:?}");
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use edge_ledger_chassis::TlsFiles;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType};
 
 /// An authority that signs certificates.
 pub(super) struct Authority {
@@ -26,8 +26,21 @@ impl Authority {
 
     /// A certificate for a name, and its key.
     pub(super) fn certify(&self, name: &str) -> (String, String) {
+        self.sign(CertificateParams::new([name.to_owned()]).unwrap())
+    }
+
+    /// A certificate of a client with a name that is a URI, and its key.
+    pub(super) fn client(&self, uri: &str, is_valid: bool) -> (String, String) {
+        let mut params = CertificateParams::default();
+        params.subject_alt_names = vec![SanType::URI(uri.try_into().unwrap())];
+        if !is_valid {
+            params.not_after = rcgen::date_time_ymd(2001, 1, 1);
+        }
+        self.sign(params)
+    }
+
+    fn sign(&self, params: CertificateParams) -> (String, String) {
         let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new([name.to_owned()]).unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         (certificate.pem(), key.serialize_pem())
     }
@@ -39,6 +52,7 @@ impl Authority {
             certificate: write(folder, "cert.pem", &certificate),
             key: write(folder, "key.pem", &key),
             client_ca: None,
+            client_names: Vec::new(),
         }
     }
 }

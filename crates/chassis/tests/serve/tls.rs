@@ -10,17 +10,17 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tonic::Status;
-use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
+use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
 
 use super::certificates::{Authority, write};
 use super::{PATIENCE, stub};
 
-async fn serve(tls: &Tls, limits: Limits) -> Serving {
+pub(super) async fn serve(tls: &Tls, limits: Limits) -> Serving {
     let listener = stub::bind().await;
     listener.serve(stub::routes(), limits, Some(tls.clone()))
 }
 
-fn load(files: TlsFiles) -> Tls {
+pub(super) fn load(files: TlsFiles) -> Tls {
     Tls::load(files, Clock::system()).unwrap()
 }
 
@@ -31,12 +31,12 @@ fn only<T>(result: Result<T, Vec<TlsError>>) -> TlsError {
     errors.remove(0)
 }
 
-fn trusting(authority: &Authority) -> ClientTlsConfig {
+pub(super) fn trusting(authority: &Authority) -> ClientTlsConfig {
     ClientTlsConfig::new().ca_certificate(Certificate::from_pem(&authority.pem))
 }
 
 /// Makes one call over a new connection; says what the handler heard.
-async fn call(serving: &Serving, config: ClientTlsConfig) -> Result<String, Status> {
+pub(super) async fn call(serving: &Serving, config: ClientTlsConfig) -> Result<String, Status> {
     let endpoint = Endpoint::from_shared(format!("https://{}", serving.local_addr())).unwrap();
     let endpoint = endpoint.tls_config(config).unwrap();
     let channel = endpoint.connect().await;
@@ -117,22 +117,6 @@ fn files_that_cannot_be_used_are_named() {
     assert!(matches!(error, TlsError::Unusable { .. }));
     assert!(error.to_string().contains("ca.pem") && !error.what_to_do().is_empty());
     load(good);
-}
-
-#[tokio::test]
-async fn mutual_tls_lets_in_only_who_has_a_certificate() {
-    let folder = tempfile::tempdir().unwrap();
-    let (authority, clients) = (Authority::new(), Authority::new());
-    let mut files = authority.files(folder.path());
-    files.client_ca = Some(write(folder.path(), "clients.pem", &clients.pem));
-    let serving = serve(&load(files), Limits::default()).await;
-    call(&serving, trusting(&authority)).await.unwrap_err();
-    let with = |from: &Authority| {
-        let (certificate, key) = from.certify("gateway");
-        trusting(&authority).identity(Identity::from_pem(certificate, key))
-    };
-    call(&serving, with(&authority)).await.unwrap_err();
-    call(&serving, with(&clients)).await.unwrap();
 }
 
 #[tokio::test]

@@ -1,7 +1,8 @@
 //! What the store records of a statement, and the receipt that the service signs of it.
 //!
 //! A receipt signs exactly what the atomic append recorded, so any replica can make it again
-//! after a crash, and it proves place, time and cut to everybody.
+//! after a crash, and it proves place, time and cut to everybody. Made with another service key of
+//! the deployment it says the same, in the same bytes, under another signature.
 
 use bytes::Bytes;
 use prost::Message as _;

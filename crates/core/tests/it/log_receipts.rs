@@ -2,6 +2,7 @@
 
 use edge_ledger_core::identity::log::next_hash;
 use edge_ledger_core::identity::receipt::ReceiptParts;
+use edge_ledger_core::identity::service_key::ServiceSigner;
 use edge_ledger_core::identity::statement::SigningAs;
 use edge_ledger_core::identity::{
     CreditPolicy, FormatError, IdentityLog, LogError, Point, ReceiptedStatement,
@@ -106,6 +107,24 @@ fn a_receipt_is_a_function_of_the_record() {
         again,
         receipted.verify(receipted.parts.clone()).expect("sound")
     );
+}
+
+/// A replica that has gone over to another service key says the same, and is believed.
+#[test]
+fn another_service_key_signs_the_same_receipt() {
+    let receipted = receipted();
+    let world = &receipted.world;
+    let (role, secret) = (ServiceRole::Service, key("the next service key"));
+    let (ledger_id, public) = (world.genesis.ledger_id(), secret.public_key());
+    let certificate = ServiceCertificate::issue(&world.service_root, ledger_id, &public, role, 2);
+    let signer = ServiceSigner::new(secret, certificate).expect("the certificate is of this key");
+    let (record, hash) = (receipted.record.clone(), receipted.log.head().hash);
+    let again = ReceiptedStatement::sign(&signer, &world.genesis, record, hash).parts();
+    assert_eq!(again.statement, receipted.parts.statement);
+    assert_eq!(again.body, receipted.parts.body);
+    assert_ne!(again.signature, receipted.parts.signature);
+    let verified = receipted.verify(again).expect("certified by the same root");
+    assert_eq!(verified.into_record(), receipted.record);
 }
 
 #[test]
