@@ -137,29 +137,12 @@ pub(super) fn told(event: Event, unit: &Unit) -> Told {
             Line::Connected,
             "connected to the ledger service".to_owned(),
         ),
-        Event::Synced { balance } => {
-            let words = format!("synced: {}", unit.show(balance));
-            (
-                Line::Synced {
-                    balance: balance.to_string(),
-                },
-                words,
-            )
-        }
+        Event::Synced { balance } => synced(balance, unit),
         Event::SyncFailed { why, permanent } => {
             let words = format!("not synced: {why}");
             (Line::SyncFailed { why, permanent }, words)
         }
-        Event::EntriesKept { entries, balance } => {
-            let words = format!("{entries} new from other devices: {}", unit.show(balance));
-            (
-                Line::EntriesKept {
-                    entries,
-                    balance: balance.to_string(),
-                },
-                words,
-            )
-        }
+        Event::EntriesKept { entries, balance } => entries_kept(entries, balance, unit),
         Event::Acked { point, level: at } => {
             let (seq, level) = (point.seq, level(at));
             (
@@ -193,14 +176,7 @@ pub(super) fn told(event: Event, unit: &Unit) -> Told {
             let words = format!("a copy of {device} wrote too: it repairs itself, or is revoked");
             (Line::Forked { device }, words)
         }
-        Event::LogForked { position, file } => {
-            let words = format!(
-                "the service's identity log contradicts this device's at position {position}; the \
-                 proof is in {}: give it to whoever runs the service, and record on as ever",
-                file.display()
-            );
-            (Line::LogForked { position, file }, words)
-        }
+        Event::LogForked { position, file } => log_forked(position, file),
         Event::Replaced { old, new } => {
             let words = "this folder was an old copy, or has a twin: a new key took its place";
             let (old, new) = (old.to_string(), new.to_string());
@@ -212,6 +188,28 @@ pub(super) fn told(event: Event, unit: &Unit) -> Told {
         ),
     };
     Told { line, words }
+}
+
+fn synced(balance: i128, unit: &Unit) -> (Line, String) {
+    let words = format!("synced: {}", unit.show(balance));
+    let balance = balance.to_string();
+    (Line::Synced { balance }, words)
+}
+
+fn entries_kept(entries: u64, balance: i128, unit: &Unit) -> (Line, String) {
+    let words = format!("{entries} new from other devices: {}", unit.show(balance));
+    let balance = balance.to_string();
+    (Line::EntriesKept { entries, balance }, words)
+}
+
+/// The notice of a forked identity log, with what to do.
+fn log_forked(position: u64, file: PathBuf) -> (Line, String) {
+    let words = format!(
+        "the service's identity log contradicts this device's at position {position}; the proof is \
+         in {}: give it to whoever runs the service, and record on as ever",
+        file.display()
+    );
+    (Line::LogForked { position, file }, words)
 }
 
 /// The notice of changed keys.

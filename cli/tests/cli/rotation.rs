@@ -81,7 +81,6 @@ fn a_rotation_outdates_the_backups_before_it_and_a_second_one_makes_them_worthle
         .failed(1, "UNKNOWN_IDENTITY");
     assert!(!nobody.home.join("home.json").exists());
     // Root keys of another identity, as an interrupted `init` leaves them, are not mixed with these.
-    fs::create_dir(&nobody.home).unwrap();
     fs::write(nobody.home.join("identity.key"), format!("{:064x}\n", 7)).unwrap();
     safe.run(&nobody, "restore", "second")
         .failed(1, "HOME_DAMAGED");
