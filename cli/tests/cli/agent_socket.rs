@@ -87,7 +87,7 @@ fn it_serves_as_many_as_it_says_and_says_so_to_one_more() {
         let mut stream = UnixStream::connect(laptop.home.join("agent.sock")).unwrap();
         let look = json!({ "json": true, "terminal": false, "colours": false, "input": false });
         let job = json!({ "perform": { "command": "watch", "look": look } });
-        let request = json!({ "version": 2, "job": job, "home": "/home" });
+        let request = json!({ "version": 3, "job": job, "home": "/home" });
         stream.write_all(format!("{request}\n").as_bytes()).unwrap();
         let mut answers = BufReader::new(stream);
         let mut taken = String::new();
