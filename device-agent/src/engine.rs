@@ -331,6 +331,13 @@ impl Engine {
     /// same, and its people may be offline.
     async fn remembered(&mut self, mut meaning: Meaning) -> Meaning {
         match (&meaning.error, &self.revoked) {
+            // It knows better why.
+            (AgentError::Refused(refusal), Some(known))
+                if refusal.reason == DEVICE_REVOKED
+                    && has_left(self.book.log(), &self.book.device()) =>
+            {
+                meaning.error = AgentError::Refused(known.clone());
+            }
             (AgentError::Refused(refusal), known)
                 if refusal.reason == DEVICE_REVOKED && known.as_ref() != Some(refusal) =>
             {

@@ -16,7 +16,7 @@ use super::rights::{acted, check_admin};
 use super::synced::{Synced, sync};
 use crate::args::EnrolTokens;
 use crate::explain::{Exit, Failure};
-use crate::output::Output;
+use crate::output::{Output, Secret};
 
 /// Fewer characters of an id mean none.
 const ID_PREFIX_MIN: usize = 4;
@@ -64,18 +64,7 @@ struct Made {
     file: Option<String>,
     /// The text of it, where it goes to standard output.
     #[serde(skip_serializing_if = "Option::is_none")]
-    token: Option<Text>,
-}
-
-/// The text of a token, on its way to standard output.
-#[derive(Serialize)]
-#[serde(transparent)]
-struct Text(String);
-
-impl fmt::Debug for Text {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Text(..)")
-    }
+    token: Option<Secret>,
 }
 
 async fn create(
@@ -114,7 +103,7 @@ async fn create(
         file: file.map(|_| out.to_owned()),
         token: match file {
             Some(_) => None,
-            None => Some(Text(token.to_text().to_string())),
+            None => Some(Secret::new(token.to_text())),
         },
     };
     output.print(&made).await
@@ -130,7 +119,10 @@ impl fmt::Display for Made {
         } = self;
         let (Some(file), None) = (&self.file, &self.token) else {
             // Nothing but the token, so that it can be sent on.
-            let text = self.token.as_ref().map_or("", |text| text.0.trim_end());
+            let text = self
+                .token
+                .as_ref()
+                .map_or("", |text| text.as_str().trim_end());
             return f.write_str(text);
         };
         let devices = if *uses == 1 { "device" } else { "devices" };

@@ -153,6 +153,13 @@ pub(super) fn may(admin: bool) -> &'static str {
     }
 }
 
+/// From when on it can do the last two, if not yet.
+fn but_from(probation_ends_ms: Option<i64>) -> String {
+    probation_ends_ms.map_or_else(String::new, |ends_ms| {
+        format!(", but link and revoke only from {} (UTC) on", utc(ends_ms))
+    })
+}
+
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -218,12 +225,9 @@ impl fmt::Display for Step {
                 probation_ends_ms,
                 ..
             } => {
-                let may = may(*admin);
-                write!(f, "Linked. It can {may}")?;
-                if let Some(ends_ms) = probation_ends_ms {
-                    write!(f, ", the latter from {} (UTC) on", utc(*ends_ms))?;
-                }
-                write!(f, ".  Undo:  edge-ledger devices revoke \"{name}\"")
+                let (may, from) = (may(*admin), but_from(*probation_ends_ms));
+                let undo = format!("edge-ledger devices revoke \"{name}\"");
+                write!(f, "Linked. It can {may}{from}.  Undo:  {undo}")
             }
         }
     }

@@ -18,9 +18,14 @@ pub(super) fn check_admin(agent: &Agent, what: &str) -> Result<(), Failure> {
 
 /// What came of an act about others. One that came too early is told when it can be done.
 pub(super) fn acted<T>(agent: &Agent, done: Result<T, AgentError>) -> Result<T, Failure> {
-    done.map_err(|error| match &error {
-        AgentError::Refused(refusal) if refusal.reason == "PROBATION" => early(agent, error),
-        _ => error.into(),
+    let is_early =
+        |error: &AgentError| matches!(error, AgentError::Refused(r) if r.reason == "PROBATION");
+    done.map_err(|error| {
+        if is_early(&error) {
+            early(agent, error)
+        } else {
+            error.into()
+        }
     })
 }
 

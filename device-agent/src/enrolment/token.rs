@@ -185,9 +185,12 @@ impl EnrolmentToken {
     /// As [`write`](Self::write).
     pub fn write_text(file: &Path, text: &str) -> Result<(), TokenError> {
         let written = vault::write_new_private(file, text.as_bytes());
-        written.map_err(|why| match why.kind() {
-            io::ErrorKind::AlreadyExists => TokenError::Exists(file.to_owned()),
-            _ => io_error(file, why),
+        written.map_err(|why| {
+            if why.kind() == io::ErrorKind::AlreadyExists {
+                TokenError::Exists(file.to_owned())
+            } else {
+                io_error(file, why)
+            }
         })
     }
 
