@@ -32,7 +32,7 @@ use crate::link::{self, LinkCode};
 use crate::statement;
 use crate::status::{Balance, DeviceInfo, ForkedLog, HistoryItem, Status};
 use crate::tls::Authorities;
-use crate::vault::{Membership, Vault};
+use crate::vault::{self, Membership, Vault};
 
 pub use link_session::{Decided, JoinRequest, Joining, LinkSession};
 pub use roots::{PendingRecovery, RecoveryKeyInfo, RecoveryStatus};

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::path::Path;
-use std::time::Duration;
 
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
@@ -35,7 +34,7 @@ pub(super) async fn run(
             name,
             out,
         }) => {
-            let life = Duration::from_millis(expires);
+            let life = expires;
             let enrolment = Enrolment { name, uses, life };
             create(&enrolment, &out, agent, output).await
         }

@@ -29,8 +29,8 @@ pub(super) async fn run(options: Leave, agent: &Agent, output: &Output) -> Resul
     if agent.is_last_admin() {
         let message = "this is the last admin: nobody could link or revoke devices afterwards";
         return Err(Failure::refused("LAST_ADMIN", message).next(
-            "link another device as admin first: `edge-ledger link --admin`; or stop using this \
-             one and keep the folder",
+            "link another device as admin first: `edge-ledger link --admin`; or set a recovery \
+             key: `edge-ledger recovery set`",
         ));
     }
     if synced.is_synced() {
@@ -42,7 +42,7 @@ pub(super) async fn run(options: Leave, agent: &Agent, output: &Output) -> Resul
     if !options.force && (lost > 0 || !synced.is_synced()) {
         return Err(unacked(lost, synced.why_not()));
     }
-    let root_keys = agent.holds_root_key()?;
+    let root_keys = agent.holds_root_key().is_ok();
     if !options.yes {
         confirm(&status.device_name, lost, root_keys, output).await?;
     }

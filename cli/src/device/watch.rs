@@ -137,29 +137,12 @@ pub(super) fn told(event: Event, unit: &Unit) -> Told {
             Line::Connected,
             "connected to the ledger service".to_owned(),
         ),
-        Event::Synced { balance } => {
-            let words = format!("synced: {}", unit.show(balance));
-            (
-                Line::Synced {
-                    balance: balance.to_string(),
-                },
-                words,
-            )
-        }
+        Event::Synced { balance } => synced(balance, unit),
         Event::SyncFailed { why, permanent } => {
             let words = format!("not synced: {why}");
             (Line::SyncFailed { why, permanent }, words)
         }
-        Event::EntriesKept { entries, balance } => {
-            let words = format!("{entries} new from other devices: {}", unit.show(balance));
-            (
-                Line::EntriesKept {
-                    entries,
-                    balance: balance.to_string(),
-                },
-                words,
-            )
-        }
+        Event::EntriesKept { entries, balance } => entries_kept(entries, balance, unit),
         Event::Acked { point, level: at } => {
             let (seq, level) = (point.seq, level(at));
             (
@@ -212,6 +195,18 @@ pub(super) fn told(event: Event, unit: &Unit) -> Told {
         ),
     };
     Told { line, words }
+}
+
+fn synced(balance: i128, unit: &Unit) -> (Line, String) {
+    let words = format!("synced: {}", unit.show(balance));
+    let balance = balance.to_string();
+    (Line::Synced { balance }, words)
+}
+
+fn entries_kept(entries: u64, balance: i128, unit: &Unit) -> (Line, String) {
+    let words = format!("{entries} new from other devices: {}", unit.show(balance));
+    let balance = balance.to_string();
+    (Line::EntriesKept { entries, balance }, words)
 }
 
 /// The notice of changed keys.

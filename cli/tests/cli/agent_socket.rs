@@ -57,8 +57,8 @@ fn what_is_not_understood_is_refused_and_disturbs_nobody() {
     for line in [
         "nonsense\n".to_owned(),
         "{}\n".to_owned(),
-        request(1, "balance".into()),
-        request(2, "frobnicate".into()),
+        request(2, "balance".into()),
+        request(3, "frobnicate".into()),
     ] {
         let said = answers(&laptop, &line);
         assert_eq!(said.len(), 1, "{said:?}");
@@ -67,7 +67,7 @@ fn what_is_not_understood_is_refused_and_disturbs_nobody() {
     assert_eq!(answers(&laptop, &"x".repeat(1 << 20)), Vec::<Value>::new());
     // Somebody who connects and says nothing.
     let _idle = UnixStream::connect(laptop.home.join("agent.sock")).unwrap();
-    let said = answers(&laptop, &request(2, "status".into()));
+    let said = answers(&laptop, &request(3, "status".into()));
     assert_eq!(
         (&said[0], said.last().unwrap()),
         (&"taken".into(), &"done".into())

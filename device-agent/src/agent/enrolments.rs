@@ -33,6 +33,7 @@ impl Agent {
         token: &EnrolmentToken,
         enrolment: &Enrolment,
     ) -> Result<EnrolmentInfo, AgentError> {
+        self.check_log()?;
         let mut session = self.sign_in().await?;
         let life_ms = i64::try_from(enrolment.life.as_millis()).unwrap_or(i64::MAX);
         let expires_ms = session.began_ms().saturating_add(life_ms);

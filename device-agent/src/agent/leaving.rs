@@ -4,12 +4,12 @@ use edge_ledger_core::identity::{DeviceState, RevokeReason};
 
 use super::Agent;
 use crate::error::AgentError;
-use crate::vault;
 
 impl Agent {
     /// Ends this device's own lineage: it is no longer used. What the service does not have yet is
-    /// lost, so [`sync`](Self::sync) first and look at [`Status::unacked_entries`](crate::Status::unacked_entries). From here on
-    /// this device can only be looked at.
+    /// lost, so [`sync`](Self::sync) first and look at
+    /// [`unacked_entries`](crate::Status::unacked_entries). From here on this device can only be
+    /// looked at.
     ///
     /// # Errors
     /// As [`revoke`](Self::revoke): the [last admin](Self::is_last_admin) cannot leave.
@@ -26,13 +26,5 @@ impl Agent {
             .devices()
             .filter(|(_, device)| device.admin && device.state == DeviceState::Active);
         log.recovery_key().is_none() && admins.all(|(_, d)| Some(d.lineage) == lineage)
-    }
-
-    /// Whether the identity's root key is in the home folder.
-    ///
-    /// # Errors
-    /// [`AgentError::Home`].
-    pub fn holds_root_key(&self) -> Result<bool, AgentError> {
-        Ok(vault::root_keys(&self.shared.home)?.0.is_some())
     }
 }
