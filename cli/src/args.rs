@@ -6,9 +6,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use serde::{Deserialize, Serialize};
 
+mod joining;
 mod roots;
 mod services;
 
+pub(crate) use joining::{EnrolTokens, Join, Leave};
 pub(crate) use roots::{Recover, Recoveries, Rotate};
 pub(crate) use services::{CreditSource, Keys, KeysInit, KeysRotate, Periods, Up};
 
@@ -162,9 +164,9 @@ pub(crate) enum DeviceCommand {
         after_help = "Example:\n  edge-ledger init --name kitchen --ledger-id 0123456789abcdef0123456789abcdef"
     )]
     Init(Init),
-    /// Join an identity with the code or link that a linked device shows
+    /// Join an identity with the code or link that a linked device shows, or with a token
     #[command(
-        after_help = "Example:\n  edge-ledger join 0123-4567-89AB-CDEF-GHJK-MNPQ-RSTV-WXYZ-91C0 --name kiosk"
+        after_help = "Example:\n  edge-ledger join 000G-40G2-GC1M --name kiosk\n  edge-ledger join --token-file enrolment.token"
     )]
     Join(Join),
     /// Keep the identity's root keys in a file, and make a device out of one
@@ -224,6 +226,19 @@ pub(crate) enum UseCommand {
         #[command(subcommand)]
         act: Recoveries,
     },
+    /// Let machines join without a person: make, list or end tokens; lists without a further word
+    #[command(
+        after_help = "Example:\n  edge-ledger enrol-token create --uses 5 --expires 24h --out kiosks.token"
+    )]
+    EnrolToken {
+        #[command(subcommand)]
+        act: Option<EnrolTokens>,
+    },
+    /// End this device itself: it is no longer used
+    ///
+    /// What it had told the service stays. The folder stays too, and can be deleted.
+    #[command(after_help = "Example:\n  edge-ledger leave")]
+    Leave(Leave),
     /// Credit the identity
     #[command(
         after_help = "Example:\n  edge-ledger earn 100 --memo \"first shift\" --key shift-2041"
@@ -270,20 +285,6 @@ pub(crate) struct Link {
     /// Let the new device link, rename and revoke devices too
     #[arg(long)]
     pub(crate) admin: bool,
-}
-
-/// Options of `join`.
-#[derive(Debug, Args)]
-pub(crate) struct Join {
-    /// The code or the link
-    #[arg(value_name = "CODE|LINK")]
-    pub(crate) invitation: String,
-    /// Name of this device [default: this machine's name]
-    #[arg(long, conflicts_with = "replace")]
-    pub(crate) name: Option<String>,
-    /// Go on in the folder of a device whose place a copy of it has taken
-    #[arg(long)]
-    pub(crate) replace: bool,
 }
 
 /// What can be done with devices.

@@ -6,13 +6,16 @@ mod calendar;
 mod devices;
 mod doctor;
 mod enrol;
+mod enrol_token;
 mod history;
+mod leave;
 mod link;
 mod open;
 mod posting;
 mod qr;
 mod recover;
 mod recovery;
+mod rights;
 mod rotate;
 mod socket;
 mod state;
@@ -63,10 +66,12 @@ fn check(command: &UseCommand) -> Result<(), Failure> {
         UseCommand::Devices {
             act: Some(Devices::Rename { name, .. }),
         } => enrol::check_name(name),
+        UseCommand::EnrolToken { act } => enrol_token::check(act.as_ref()),
         UseCommand::Devices { .. }
         | UseCommand::Link(_)
         | UseCommand::Rotate(_)
         | UseCommand::Recovery { .. }
+        | UseCommand::Leave(_)
         | UseCommand::Balance
         | UseCommand::Status
         | UseCommand::History(_)
@@ -95,6 +100,8 @@ async fn perform(command: UseCommand, site: Site<'_>, output: &Output) -> Result
         UseCommand::Devices { act } => devices::run(act, agent, output).await,
         UseCommand::Rotate(options) => rotate::run(options, agent, output).await,
         UseCommand::Recovery { act } => recovery::run(act, agent, output).await,
+        UseCommand::EnrolToken { act } => enrol_token::run(act, agent, output).await,
+        UseCommand::Leave(options) => leave::run(options, agent, output).await,
         UseCommand::Earn(options) => posting::earn(options, agent, output).await,
         UseCommand::Spend(options) => posting::spend(options, agent, output).await,
         UseCommand::Refund(options) => posting::refund(options, agent, output).await,

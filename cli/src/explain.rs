@@ -5,7 +5,7 @@ use std::io;
 use std::ops::{Deref, DerefMut};
 
 use device_agent::backup::BackupError;
-use device_agent::{AgentError, HomeError, PostingError, Refusal, TlsProblem};
+use device_agent::{AgentError, HomeError, PostingError, Refusal, TlsProblem, TokenError};
 use edge_ledger_chassis::{KeysError, TlsError};
 use edge_ledger_store::{OpenError, StoreError};
 use serde::{Deserialize, Serialize};
@@ -212,6 +212,11 @@ impl From<AgentError> for Failure {
                  `edge-ledger link`",
             ),
             AgentError::Backup(backup) => of_backup(backup, message),
+            AgentError::Token(token) => of_token(token, message),
+            AgentError::UnknownEnrolment => Self::refused("UNKNOWN_ENROLMENT", message).next(
+                "check the address; a service that lost its data gets it back from any device \
+                 that still runs",
+            ),
             AgentError::NoRootKey => Self::refused("NO_ROOT_KEY", message).next(roots::NO_ROOT_KEY),
             AgentError::UnknownIdentity => {
                 Self::refused("UNKNOWN_IDENTITY", message).next(roots::UNKNOWN_IDENTITY)
@@ -336,6 +341,28 @@ fn of_backup(error: &BackupError, message: String) -> Failure {
     Failure::refused(reason, message).next(next)
 }
 
+fn of_token(error: &TokenError, message: String) -> Failure {
+    let (reason, next) = match error {
+        TokenError::Unknown => (
+            "TOKEN_UNKNOWN",
+            "give the file that `edge-ledger enrol-token create` wrote",
+        ),
+        TokenError::Newer(_) => ("TOKEN_NEWER", "run the version that wrote it"),
+        TokenError::Damaged(_) => (
+            "TOKEN_DAMAGED",
+            "copy the file again, or make another: `edge-ledger enrol-token create`",
+        ),
+        TokenError::Exposed { .. } => (
+            "TOKEN_EXPOSED",
+            "take it from them: `chmod g-w,o= FILE`; if others may have read it, end it: \
+             `edge-ledger enrol-token revoke NAME`",
+        ),
+        TokenError::Exists(_) => ("FILE_EXISTS", "give another file with --out FILE"),
+        TokenError::Io { .. } => ("TOKEN_IO", "give a file that you can read and write"),
+    };
+    Failure::refused(reason, message).next(next)
+}
+
 fn of_refusal(refusal: &Refusal) -> Failure {
     let failure = Failure::refused(&refusal.reason, refusal.message.clone());
     let next = match refusal.reason.as_str() {
@@ -344,6 +371,10 @@ fn of_refusal(refusal: &Refusal) -> Failure {
              `edge-ledger join CODE --replace` here; if it was revoked: `--home NEW_DIR join CODE`"
         }
         "LAST_ADMIN" => "link another device first: `edge-ledger link --admin`",
+        "ENROLMENT_ENDED" => {
+            "ask for a new token, made on an admin device: `edge-ledger enrol-token create`"
+        }
+        "PROBATION" => "type this on an admin device that was linked earlier, or wait",
         "FORBIDDEN" => "ask an admin device: `edge-ledger devices` shows which those are",
         "LINK_GONE" | "LINK_TAKEN" | "LINK_EXPIRED" => {
             "show a new code with `edge-ledger link`; it works once, for two minutes"

@@ -1,13 +1,15 @@
 //! The one place that prints and asks: answers to standard output, talk to standard error.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::io::{IsTerminal as _, Write as _, stdin, stdout};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
 
+use device_agent::{AgentError, EnrolmentToken};
 use edge_ledger_core::text::shown;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, mpsc, oneshot};
 use zeroize::Zeroizing;
@@ -42,6 +44,42 @@ pub(crate) enum Say {
     Note(String),
     /// A line is wanted on standard input; what to say to a person first.
     Ask(String),
+    /// A secret for a new file there. An empty line comes back when it is kept.
+    Keep { file: PathBuf, text: Secret },
+    /// That file is worth nothing.
+    Discard { file: PathBuf },
+}
+
+/// A text that nothing shows. It is wiped when dropped.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Secret(Zeroizing<String>);
+
+impl Secret {
+    pub(crate) fn new(text: Zeroizing<String>) -> Self {
+        Self(text)
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+impl Serialize for Secret {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|text| Self(Zeroizing::new(text)))
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -151,6 +189,35 @@ impl Output {
         }
     }
 
+    /// Keeps the text of an enrolment token in a new file of this process, or of the one that asked.
+    pub(crate) async fn keep(&self, file: &Path, text: Zeroizing<String>) -> Result<(), Failure> {
+        let To::Asker(asker, lines) = &self.to else {
+            return keep(file, &text);
+        };
+        let mut lines = lines.lock().await;
+        while lines.try_recv().is_ok() {}
+        let say = Say::Keep {
+            file: file.to_owned(),
+            text: Secret(text),
+        };
+        // An asker that cannot keep it says so itself, and leaves.
+        let left = || Failure::said(Exit::Unread);
+        asker.send(say).await.map_err(|_| left())?;
+        lines.recv().await.map(drop).ok_or_else(left)
+    }
+
+    /// Removes what was kept.
+    pub(crate) async fn discard(&self, file: &Path) {
+        match &self.to {
+            To::Here => discard(file),
+            To::Asker(asker, _) => {
+                let file = file.to_owned();
+                // Whoever left sees that the command did not end well.
+                drop(asker.send(Say::Discard { file }).await);
+            }
+        }
+    }
+
     /// Reads a line of standard input in a thread of its own, which a command that ends meanwhile
     /// does not wait for.
     pub(crate) fn typed(&self, prompt: &str) -> oneshot::Receiver<Line> {
@@ -176,6 +243,11 @@ impl Output {
             Say::Out(text) => self.write(text),
             Say::Note(text) => {
                 warn(text);
+                Ok(())
+            }
+            Say::Keep { file, text } => keep(file, &text.0),
+            Say::Discard { file } => {
+                discard(file);
                 Ok(())
             }
             // Its answer does not go to standard output.
@@ -259,6 +331,17 @@ impl Output {
             text.push_str(&shown(next));
         }
         to_stderr(&text);
+    }
+}
+
+fn keep(file: &Path, text: &str) -> Result<(), Failure> {
+    let written = EnrolmentToken::write_text(file, text);
+    written.map_err(|error| AgentError::from(error).into())
+}
+
+fn discard(file: &Path) {
+    if let Err(error) = std::fs::remove_file(file) {
+        warn(&format!("{} is worth nothing: {error}", file.display()));
     }
 }
 

@@ -19,11 +19,16 @@ mod demo;
 #[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
 #[path = "cli/doctor.rs"]
 mod doctor;
+#[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
+#[path = "cli/enrol_token.rs"]
+mod enrol_token;
 #[path = "cli/forked_log.rs"]
 mod forked_log;
 #[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
 #[path = "cli/keys.rs"]
 mod keys;
+#[path = "cli/leaving.rs"]
+mod leaving;
 #[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
 #[path = "cli/linking.rs"]
 mod linking;

@@ -1,5 +1,7 @@
 //! The agent: the handle that an application holds.
 
+mod enrolments;
+mod leaving;
 mod link_session;
 mod roots;
 
@@ -19,9 +21,10 @@ use tokio_util::task::TaskTracker;
 
 use crate::book::Book;
 use crate::clock::Clock;
+use crate::devices::devices;
 use crate::engine::{Command, Engine, Recorded, Snapshot, Start};
 use crate::enrol::{current, open_store};
-use crate::error::{AgentError, LINK_TAKEN, RootError};
+use crate::error::{AgentError, LINK_TAKEN, PROBATION, Refusal, RootError};
 use crate::event::{EventLog, Events};
 use crate::identity_client::{Caller, CallerKey, IdentityClient, IdentitySession};
 use crate::limits::{COMMANDS_MAX, NAMEPLATE_TRIES_MAX};
@@ -265,22 +268,15 @@ impl Agent {
 
     /// All devices that ever were in the log, in the order in which they were added.
     pub fn devices(&self) -> Vec<DeviceInfo> {
-        let log = self.log();
         let this = self.key().public_key().device_id();
-        let mut devices: Vec<DeviceInfo> = log
-            .devices()
-            .map(|(id, record)| DeviceInfo {
-                device: *id,
-                name: record.name.clone(),
-                platform: record.platform.clone(),
-                admin: record.admin,
-                state: record.state,
-                added_at: record.added_at,
-                this: *id == this,
-            })
-            .collect();
-        devices.sort_by_key(|device| device.added_at);
-        devices
+        let snapshot = self.shared.snapshot.borrow().clone();
+        devices(&snapshot.log, this, &snapshot.last_entries)
+    }
+
+    /// The latest time that is known here: that of the log, or of this device's clock. For
+    /// display: what holds is decided by the clock of the service.
+    pub fn now_ms(&self) -> i64 {
+        self.log().time().max(self.shared.clock.wall_ms())
     }
 
     /// Ends a device's lineage. This device must be an admin, or the one that is ended.
@@ -315,9 +311,11 @@ impl Agent {
     /// [`request`](LinkSession::request).
     ///
     /// # Errors
-    /// [`AgentError::Unreachable`], [`AgentError::Refused`].
+    /// [`AgentError::Unreachable`], [`AgentError::Refused`], such as `PROBATION`: before anybody has
+    /// gone to the new device.
     pub async fn link(&self) -> Result<LinkSession, AgentError> {
         let mut session = self.sign_in().await?;
+        self.check_probation(session.began_ms())?;
         let mut tries_left = NAMEPLATE_TRIES_MAX;
         loop {
             let code = LinkCode::new(rand::random());
@@ -380,6 +378,18 @@ impl Agent {
         client.authenticate(&caller).await
     }
 
+    /// Refuses what the service would refuse at the end, as it stands by its clock.
+    fn check_probation(&self, now_ms: i64) -> Result<(), AgentError> {
+        let own = self.devices().into_iter().find(|device| device.this);
+        match own.and_then(|device| device.probation_at(now_ms)) {
+            Some(_) => Err(AgentError::Refused(Refusal {
+                reason: PROBATION.to_owned(),
+                message: "this device has no admin rights before its probation is over".to_owned(),
+            })),
+            None => Ok(()),
+        }
+    }
+
     /// Appends an act of this device to the log.
     async fn state_act(
         &self,
@@ -387,12 +397,23 @@ impl Agent {
     ) -> Result<IdentitySession, AgentError> {
         self.check_log()?;
         let mut session = self.sign_in().await?;
-        let key = self.key();
-        let keys = [SigningAs::Device(&key)];
-        let log = self.log();
-        let parts = statement::append(&mut session, &log, |_| false, act, &keys).await?;
-        self.ask(|reply| Command::Adopt { parts, reply }).await?;
+        self.state_in(&mut session, act, None).await?;
         Ok(session)
+    }
+
+    /// Appends an act of this device to the log, signed also by a key that enters by it.
+    async fn state_in(
+        &self,
+        session: &mut IdentitySession,
+        act: impl Fn(&IdentityLog) -> Act,
+        newcomer: Option<SigningAs<'_>>,
+    ) -> Result<(), AgentError> {
+        let key = self.key();
+        let mut keys = vec![SigningAs::Device(&key)];
+        keys.extend(newcomer);
+        let log = self.log();
+        let parts = statement::append(session, &log, |_| false, act, &keys).await?;
+        self.ask(|reply| Command::Adopt { parts, reply }).await
     }
 
     async fn ask<T>(

@@ -15,8 +15,8 @@ use edge_ledger_core::ledger::admission::Admissible;
 use edge_ledger_core::ledger::entry::Author;
 use edge_ledger_core::ledger::fold::fold;
 use edge_ledger_core::ledger::{
-    Ack, Admission, Draft, Extended, Fold, Heads, Kind, Level, Posting, Run, VerifiedEntry,
-    VerifiedRun, gate,
+    Ack, Admission, Draft, EntryContent, Extended, Fold, Heads, Kind, Level, Posting, Run,
+    VerifiedEntry, VerifiedRun, gate,
 };
 use edge_ledger_core::limits::{ENTRY_PAYLOAD_BYTES_MAX, ENTRY_POSTINGS_MAX, FRAME_STATEMENTS_MAX};
 use edge_ledger_proto::identity as pb;
@@ -28,6 +28,7 @@ use edge_ledger_store::log_view::{self, read_log};
 use edge_ledger_store::{Embedded, LedgerStore as _, LogView, Origin, StoreError};
 use prost::Message as _;
 
+use crate::devices::LastEntries;
 use crate::error::{AgentError, DEVICE_REVOKED, HomeError, Refusal};
 use crate::history::history;
 use crate::saved_ack;
@@ -35,6 +36,8 @@ use crate::status::{Balance, HistoryItem};
 use crate::vault::Membership;
 
 mod ended;
+
+pub(crate) use ended::has_left;
 
 const OWN: Origin = Origin(0);
 const ACK_KEY: &str = "ack";
@@ -50,6 +53,7 @@ pub(crate) struct Book {
     heads: Heads,
     admission: Admission,
     outbox: VecDeque<(u64, Posting)>,
+    last_entries: Arc<LastEntries>,
     rolled_back: bool,
 }
 
@@ -87,6 +91,7 @@ impl Book {
             heads: Heads::default(),
             admission: Admission::default(),
             outbox,
+            last_entries: Arc::default(),
             rolled_back: false,
         };
         book.refold().await?;
@@ -115,6 +120,10 @@ impl Book {
 
     pub(crate) fn outbox_first(&self) -> Option<u64> {
         self.outbox.front().map(|(id, _)| *id)
+    }
+
+    pub(crate) fn last_entries(&self) -> &Arc<LastEntries> {
+        &self.last_entries
     }
 
     pub(crate) fn is_rolled_back(&self) -> bool {
@@ -319,6 +328,7 @@ impl Book {
             tips.push(entry.point());
             self.heads.set(entry.device(), tips);
         }
+        note_times(Arc::make_mut(&mut self.last_entries), fresh);
         Ok(())
     }
 
@@ -409,8 +419,25 @@ impl Book {
     async fn refold(&mut self) -> Result<(), AgentError> {
         let entries = read_entries(&self.store, self.log()).await?;
         self.fold = fold(self.log(), &entries);
+        let mut last_entries = LastEntries::new();
+        note_times(&mut last_entries, &entries);
+        self.last_entries = Arc::new(last_entries);
         self.heads = self.store.heads(self.log().identity()).await?.value;
         Ok(())
+    }
+}
+
+/// Takes down when the newest entry of each device was made.
+fn note_times(last: &mut LastEntries, entries: &[VerifiedEntry]) {
+    for entry in entries {
+        let EntryContent::V1 { wall_ms, .. } = entry.content() else {
+            continue;
+        };
+        let seq = entry.point().seq;
+        let known = last.entry(entry.device()).or_insert((seq, *wall_ms));
+        if known.0 <= seq {
+            *known = (seq, *wall_ms);
+        }
     }
 }
 

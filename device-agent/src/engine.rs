@@ -23,8 +23,9 @@ use edge_ledger_core::sync::Input;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::book::Book;
+use crate::book::{Book, has_left};
 use crate::clock::Clock;
+use crate::devices::LastEntries;
 use crate::error::{AgentError, DEVICE_REVOKED, LOG_FORKED, Refusal};
 use crate::event::{Event, EventLog};
 use crate::limits::{COMMANDS_MAX, LIVE_WITHIN, TICK_EVERY};
@@ -116,6 +117,7 @@ pub(crate) struct Engine {
 pub(crate) struct Snapshot {
     pub(crate) status: Status,
     pub(crate) log: Arc<edge_ledger_core::identity::IdentityLog>,
+    pub(crate) last_entries: Arc<LastEntries>,
     /// When it was taken, by the monotonic clock.
     pub(crate) at_ms: u64,
 }
@@ -133,6 +135,7 @@ impl Engine {
             snapshot: watch::channel(Snapshot {
                 status: report::empty(&start.book),
                 log,
+                last_entries: start.book.last_entries().clone(),
                 at_ms: now,
             })
             .0,
@@ -328,6 +331,13 @@ impl Engine {
     /// same, and its people may be offline.
     async fn remembered(&mut self, mut meaning: Meaning) -> Meaning {
         match (&meaning.error, &self.revoked) {
+            // It knows better why.
+            (AgentError::Refused(refusal), Some(known))
+                if refusal.reason == DEVICE_REVOKED
+                    && has_left(self.book.log(), &self.book.device()) =>
+            {
+                meaning.error = AgentError::Refused(known.clone());
+            }
             (AgentError::Refused(refusal), known)
                 if refusal.reason == DEVICE_REVOKED && known.as_ref() != Some(refusal) =>
             {
@@ -341,6 +351,21 @@ impl Engine {
             _ => {}
         }
         meaning
+    }
+
+    /// A device that has left need not ask a service to know it.
+    async fn remember_leaving(&mut self) {
+        if self.revoked.is_some() || !has_left(self.book.log(), &self.book.device()) {
+            return;
+        }
+        let refusal = Refusal {
+            reason: DEVICE_REVOKED.to_owned(),
+            message: "this device has left the identity".to_owned(),
+        };
+        self.last_error = Some(refusal.to_string());
+        self.revoked = Some(refusal);
+        self.save_revoked().await;
+        self.enter(State::Degraded);
     }
 
     /// What is not remembered is heard again.

@@ -6,6 +6,7 @@ use edge_ledger_core::ledger::posting::PostingError;
 use edge_ledger_store::StoreError;
 
 use crate::backup::BackupError;
+use crate::enrolment::TokenError;
 use crate::tls::TlsProblem;
 use crate::words::WordsError;
 
@@ -86,6 +87,12 @@ pub enum AgentError {
     /// A backup cannot be made or read.
     #[error(transparent)]
     Backup(#[from] BackupError),
+    /// An enrolment token cannot be used.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The service knows no enrolment key that fits the token, or not its identity.
+    #[error("the service knows no enrolment key of this token")]
+    UnknownEnrolment,
     /// The root key is not on this device: it was taken off, or never was here.
     #[error("the identity's root key is not on this device")]
     NoRootKey,
@@ -163,6 +170,12 @@ pub(crate) const DEVICE_REVOKED: &str = "DEVICE_REVOKED";
 
 /// The reason of a refusal when the service's identity log is another one.
 pub(crate) const LOG_FORKED: &str = "LOG_FORKED";
+
+/// The reason of a refusal of an enrolment key that adds no device any more.
+pub(crate) const ENROLMENT_ENDED: &str = "ENROLMENT_ENDED";
+
+/// The reason of a refusal of an admin device that was linked a short time ago.
+pub(crate) const PROBATION: &str = "PROBATION";
 
 /// The reason of a refusal to open a link session under a name that is in use.
 pub(crate) const LINK_TAKEN: &str = "LINK_TAKEN";

@@ -7,6 +7,7 @@ use edge_ledger_core::identity::receipt::ReceiptParts;
 use edge_ledger_core::identity::{Challenge, Genesis, Purpose};
 use edge_ledger_core::ids::{IdentityId, LedgerId};
 use edge_ledger_core::keys::{PublicKey, SecretKey, Signature};
+use edge_ledger_core::limits::CHALLENGE_LIFE_MS;
 use edge_ledger_proto::identity as pb;
 use edge_ledger_proto::identity::identity_service_client::IdentityServiceClient;
 use tonic::transport::{Channel, Endpoint};
@@ -165,6 +166,7 @@ pub(crate) struct Caller {
 
 /// What it proves itself with.
 pub(crate) enum CallerKey {
+    /// A device's, or an enrolment key.
     Device(Arc<SecretKey>),
     Root(Arc<SecretKey>),
 }
@@ -189,6 +191,7 @@ pub(crate) struct IdentitySession {
     client: IdentityClient,
     identity: IdentityId,
     token: String,
+    began_ms: i64,
 }
 
 impl IdentityClient {
@@ -283,11 +286,18 @@ impl IdentityClient {
             client: self,
             identity: caller.identity,
             token: opened.token,
+            began_ms: challenge.expires_ms.saturating_sub(CHALLENGE_LIFE_MS),
         })
     }
 }
 
 impl IdentitySession {
+    /// The service's clock when the session was asked for, in milliseconds since 1970: what the
+    /// rules of a log go by. Not later than it was, as a challenge lives no longer than it may.
+    pub(crate) fn began_ms(&self) -> i64 {
+        self.began_ms
+    }
+
     /// All statements after a position.
     pub(crate) async fn log_after(
         &mut self,

@@ -83,6 +83,35 @@
 //! # }
 //! ```
 //!
+//! # Machines without a person
+//!
+//! An admin device lets a token add a number of devices for some time. The token is a file with a
+//! private key: bring it to the machines as you bring passwords to them.
+//!
+//! ```no_run
+//! # async fn example(phone: device_agent::Agent) -> Result<(), device_agent::AgentError> {
+//! use std::path::Path;
+//! use std::time::Duration;
+//! use device_agent::{Enrolment, EnrolmentToken};
+//!
+//! let token = phone.enrolment_token();
+//! // Nothing is lost if this fails: no service knows the token yet.
+//! token.write(Path::new("kiosks.token"))?;
+//! let life = Duration::from_secs(86_400);
+//! let kiosks = Enrolment { name: "kiosks".to_owned(), uses: 5, life };
+//! phone.open_enrolment(&token, &kiosks).await?;
+//! # Ok(())
+//! # }
+//! # async fn other(kiosk: device_agent::NewDevice) -> Result<(), device_agent::AgentError> {
+//! # use device_agent::EnrolmentToken;
+//! # use std::path::Path;
+//! // On each machine:
+//! let token = EnrolmentToken::read(Path::new("kiosks.token"))?;
+//! device_agent::join_by_token(&kiosk, &token).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # What happens meanwhile
 //!
 //! [`Agent::status`] is everything at one moment, [`Agent::events`] everything as it happens.
@@ -106,7 +135,8 @@
 //! ```
 //!
 //! A lost device is cut off by [`Agent::revoke`] on another one. What it had acked stays; nothing
-//! that it signs afterwards counts, anywhere.
+//! that it signs afterwards counts, anywhere. A device that is no longer used ends itself with
+//! [`Agent::leave`].
 //!
 //! # When all devices are lost
 //!
@@ -142,8 +172,10 @@ mod agent;
 pub mod backup;
 mod book;
 mod clock;
+mod devices;
 mod engine;
 mod enrol;
+mod enrolment;
 mod error;
 mod event;
 mod history;
@@ -168,8 +200,10 @@ pub use agent::{
     Agent, Decided, Details, JoinRequest, Joining, LinkSession, Options, PendingRecovery,
     RecoveryKeyInfo, RecoveryStatus, within,
 };
+pub use devices::AddedBy;
 pub use engine::Recorded;
 pub use enrol::{Enrolled, NewDevice, Trust, discover, init, join, rejoin};
+pub use enrolment::{Enrolment, EnrolmentInfo, EnrolmentToken, TokenError, join_by_token};
 pub use error::{AgentError, HomeError, Refusal, RootError};
 pub use event::{Event, Events, KeyChange};
 pub use link::{Confirmation, Invitation};

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use edge_ledger_core::limits::DEVICES_ACTIVE_MAX;
+
 /// Calls of the application that wait for the engine.
 pub(crate) const COMMANDS_MAX: usize = 1_024;
 /// Frames between the engine and its stream.
@@ -44,7 +46,17 @@ pub(crate) const LINK_WITHIN: Duration = Duration::from_secs(120);
 pub(crate) const NUMBER_TRIES_MAX: u32 = 3;
 /// How often a link session is opened under another nameplate because one is in use.
 pub(crate) const NAMEPLATE_TRIES_MAX: u32 = 4;
-/// How often a statement is made again because the log moved under it.
-pub(crate) const STATEMENT_RETRIES_MAX: usize = 8;
+/// How often a statement is made again because the log moved under it: twice as often as devices
+/// can join at once.
+pub(crate) const STATEMENT_RETRIES_MAX: usize = 2 * DEVICES_ACTIVE_MAX;
+/// First and longest wait before a statement is made again; each is jittered, so that machines that
+/// join together do not go on meeting.
+pub(crate) const STATEMENT_AGAIN_FIRST: Duration = Duration::from_millis(5);
+/// See [`STATEMENT_AGAIN_FIRST`].
+pub(crate) const STATEMENT_AGAIN_MAX: Duration = Duration::from_millis(100);
+/// Longest text of an enrolment token.
+pub(crate) const TOKEN_BYTES_MAX: usize = 4_096;
+/// Longest address in an enrolment token.
+pub(crate) const TOKEN_URL_BYTES_MAX: usize = 2_048;
 /// Nothing was heard from the service for this long: what is shown is stale.
 pub(crate) const STALE_AFTER_MS: u64 = 60_000;

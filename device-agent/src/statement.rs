@@ -1,5 +1,6 @@
 //! Statements of this device, or of the root key, on their way into the log.
 
+use backon::{BackoffBuilder as _, ExponentialBuilder};
 use bytes::Bytes;
 use edge_ledger_core::identity::receipt::ReceiptParts;
 use edge_ledger_core::identity::statement::SigningAs;
@@ -8,7 +9,7 @@ use edge_ledger_store::log_view::follow;
 
 use crate::error::AgentError;
 use crate::identity_client::IdentitySession;
-use crate::limits::STATEMENT_RETRIES_MAX;
+use crate::limits::{STATEMENT_AGAIN_FIRST, STATEMENT_AGAIN_MAX, STATEMENT_RETRIES_MAX};
 
 /// Signs an act at the head of the log and appends it, anew if the log moved meanwhile. Returns
 /// what the log has gained since `log`, the statement included.
@@ -26,7 +27,16 @@ pub(crate) async fn append(
     let mut gained = Vec::new();
     let mut sent: Option<Bytes> = None;
     let mut refused = AgentError::TimedOut;
-    for _ in 0..STATEMENT_RETRIES_MAX {
+    let mut waits = ExponentialBuilder::default()
+        .with_jitter()
+        .with_min_delay(STATEMENT_AGAIN_FIRST)
+        .with_max_delay(STATEMENT_AGAIN_MAX)
+        .without_max_times()
+        .build();
+    for attempt in 0..STATEMENT_RETRIES_MAX {
+        if attempt > 0 {
+            tokio::time::sleep(waits.next().unwrap_or(STATEMENT_AGAIN_MAX)).await;
+        }
         let parts = session.log_after(log.head().position).await?;
         log = grown(&log, &parts)?;
         gained.extend(parts);

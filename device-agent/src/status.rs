@@ -7,6 +7,7 @@ use edge_ledger_core::ids::{DeviceId, IdentityId, LedgerId};
 use edge_ledger_core::ledger::posting::EventKey;
 use edge_ledger_core::ledger::{Effect, Kind, Level};
 
+use crate::devices::AddedBy;
 use crate::error::Refusal;
 
 /// What the agent is doing.
@@ -100,6 +101,8 @@ pub struct Status {
     /// The evidence that this device holds of a forked identity log. Postings are recorded as
     /// ever; no statement is signed.
     pub forked_log: Option<ForkedLog>,
+    /// Whether this device ended itself, and so has left the identity.
+    pub left: bool,
     /// What went wrong last, until it goes right.
     pub last_error: Option<String>,
 }
@@ -130,14 +133,35 @@ pub struct DeviceInfo {
     pub name: String,
     /// Its platform.
     pub platform: String,
-    /// Whether it may sign statements about others.
+    /// Whether it may sign statements about others, once its probation is over.
     pub admin: bool,
+    /// Service time until which it has no admin rights, in milliseconds since 1970. `None` for a
+    /// device that a root key added.
+    pub probation_ends_ms: Option<i64>,
     /// Where it stands.
     pub state: DeviceState,
     /// Log position that added it.
     pub added_at: u64,
+    /// Service time at which it was added, in milliseconds since 1970.
+    pub added_ms: i64,
+    /// Who signed it in.
+    pub added_by: AddedBy,
+    /// The time of its newest entry that is kept here, by its own clock, in milliseconds since
+    /// 1970: for display only. Nobody tells whether a device is online.
+    pub last_entry_ms: Option<i64>,
+    /// Service time at which it last signed a statement, in milliseconds since 1970.
+    pub last_statement_ms: Option<i64>,
     /// Whether it is this one.
     pub this: bool,
+}
+
+impl DeviceInfo {
+    /// Until when it is an admin without admin rights, in milliseconds since 1970, if it is one at
+    /// a service time.
+    pub fn probation_at(&self, now_ms: i64) -> Option<i64> {
+        let ends_ms = self.probation_ends_ms.filter(|ends_ms| now_ms < *ends_ms);
+        ends_ms.filter(|_| self.admin && self.state == DeviceState::Active)
+    }
 }
 
 /// One posting of the history.

@@ -292,13 +292,17 @@ pub(crate) fn membership(folder: &Path) -> Result<Membership, HomeError> {
 /// # Errors
 /// [`HomeError::Io`].
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), HomeError> {
+    write_new_private(path, bytes).map_err(|e| io_error(path, e))
+}
+
+/// As [`write_private`], with the error of the file system as it is.
+pub(crate) fn write_new_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
     let name = path.file_name().and_then(|name| name.to_str());
-    let name = name.ok_or_else(|| io_error(path, io::ErrorKind::InvalidFilename.into()))?;
-    write_new(folder, name, bytes).map_err(|e| io_error(path, e))
+    write_new(folder, name.ok_or(io::ErrorKind::InvalidFilename)?, bytes)
 }
 
 /// The file of a device's key: those that replaced it are numbered from 2.

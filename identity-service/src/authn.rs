@@ -141,6 +141,8 @@ impl Authn {
         let view = view.ok_or_else(no_session)?;
         if may_speak(&view, &session.device, self.clock.wall_ms()) {
             Ok(Caller { session, view })
+        } else if view.log.enrolment(&session.device).is_some() {
+            Err(refusals::enrolment_ended())
         } else {
             Err(revoked())
         }

@@ -4,10 +4,12 @@ use std::fmt;
 
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
-use device_agent::{Agent, DeviceId, DeviceInfo, DeviceState, RevokeReason};
+use device_agent::{AddedBy, Agent, DeviceId, DeviceInfo, DeviceState, RevokeReason};
 use serde::Serialize;
 
+use super::calendar::utc;
 use super::enrol::check_name;
+use super::rights::acted;
 use super::synced::{Synced, sync};
 use crate::args::{self, Reason};
 use crate::explain::{Failure, key_format};
@@ -53,14 +55,63 @@ struct Row {
     state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     replaced_by: Option<String>,
+    /// Until when it has no admin rights though it is an admin.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    probation_ends_ms: Option<i64>,
     added_at: u64,
+    added_ms: i64,
+    added_by: By,
+    /// Its newest entry that is kept here, by its own clock.
+    last_entry_ms: Option<i64>,
+    /// Its newest statement, by the clock of the service.
+    last_statement_ms: Option<i64>,
     this: bool,
+}
+
+/// Who signed a device or a token into the log.
+#[derive(Debug, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub(super) enum By {
+    Root,
+    Device { device: String, label: String },
+    EnrolmentKey { id: String, name: String },
+}
+
+impl By {
+    pub(super) fn new(by: &AddedBy, all: &[DeviceInfo]) -> Self {
+        match by {
+            AddedBy::Root => Self::Root,
+            AddedBy::Device(id) => {
+                let device = all.iter().find(|device| device.device == *id);
+                Self::Device {
+                    label: device.map_or_else(|| id.to_string(), |device| label(device, all)),
+                    device: id.to_string(),
+                }
+            }
+            AddedBy::Enrolment { id, name } => Self::EnrolmentKey {
+                id: id.to_string(),
+                name: name.clone(),
+            },
+        }
+    }
+}
+
+impl fmt::Display for By {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Root => f.write_str("root key"),
+            Self::Device { label, .. } => f.write_str(label),
+            Self::EnrolmentKey { name, .. } => write!(f, "token {name}"),
+        }
+    }
 }
 
 async fn list(agent: &Agent, output: &Output) -> Result<(), Failure> {
     let synced = sync(agent).await?;
     let all = agent.devices();
-    let devices = all.iter().map(|device| Row::new(device, &all)).collect();
+    let now_ms = agent.now_ms();
+    let rows = all.iter().map(|device| Row::new(device, &all, now_ms));
+    let devices = rows.collect();
     let list = List { devices, synced };
     output.print(&list).await?;
     list.synced.note(output).await;
@@ -68,7 +119,7 @@ async fn list(agent: &Agent, output: &Output) -> Result<(), Failure> {
 }
 
 impl Row {
-    fn new(device: &DeviceInfo, all: &[DeviceInfo]) -> Self {
+    fn new(device: &DeviceInfo, all: &[DeviceInfo], now_ms: i64) -> Self {
         let (state, replaced_by) = match device.state {
             DeviceState::Active => ("active", None),
             DeviceState::Replaced { by } => ("replaced", Some(by.to_string())),
@@ -82,9 +133,29 @@ impl Row {
             admin: device.admin,
             state,
             replaced_by,
+            probation_ends_ms: device.probation_at(now_ms),
             added_at: device.added_at,
+            added_ms: device.added_ms,
+            added_by: By::new(&device.added_by, all),
+            last_entry_ms: device.last_entry_ms,
+            last_statement_ms: device.last_statement_ms,
             this: device.this,
         }
+    }
+
+    /// What it may do.
+    fn may(&self) -> String {
+        match self.probation_ends_ms {
+            Some(ends_ms) => format!("all, from {} on", utc(ends_ms)),
+            None if self.admin => "all".to_owned(),
+            None => "earn, spend".to_owned(),
+        }
+    }
+
+    /// When it last signed anything that is known here.
+    fn last_act(&self) -> String {
+        let last_ms = self.last_entry_ms.max(self.last_statement_ms);
+        last_ms.map_or_else(|| "none".to_owned(), utc)
     }
 }
 
@@ -92,15 +163,27 @@ impl fmt::Display for List {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut table = Table::new();
         table.load_preset(NOTHING);
-        table.set_header(["name", "device", "platform", "may", "state"]);
+        table.set_header([
+            "name",
+            "device",
+            "platform",
+            "may",
+            "state",
+            "added (UTC)",
+            "by",
+            "last act",
+        ]);
         for row in &self.devices {
             let this = if row.this { " (this one)" } else { "" };
             table.add_row([
                 format!("{}{this}", row.label),
                 row.device.clone(),
                 row.platform.clone(),
-                if row.admin { "all" } else { "earn, spend" }.to_owned(),
+                row.may(),
                 row.state.to_owned(),
+                utc(row.added_ms),
+                row.added_by.to_string(),
+                row.last_act(),
             ]);
         }
         write!(f, "{}", table.trim_fmt())
@@ -121,7 +204,7 @@ struct Changed {
 
 async fn rename(agent: &Agent, typed: &str, name: String, output: &Output) -> Result<(), Failure> {
     let target = resolve(agent, typed).await?;
-    agent.rename(target.device, &name).await?;
+    acted(agent, agent.rename(target.device, &name).await)?;
     let changed = Changed {
         device: target.device.to_string(),
         name,
@@ -144,7 +227,7 @@ async fn revoke(
         Reason::Compromised => (RevokeReason::Compromised, "compromised"),
         Reason::Retired => (RevokeReason::Retired, "retired"),
     };
-    agent.revoke(target.device, why).await?;
+    acted(agent, agent.revoke(target.device, why).await)?;
     let changed = Changed {
         device: target.device.to_string(),
         before: target.name.clone(),
@@ -254,8 +337,13 @@ mod tests {
             name: name.to_owned(),
             platform: "linux".to_owned(),
             admin: id == 1,
+            probation_ends_ms: None,
             state,
             added_at: id.into(),
+            added_ms: 0,
+            added_by: AddedBy::Root,
+            last_entry_ms: None,
+            last_statement_ms: None,
             this: id == 1,
         }
     }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use device_agent::backup::Backup;
 use device_agent::{
-    AgentError, Confirmation, Enrolled, Invitation, LedgerId, NewDevice, Trust, discover,
-    is_loopback,
+    AgentError, Confirmation, Enrolled, EnrolmentToken, Invitation, LedgerId, NewDevice, Trust,
+    discover, is_loopback,
 };
 use edge_ledger_core::identity::certificate;
 use edge_ledger_core::identity::pikey::short_id;
@@ -54,7 +54,10 @@ pub(super) async fn init(options: Init, global: &Global, output: &Output) -> Res
 }
 
 pub(super) async fn join(options: Join, global: &Global, output: &Output) -> Result<(), Failure> {
-    let invitation: Invitation = options.invitation.parse()?;
+    if let Some(file) = &options.token_file {
+        return join_by_token(file, options.name, global, output).await;
+    }
+    let invitation: Invitation = options.invitation.unwrap_or_default().parse()?;
     if options.replace {
         return rejoin(&invitation, global, output).await;
     }
@@ -79,6 +82,29 @@ pub(super) async fn join(options: Join, global: &Global, output: &Output) -> Res
     );
     let made = Made::new(&enrolled, new, false);
     output.print(&made).await
+}
+
+/// Joins without a person, with the token in a file.
+async fn join_by_token(
+    file: &Path,
+    name: Option<String>,
+    global: &Global,
+    output: &Output,
+) -> Result<(), Failure> {
+    let token = if file == Path::new("-") {
+        EnrolmentToken::read_stdin()
+    } else {
+        EnrolmentToken::read(file)
+    };
+    let token = token.map_err(AgentError::from)?;
+    let mut new = new_device(name, global)?;
+    if global.identity_url.is_none() {
+        token.identity_url().clone_into(&mut new.identity_url);
+    }
+    let enrolled = unless_interrupted(device_agent::join_by_token(&new, &token)).await?;
+    // A device that was in the log already has the name of its first try.
+    new.name.clone_from(&enrolled.name);
+    output.print(&Made::new(&enrolled, new, false)).await
 }
 
 /// Joins in the folder of a device that is there already.

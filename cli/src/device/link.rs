@@ -5,8 +5,10 @@ use std::fmt;
 use device_agent::{Agent, Decided, DeviceInfo, DeviceState, Invitation, JoinRequest, Joining};
 use serde::Serialize;
 
+use super::calendar::utc;
 use super::enrol::IDENTITY_URL;
 use super::qr;
+use super::rights::{acted, check_admin};
 use super::synced::sync;
 use crate::args::Link;
 use crate::explain::Failure;
@@ -50,6 +52,9 @@ enum Step {
         name: String,
         platform: String,
         admin: bool,
+        /// Until when it has no admin rights though it is an admin.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        probation_ends_ms: Option<i64>,
     },
 }
 
@@ -57,17 +62,12 @@ pub(super) async fn run(options: Link, agent: &Agent, output: &Output) -> Result
     // A device that is refused says so here, and others have the latest names.
     sync(agent).await?.note(output).await;
     // Better now than after the other device has asked.
-    let is_admin = |device: &DeviceInfo| device.this && device.admin;
-    if !agent.devices().iter().any(is_admin) {
-        let message = "this device may not link others";
-        return Err(Failure::refused("FORBIDDEN", message)
-            .next("type this on a device that may: `edge-ledger devices` shows which those are"));
-    }
+    check_admin(agent, "link others")?;
     if !output.look().input {
         let message = "somebody must type the number that the new device shows";
         return Err(Failure::usage("LINK_NUMBER", message).next("leave --no-input away"));
     }
-    let session = agent.link().await?;
+    let session = acted(agent, agent.link().await)?;
     let url = session.link().parse::<Invitation>()?.identity_url;
     let address = url.filter(|url| url != IDENTITY_URL);
     output
@@ -84,18 +84,25 @@ pub(super) async fn run(options: Link, agent: &Agent, output: &Output) -> Result
         .await?;
     let request = session.request(options.admin).await?;
     output.print(&Step::request(&request, agent)).await?;
-    let joined = decide(request, output).await?;
+    let joined = decide(request, agent, output).await?;
+    let devices = agent.devices();
+    let device = devices.iter().find(|d| d.device == joined.device);
     let linked = Step::Linked {
         device: joined.device.to_string(),
         name: joined.name,
         platform: joined.platform,
         admin: joined.admin,
+        probation_ends_ms: device.and_then(|device| device.probation_at(agent.now_ms())),
     };
     output.print(&linked).await
 }
 
 /// Has the number typed, until it is the right one, or the person or the other device gives up.
-async fn decide(mut request: JoinRequest, output: &Output) -> Result<Joining, Failure> {
+async fn decide(
+    mut request: JoinRequest,
+    agent: &Agent,
+    output: &Output,
+) -> Result<Joining, Failure> {
     loop {
         let typed = tokio::select! {
             typed = output.ask(PROMPT) => typed,
@@ -110,7 +117,7 @@ async fn decide(mut request: JoinRequest, output: &Output) -> Result<Joining, Fa
             request.refuse("the person there said no").await;
             return Err(Failure::refused("LINK_NUMBER", "the device was not let in"));
         }
-        match request.approve(&typed).await? {
+        match acted(agent, request.approve(&typed).await)? {
             Decided::Linked(joined) => return Ok(joined),
             Decided::WrongNumber(again, tries_left) => {
                 output.print(&Step::WrongNumber { tries_left }).await?;
@@ -144,6 +151,13 @@ pub(super) fn may(admin: bool) -> &'static str {
     } else {
         "earn and spend"
     }
+}
+
+/// From when on it can do the last two, if not yet.
+fn but_from(probation_ends_ms: Option<i64>) -> String {
+    probation_ends_ms.map_or_else(String::new, |ends_ms| {
+        format!(", but link and revoke only from {} (UTC) on", utc(ends_ms))
+    })
 }
 
 impl fmt::Display for Step {
@@ -205,12 +219,15 @@ impl fmt::Display for Step {
                 };
                 write!(f, "That is not its number. It can be typed {times}.")
             }
-            Self::Linked { name, admin, .. } => {
-                let may = may(*admin);
-                write!(
-                    f,
-                    "Linked. It can {may}.  Undo:  edge-ledger devices revoke \"{name}\""
-                )
+            Self::Linked {
+                name,
+                admin,
+                probation_ends_ms,
+                ..
+            } => {
+                let (may, from) = (may(*admin), but_from(*probation_ends_ms));
+                let undo = format!("edge-ledger devices revoke \"{name}\"");
+                write!(f, "Linked. It can {may}{from}.  Undo:  {undo}")
             }
         }
     }

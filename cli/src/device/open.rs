@@ -119,6 +119,11 @@ fn interrupted(command: &UseCommand) -> Failure {
             "look at `edge-ledger recovery status`; words of a `recovery set` that was interrupted \
              are to be thrown away, and set anew",
         ),
+        UseCommand::Leave(_) => failure
+            .next("look at `edge-ledger status` before you repeat it: the device may have left"),
+        UseCommand::EnrolToken { .. } => {
+            failure.next("`edge-ledger enrol-token list` shows whether a token was made")
+        }
         UseCommand::Link(_)
         | UseCommand::Devices { .. }
         | UseCommand::Balance

@@ -118,6 +118,8 @@ struct Report {
     rolled_back: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     forked_log: Option<Fork>,
+    /// Whether it ended itself.
+    left: bool,
     last_error: Option<String>,
     home: PathBuf,
     #[serde(flatten)]
@@ -189,6 +191,7 @@ impl Report {
                 position: forked.position,
                 file: forked.file,
             }),
+            left: status.left,
             short_id: status.short_id,
             device_name: status.device_name,
             digest: status.digest,

@@ -48,12 +48,21 @@ impl Synced {
     }
 }
 
+/// A device that ended itself has nobody to ask.
+fn left() -> Failure {
+    let message = "this device has left the identity";
+    Failure::refused("DEVICE_REVOKED", message)
+        .with("left", true)
+        .next("join again in another folder: `edge-ledger --home NEW_DIR join CODE`")
+}
+
 /// Syncs the device, for a while. That nobody answers is no failure: what is recorded is sent
 /// later. A refusal is one, but for a fork of the journal, which a person mends with this very
 /// command, and of the identity log, in which entries go on.
 pub(super) async fn sync(agent: &Agent) -> Result<Synced, Failure> {
     match within(SYNC_WITHIN, agent.sync()).await {
         Ok(()) => Ok(Synced::yes()),
+        Err(AgentError::TimedOut | AgentError::Refused(_)) if agent.status().left => Err(left()),
         Err(AgentError::TimedOut) => {
             let status = agent.status();
             if let Some(refusal) = status.revoked {

@@ -2,7 +2,7 @@
 
 use super::process::{Device, Ran, Up, edge_ledger};
 
-const COMMANDS: [&[&str]; 20] = [
+const COMMANDS: [&[&str]; 25] = [
     &["up"],
     &["demo"],
     &["init"],
@@ -12,6 +12,11 @@ const COMMANDS: [&[&str]; 20] = [
     &["devices", "list"],
     &["devices", "rename"],
     &["devices", "revoke"],
+    &["enrol-token"],
+    &["enrol-token", "create"],
+    &["enrol-token", "list"],
+    &["enrol-token", "revoke"],
+    &["leave"],
     &["earn"],
     &["spend"],
     &["refund"],
@@ -57,6 +62,15 @@ fn what_is_typed_wrongly_is_told_in_both_forms() {
         &["devices", "revoke", "x", "--reason", "boredom"],
         &["up", "--identity-listen", "nowhere"],
         &["history", "--limit", "many"],
+        &["join"],
+        &["join", "CODE", "--token-file", "f"],
+        &["join", "--token-file", "f", "--replace"],
+        &["enrol-token", "create", "--uses", "0"],
+        &["enrol-token", "create", "--uses", "65"],
+        &["enrol-token", "create", "--expires", "0h"],
+        &["enrol-token", "create", "--expires", "367d"],
+        &["enrol-token", "create", "--expires", "24"],
+        &["enrol-token", "revoke"],
     ] {
         let words = Ran::of(edge_ledger(folder.path()).args(args));
         assert_eq!(
@@ -209,6 +223,11 @@ fn amounts_names_and_memos_have_their_limits() {
     laptop
         .run(&["devices", "rename", "laptop", ""])
         .failed(2, "NAME_FORMAT");
+    for name in ["", "a\nb", &"n".repeat(65)] {
+        laptop
+            .run(&["enrol-token", "create", "--out", "-", "--name", name])
+            .failed(2, "NAME_FORMAT");
+    }
     let most = laptop.run(&["earn", "9007199254740991"]).done();
     assert_eq!(most["amount"].as_u64(), Some(9_007_199_254_740_991));
     assert_eq!(most["balance"], "9007199254740992");

@@ -7,20 +7,26 @@ use serde_json::Value;
 use super::process::{Device, Ran, Up};
 
 /// What differs from one deployment to the next, and from one moment to the next.
-const OF_THE_MOMENT: [&str; 14] = [
+const OF_THE_MOMENT: [&str; 20] = [
+    "added_ms",
     "code",
     "device",
     "digest",
     "event_key",
+    "expires_ms",
     "hash",
     "heard_ms_ago",
     "home",
+    "id",
     "identity",
+    "last_entry_ms",
+    "last_statement_ms",
     "ledger_id",
     "link",
     "replaced_by",
     "short_id",
     "synced_ms_ago",
+    "token",
     "wall_ms",
 ];
 
@@ -60,6 +66,13 @@ const STORY: &[&[&str]] = &[
     &["devices", "rename", "desk", ""],
     &["devices", "revoke", "desk"],
     &["devices", "revoke", "zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz"],
+    &["enrol-token"],
+    &["enrol-token", "create", "--out", "-", "--uses", "3"],
+    &["enrol-token", "create", "--out", "/nowhere/token"],
+    &["enrol-token", "list"],
+    &["enrol-token", "revoke", "nobody"],
+    &["leave"],
+    &["leave", "--yes"],
     &["devices"],
 ];
 

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use edge_ledger_core::identity::receipt::ReceiptParts;
-use edge_ledger_core::identity::{Cut, DeviceState, Point};
+use edge_ledger_core::identity::statement::Signer;
+use edge_ledger_core::identity::{Act, Cut, DeviceState, IdentityLog, Point};
+use edge_ledger_core::ids::DeviceId;
 use edge_ledger_core::ledger::{EntryContent, Posting, VerifiedEntry};
 use edge_ledger_store::kept::read_entries;
 use edge_ledger_store::log_view::follow;
@@ -45,6 +47,24 @@ impl Book {
         }
         self.record(dropped).await
     }
+}
+
+/// Whether a device ended its own lineage.
+pub(crate) fn has_left(log: &IdentityLog, device: &DeviceId) -> bool {
+    let Some(own) = log
+        .device(device)
+        .filter(|r| r.state == DeviceState::Revoked)
+    else {
+        return false;
+    };
+    let is_own = |other: &DeviceId| log.lineage(other) == Some(own.lineage);
+    log.records_after(0).iter().any(|record| {
+        let Act::Revoke { device, .. } = &record.statement.body().act else {
+            return false;
+        };
+        let signer = record.statement.signers().next();
+        is_own(device) && matches!(signer, Some(Signer::Device(key)) if is_own(&key.device_id()))
+    })
 }
 
 /// The entries of one journal that are neither named by a cut nor below a named one.

@@ -86,6 +86,7 @@ impl Engine {
                         self.publish();
                         self.tell_devices();
                         self.feed(Input::LogChanged(log)).await;
+                        self.remember_leaving().await;
                     }
                     self.publish();
                     let _ = reply.send(adopted.map(|_| ()));

@@ -4,7 +4,7 @@ use edge_ledger_core::identity::DeviceState;
 use edge_ledger_core::identity::pikey::short_id;
 
 use super::{Engine, Snapshot};
-use crate::book::Book;
+use crate::book::{Book, has_left};
 use crate::limits::STALE_AFTER_MS;
 use crate::status::{State, Status};
 
@@ -36,6 +36,7 @@ pub(super) fn empty(book: &Book) -> Status {
         rolled_back: book.is_rolled_back(),
         revoked: None,
         forked_log: None,
+        left: has_left(log, &device),
         last_error: None,
     }
 }
@@ -65,6 +66,7 @@ impl Engine {
         self.snapshot.send_replace(Snapshot {
             status,
             log: self.book.log().clone(),
+            last_entries: self.book.last_entries().clone(),
             at_ms: now,
         });
     }

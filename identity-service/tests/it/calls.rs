@@ -89,6 +89,11 @@ async fn devices_come_and_go() {
     ];
     assert_eq!(rows, expected);
     assert_eq!(devices[1].public_key, phone.public_key().as_bytes()[..]);
+    assert_eq!(devices[0].probation_ends_ms, 0);
+    let record = person.log.device(&phone.public_key().device_id()).unwrap();
+    let ends_ms = record.probation_ends_ms.unwrap();
+    assert!(ends_ms > 0);
+    assert_eq!(devices[1].probation_ends_ms, ends_ms);
 }
 
 #[tokio::test]

@@ -173,7 +173,7 @@ async fn an_enrolment_key_that_expired_or_was_ended_opens_nothing() {
     let status = get_log(&mut scene.client, &opened, id, 0)
         .await
         .unwrap_err();
-    assert_refused(&status, Code::PermissionDenied, Reason::DeviceRevoked);
+    assert_refused(&status, Code::PermissionDenied, Reason::EnrolmentEnded);
     scene.world.hands.advance_ms(11);
     for key in [&short, &ended] {
         let status = scene.session_of(key).await.unwrap_err();

@@ -90,6 +90,7 @@ impl From<(&DeviceId, &DeviceRecord)> for identity::Device {
             admin: record.admin,
             state: identity::DeviceState::from(record.state).into(),
             added_at: record.added_at,
+            probation_ends_ms: record.probation_ends_ms.unwrap_or_default(),
         }
     }
 }

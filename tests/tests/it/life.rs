@@ -191,7 +191,9 @@ fn live(site: &Site) -> anyhow::Result<()> {
     site.done("phone", &[&["init", "--name", "phone"], &init[..]].concat())?;
     let recovery = site.done("phone", &["recovery", "set"])?;
     let words = site.folder.path().join("words");
-    fs::write(&words, recovery["words"].as_str().context("no words")?)?;
+    let shown = recovery["words"].as_array().context("no words")?;
+    let shown: Vec<_> = shown.iter().filter_map(Value::as_str).collect();
+    fs::write(&words, shown.join(" "))?;
     let identity = recovery["identity"].as_str().context("no identity")?;
 
     site.link("phone", "laptop")?;

@@ -12,6 +12,7 @@ mod config_check;
 mod configuration_page;
 mod drain;
 mod drain_process;
+mod enrolment;
 mod health;
 mod kill;
 mod life;

@@ -78,7 +78,13 @@ impl Running {
             match answer.ok_or_else(&ended)? {
                 Answer::Taken => {}
                 Answer::Said(Say::Ask(prompt)) => typed = Some(output.typed(&prompt)),
-                Answer::Said(say) => output.relay(&say)?,
+                Answer::Said(say) => {
+                    output.relay(&say)?;
+                    if let Say::Keep { .. } = say {
+                        let line = Some(String::new());
+                        let _ = wire::send(&mut self.writes, &Typed { line }).await;
+                    }
+                }
                 Answer::Done => return Ok(()),
                 Answer::Failed(explanation) => return Err(explanation.into()),
                 Answer::Checks(_) => return Err(nonsense("checks were not asked for")),

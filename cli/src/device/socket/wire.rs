@@ -14,7 +14,7 @@ use crate::limits::LINE_BYTES_MAX;
 use crate::output::{Line, Look, Say};
 
 /// Of what is said here. Both ends are this program, so there is nothing to negotiate.
-pub(super) const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 3;
 
 /// The head of a request, which every version can read.
 #[derive(Debug, Serialize, Deserialize)]

@@ -1,0 +1,107 @@
+//! A device that ends itself, and one that may not act yet.
+
+use super::process::{Ran, pair_with_laptop, pair_with_laptop_and_phone};
+
+#[test]
+fn a_device_leaves_for_ever_and_says_so() {
+    let (_folder, _up, laptop, phone) = pair_with_laptop_and_phone();
+    phone.run(&["earn", "7"]).done();
+    phone.run(&["leave"]).failed(2, "NOT_CONFIRMED");
+    laptop.run(&["leave", "--yes"]).failed(1, "LAST_ADMIN");
+    let left = phone.run(&["leave", "--yes"]).done();
+    assert_eq!((&left["name"], &left["lost"]), (&"phone".into(), &0.into()));
+    assert_eq!(left["root_keys"], false);
+    for args in [
+        &["balance"][..],
+        &["earn", "1"],
+        &["link"],
+        &["devices"],
+        &["leave", "--yes"],
+    ] {
+        let error = phone.run(args).failed(1, "DEVICE_REVOKED");
+        assert_eq!(error["left"], true, "{error}");
+        assert!(
+            error["message"]
+                .as_str()
+                .unwrap()
+                .contains("has left the identity"),
+            "{error}"
+        );
+        assert!(error["next"].as_str().unwrap().contains("join"), "{error}");
+    }
+    let status = phone.run(&["status"]).done();
+    assert_eq!(
+        (&status["state"], &status["left"]),
+        (&"degraded".into(), &true.into())
+    );
+    let devices = laptop.run(&["devices"]).done();
+    assert_eq!(devices["devices"][1]["state"], "revoked");
+    assert_eq!(laptop.balance(), "7");
+}
+
+#[test]
+fn what_the_service_lacks_is_not_given_up_by_itself() {
+    let (_folder, up, laptop, phone) = pair_with_laptop_and_phone();
+    let stopped = up.stop();
+    phone.run(&["earn", "7"]).done();
+    let error = phone.run(&["leave", "--yes"]).failed(75, "UNACKED");
+    assert_eq!(error["unacked"], 1, "{error}");
+    // Nobody leaves offline, whatever is typed.
+    phone
+        .run(&["leave", "--yes", "--force"])
+        .failed(75, "UNREACHABLE");
+    let _up = stopped.start();
+    // Through its agent all is the same.
+    let _agent = phone.agent(&[]);
+    assert_eq!(phone.balance(), "7");
+    phone.run(&["leave", "--yes"]).done();
+    phone.run(&["balance"]).failed(1, "DEVICE_REVOKED");
+    assert_eq!(laptop.balance(), "7");
+}
+
+#[test]
+fn an_admin_leaves_when_another_one_stays_and_is_told_of_its_root_keys() {
+    let (_folder, up, laptop) = pair_with_laptop();
+    let phone = up.device("phone");
+    laptop.link(&phone, "link", &["--admin"]);
+    let left = laptop.run(&["leave", "--yes"]).done();
+    assert_eq!(left["root_keys"], true);
+    phone.run(&["leave", "--yes"]).failed(1, "LAST_ADMIN");
+}
+
+#[test]
+fn a_new_admin_is_told_when_it_may_act() {
+    let (_folder, up, laptop) = pair_with_laptop();
+    let phone = up.device("phone");
+    let linked = laptop.link(&phone, "link", &["--admin"]);
+    let ends_ms = linked["probation_ends_ms"].as_i64().unwrap();
+    let devices = laptop.run(&["devices"]).done()["devices"].take();
+    let (first, second) = (&devices[0], &devices[1]);
+    assert!(first["probation_ends_ms"].is_null(), "{devices}");
+    assert_eq!(second["probation_ends_ms"], ends_ms);
+    assert_eq!(ends_ms - second["added_ms"].as_i64().unwrap(), 86_400_000);
+    assert_eq!(second["added_by"]["label"], "laptop");
+    assert!(first["last_statement_ms"].as_i64() >= second["added_ms"].as_i64());
+    assert!(second["last_entry_ms"].is_null(), "{devices}");
+    for args in [
+        &["devices", "rename", "laptop", "x"][..],
+        &["devices", "revoke", "laptop"],
+        &["link"],
+        &["enrol-token", "create", "--out", "-"],
+    ] {
+        let error = phone.run(args).failed(1, "PROBATION");
+        assert_eq!(error["probation_ends_ms"], ends_ms, "{error}");
+        assert!(
+            error["message"].as_str().unwrap().contains("(UTC)"),
+            "{error}"
+        );
+        assert!(error["next"].as_str().unwrap().contains("wait"), "{error}");
+    }
+    // What concerns itself alone, it may.
+    phone.run(&["devices", "rename", "phone", "pocket"]).done();
+    let listed = Ran::of(&mut laptop.words(&["devices"]));
+    assert!(listed.stdout.contains("all, from "), "{listed:?}");
+    phone.run(&["earn", "1"]).done();
+    let devices = laptop.run(&["devices"]).done();
+    assert!(devices["devices"][1]["last_entry_ms"].is_i64(), "{devices}");
+}
