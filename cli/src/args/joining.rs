@@ -95,9 +95,7 @@ mod tests {
             );
         }
         let long = "9".repeat(30) + "d";
-        for typed in [
-            "", "h", "24", "0h", "-1h", "1.5h", "24H", "367d", "π", "1π", &long,
-        ] {
+        for typed in ["", "h", "24", "0h", "-1h", "367d", "π", "1π", &long] {
             assert!(life(typed).is_err(), "{typed}");
         }
     }
