@@ -12,7 +12,7 @@ mod services;
 
 pub(crate) use joining::{EnrolTokens, Join, Leave};
 pub(crate) use roots::{Recover, Recoveries, Rotate};
-pub(crate) use services::{CreditSource, Keys, KeysInit, KeysRotate, Periods, Up};
+pub(crate) use services::{CreditSource, Keys, KeysInit, KeysInvite, KeysRotate, Periods, Up};
 
 /// Exit codes, as `--help` tells them.
 const EXIT_CODES: &str = "\
@@ -277,6 +277,9 @@ pub(crate) struct Init {
     /// Name of this device [default: this machine's name]
     #[arg(long)]
     pub(crate) name: Option<String>,
+    /// The operator's invite, where the service wants one
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) invite: Option<String>,
 }
 
 /// Options of `link`.

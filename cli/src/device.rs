@@ -2,7 +2,7 @@
 
 mod agent;
 mod backup;
-mod calendar;
+pub(crate) mod calendar;
 mod devices;
 mod doctor;
 mod enrol;

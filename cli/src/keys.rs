@@ -1,5 +1,6 @@
 //! `keys`: the keys of services that run apart.
 
+mod invite;
 mod rotate;
 
 use std::fmt;
@@ -43,6 +44,7 @@ pub(crate) async fn run(act: &Keys, output: &Output) -> Result<(), Failure> {
     match act {
         Keys::Init(options) => init(options, output).await,
         Keys::Rotate(options) => rotate::run(options, output).await,
+        Keys::Invite(options) => invite::run(options, output).await,
     }
 }
 

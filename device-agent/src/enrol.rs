@@ -84,6 +84,19 @@ pub async fn discover(identity_url: &str, security: &Security) -> Result<LedgerI
 /// [`HomeError::Occupied`] when a device lives in the folder, [`AgentError::Untrusted`] when the
 /// service is of another deployment, and whatever the service refuses.
 pub async fn init(new: &NewDevice, trust: Trust) -> Result<Enrolled, AgentError> {
+    init_invited(new, trust, "").await
+}
+
+/// Makes an identity and its first device at a service that wants an invite of its operator.
+///
+/// # Errors
+/// As [`init`]; [`AgentError::Refused`] with `INVITE_INVALID` when the invite is none of this
+/// service, expired, or was used for another identity.
+pub async fn init_invited(
+    new: &NewDevice,
+    trust: Trust,
+    invite: &str,
+) -> Result<Enrolled, AgentError> {
     let vault = Vault::lock_free(&new.home)?;
     let secured = vault.secured(&new.security)?;
     let mut client = IdentityClient::connect(&new.identity_url, &secured).await?;
@@ -109,7 +122,7 @@ pub async fn init(new: &NewDevice, trust: Trust) -> Result<Enrolled, AgentError>
         },
     };
     let statement = Statement::sign(ledger_id, &body, &[SigningAs::Root(&root)])?;
-    let receipted = client.register(statement.bytes().clone()).await?;
+    let receipted = client.register(statement.bytes().clone(), invite).await?;
     let ledger_url = new.ledger_url.clone().unwrap_or(ledger_url);
     let identity_url = new.identity_url.clone();
     let membership = Membership {

@@ -232,10 +232,15 @@ impl IdentityClient {
         })
     }
 
-    pub(crate) async fn register(&mut self, statement: Bytes) -> Result<ReceiptParts, AgentError> {
+    pub(crate) async fn register(
+        &mut self,
+        statement: Bytes,
+        invite: &str,
+    ) -> Result<ReceiptParts, AgentError> {
+        let invite = invite.to_owned();
         let response = self
             .rpc
-            .register(timed(pb::RegisterRequest { statement }))
+            .register(timed(pb::RegisterRequest { statement, invite }))
             .await;
         receipted(
             response

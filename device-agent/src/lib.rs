@@ -202,7 +202,7 @@ pub use agent::{
 };
 pub use devices::AddedBy;
 pub use engine::Recorded;
-pub use enrol::{Enrolled, NewDevice, Trust, discover, init, join, rejoin};
+pub use enrol::{Enrolled, NewDevice, Trust, discover, init, init_invited, join, rejoin};
 pub use enrolment::{Enrolment, EnrolmentInfo, EnrolmentToken, TokenError, join_by_token};
 pub use error::{AgentError, HomeError, Refusal, RootError};
 pub use event::{Event, Events, KeyChange};

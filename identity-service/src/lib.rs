@@ -2,7 +2,7 @@
 //!
 //! [`Server::bind`] starts the service, and `process` makes it a program of its own. A call enters at `rpc`, which reads it into the domain's
 //! types; `authn` says who calls; `log` is the only place that makes new positions of identity
-//! logs, by compare-and-append in the store; `link` relays sealed messages between two devices.
+//! logs, by compare-and-append in the store; `registration` says who may have one; `link` relays sealed messages between two devices.
 //! What is refused, and how, is in `refusals`.
 //!
 //! The service keeps nothing that matters in memory: any replica can answer any call.
@@ -17,6 +17,7 @@ mod log;
 mod process;
 mod rates;
 mod refusals;
+mod registration;
 mod rpc;
 mod server;
 mod sessions;
@@ -25,4 +26,5 @@ mod watch;
 pub use challenge::SealingKey;
 pub use limits::Limits;
 pub use process::IdentitySection;
+pub use registration::{Invites, Registration};
 pub use server::{BindError, Config, Server};

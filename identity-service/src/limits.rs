@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use edge_ledger_core::limits::{FRAME_BYTES_MAX, STATEMENT_BYTES_MAX};
 
+use crate::registration::Registration;
+
 /// Longest request: a statement and its envelope.
 pub(crate) const REQUEST_BYTES_MAX: usize = STATEMENT_BYTES_MAX + 1024;
 /// Longest sealed challenge.
@@ -42,6 +44,9 @@ pub(crate) const JOINS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(20).unwrap();
 /// Identities that an address may register in a minute.
 pub(crate) const REGISTRATIONS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(60).unwrap();
 
+/// Longest text of an invite.
+pub(crate) const INVITE_BYTES_MAX: usize = 256;
+
 /// The bounds that a deployment, or a test, may change.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -57,6 +62,8 @@ pub struct Limits {
     pub joins_per_minute: NonZeroU32,
     /// Identities that an address may register in a minute.
     pub registrations_per_minute: NonZeroU32,
+    /// Who may register an identity.
+    pub registration: Registration,
 }
 
 impl Default for Limits {
@@ -68,6 +75,7 @@ impl Default for Limits {
             challenges_per_minute: CHALLENGES_PER_MINUTE,
             joins_per_minute: JOINS_PER_MINUTE,
             registrations_per_minute: REGISTRATIONS_PER_MINUTE,
+            registration: Registration::Open,
         }
     }
 }

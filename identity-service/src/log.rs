@@ -76,7 +76,12 @@ impl Logs {
 
     /// Opens a log by a statement that proves itself. Nothing is looked up before it did, so that
     /// only the owner of the root key learns whether the identity exists.
-    pub(crate) async fn register(&self, bytes: Bytes) -> Result<ReceiptParts, Status> {
+    /// One that is there already is told again, to whoever signed it; a new one has to be admitted.
+    pub(crate) async fn register(
+        &self,
+        bytes: Bytes,
+        admit: impl Future<Output = Result<(), Status>>,
+    ) -> Result<ReceiptParts, Status> {
         let statement = self.decode(bytes, refusals::malformed_incept)?;
         let identity = statement.body().identity;
         if !matches!(statement.body().act, Act::Incept { .. }) || statement.body().position != 1 {
@@ -88,6 +93,12 @@ impl Logs {
         IdentityLog::empty(self.genesis.clone(), identity)
             .check(&statement, self.clock.wall_ms())
             .map_err(|error| refusals::statement(&statement, &error))?;
+        if let Some(view) = self.read(identity).await?
+            && let Some(receipt) = self.given_before(&view.log, &statement)
+        {
+            return Ok(receipt);
+        }
+        admit.await?;
         self.make_position(&statement).await
     }
 

@@ -11,6 +11,7 @@ use edge_ledger_chassis::{KeysError, KeysFolder};
 
 use crate::challenge::SealingKey;
 use crate::limits::{LINK_FIRST_MESSAGE, LINK_LIFE, Limits};
+use crate::registration::Registration;
 use crate::server::{BindError, Config, Server};
 
 const PER_MINUTE: Form = Form::Count {
@@ -18,7 +19,7 @@ const PER_MINUTE: Form = Form::Count {
     max: 1_000_000,
 };
 
-const SETTINGS: [Setting; 6] = [
+const SETTINGS: [Setting; 7] = [
     Setting {
         key: "identity.ledger_url",
         form: Form::Url,
@@ -62,6 +63,13 @@ const SETTINGS: [Setting; 6] = [
         default: "60",
         meaning: "identities that an address may register",
     },
+    Setting {
+        key: "identity.registration",
+        form: Form::Word(&["open", "invite", "closed"]),
+        default: "open",
+        meaning: "who may register an identity: anybody, whoever has an invite that `edge-ledger \
+                  keys invite` made, or nobody",
+    },
 ];
 
 /// What `[identity]` says.
@@ -73,6 +81,7 @@ pub struct IdentitySection {
     challenges_per_minute: NonZeroU32,
     joins_per_minute: NonZeroU32,
     registrations_per_minute: NonZeroU32,
+    registration: Registration,
 }
 
 impl Service for Server {
@@ -119,11 +128,17 @@ impl Service for Server {
         let challenges_per_minute = count("identity.challenges_per_minute", challenges);
         let joins_per_minute = count("identity.joins_per_minute", standard.joins_per_minute);
         let registrations_per_minute = count("identity.registrations_per_minute", registrations);
+        let registration = match reader.word("identity.registration") {
+            Some("invite") => Registration::Invite,
+            Some("closed") => Registration::Closed,
+            _ => Registration::Open,
+        };
         let mut time = |key, standard| reader.time(key).unwrap_or(standard);
         IdentitySection {
             challenges_per_minute,
             joins_per_minute,
             registrations_per_minute,
+            registration,
             link_life: time("identity.link_life", LINK_LIFE),
             link_first_message: time("identity.link_first_message", LINK_FIRST_MESSAGE),
             ledger_url: url
@@ -149,6 +164,7 @@ impl Service for Server {
                 challenges_per_minute: own.challenges_per_minute,
                 joins_per_minute: own.joins_per_minute,
                 registrations_per_minute: own.registrations_per_minute,
+                registration: own.registration,
             },
             tls: parts.tls,
             reflection: parts.server.reflection,

@@ -20,6 +20,7 @@ use crate::limits::SESSION_LIFE_MS;
 use crate::link::{Answers, Links};
 use crate::log::Logs;
 use crate::rates::Rates;
+use crate::registration::Door;
 use crate::watch::Watch;
 use crate::{devices, refusals};
 
@@ -29,6 +30,7 @@ pub(crate) struct Rpc {
     pub(crate) logs: Arc<Logs>,
     pub(crate) links: Links,
     pub(crate) rates: Arc<Rates>,
+    pub(crate) door: Door,
     pub(crate) announcements: Announcements,
     pub(crate) signer: Signing,
     pub(crate) ledger_url: String,
@@ -99,7 +101,9 @@ impl IdentityService for Rpc {
         request: Request<wire::RegisterRequest>,
     ) -> Answered<wire::RegisterResponse> {
         self.rates.registrations.admit(request.extensions())?;
-        let parts = self.logs.register(request.into_inner().statement).await?;
+        let wire::RegisterRequest { statement, invite } = request.into_inner();
+        let admit = self.door.admit(&invite);
+        let parts = self.logs.register(statement, admit).await?;
         Ok(Response::new(wire::RegisterResponse {
             statement: Some(parts.into()),
         }))

@@ -20,6 +20,7 @@ use crate::limits::{Limits, REQUEST_BYTES_MAX};
 use crate::link::Links;
 use crate::log::Logs;
 use crate::rates::Rates;
+use crate::registration::{Door, Invites};
 use crate::rpc::Rpc;
 use crate::sessions::Sessions;
 
@@ -137,6 +138,12 @@ fn assemble(config: Config, listener: &Listener) -> Rpc {
     let tasks = listener.tasks().clone();
     let announcements = Announcements::start(&tasks, store.changes());
     let rates = Arc::new(Rates::new(&config.limits));
+    let door = Door {
+        registration: config.limits.registration,
+        invites: Invites::new(&config.sealing_key, genesis.ledger_id()),
+        store: Arc::clone(&store),
+        clock: clock.clone(),
+    };
     let sealer = Sealer::new(&config.sealing_key, genesis.ledger_id());
     let logs = Arc::new(Logs::new(
         Arc::clone(&store),
@@ -169,6 +176,7 @@ fn assemble(config: Config, listener: &Listener) -> Rpc {
         logs,
         links,
         rates,
+        door,
         announcements,
         signer,
         ledger_url: config.ledger_url,

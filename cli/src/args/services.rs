@@ -53,6 +53,13 @@ pub(crate) enum Keys {
         after_help = "Example:\n  edge-ledger keys rotate --dir /etc/edge-ledger/keys --root /media/safe/root.key"
     )]
     Rotate(KeysRotate),
+    /// Make an invite, with which one identity can be registered where that is wanted
+    ///
+    /// A service wants it whose `identity.registration` is `invite`. Give it to one person.
+    #[command(
+        after_help = "Example:\n  edge-ledger keys invite --dir /etc/edge-ledger/keys --expires 7d"
+    )]
+    Invite(KeysInvite),
 }
 
 /// Options of `keys init`.
@@ -89,6 +96,26 @@ pub(crate) struct KeysRotate {
     /// File of the root's key, where it is kept elsewhere [default: root.key in the folder]
     #[arg(long, value_name = "FILE")]
     pub(crate) root: Option<PathBuf>,
+}
+
+/// Options of `keys invite`.
+#[derive(Debug, Args)]
+pub(crate) struct KeysInvite {
+    /// Folder of the keys, of which the sealing key and the genesis are read
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+    /// How long it can be used, at most 30 days
+    #[arg(long, value_name = "TIME", default_value = "7d", value_parser = invite_life)]
+    pub(crate) expires: Duration,
+}
+
+fn invite_life(text: &str) -> Result<Duration, String> {
+    let life = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    let longest = Duration::from_secs(30 * 24 * 3600);
+    if life.is_zero() || life > longest {
+        return Err("from 1s to 30d".to_owned());
+    }
+    Ok(life)
 }
 
 /// Who may create credits.

@@ -4,7 +4,7 @@ const DAY_MS: i64 = 86_400_000;
 
 /// A moment in UTC, such as `2026-08-01 12:34:56`. The clocks of devices are their owners'
 /// business: a year that nobody would believe is shown as it is counted.
-pub(super) fn utc(wall_ms: i64) -> String {
+pub(crate) fn utc(wall_ms: i64) -> String {
     let (days, ms) = (wall_ms.div_euclid(DAY_MS), wall_ms.rem_euclid(DAY_MS));
     let (year, month, day) = civil(days);
     if !(0..=9999).contains(&year) {

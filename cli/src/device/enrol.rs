@@ -48,7 +48,9 @@ pub(super) async fn init(options: Init, global: &Global, output: &Output) -> Res
         Some(ledger_id) => Trust::Ledger(ledger_id),
         None => first_sight(&new, global, output).await?,
     };
-    let enrolled = unless_interrupted(device_agent::init(&new, trust)).await?;
+    let invite = options.invite.unwrap_or_default();
+    let init = device_agent::init_invited(&new, trust, &invite);
+    let enrolled = unless_interrupted(init).await?;
     warn_of_plaintext(&new.identity_url);
     output.print(&Made::new(&enrolled, new, true)).await
 }

@@ -15,6 +15,7 @@ mod log_rules;
 mod person;
 mod place;
 mod rates;
+mod registration;
 mod root_session;
 mod session;
 mod watch;

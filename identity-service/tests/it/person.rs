@@ -176,7 +176,17 @@ pub(crate) async fn register(
     client: &mut Client,
     statement: Bytes,
 ) -> Result<wire::ReceiptedStatement, Status> {
-    let response = client.register(wire::RegisterRequest { statement }).await?;
+    register_invited(client, statement, "").await
+}
+
+pub(crate) async fn register_invited(
+    client: &mut Client,
+    statement: Bytes,
+    invite: &str,
+) -> Result<wire::ReceiptedStatement, Status> {
+    let invite = invite.to_owned();
+    let request = wire::RegisterRequest { statement, invite };
+    let response = client.register(request).await?;
     Ok(response.into_inner().statement.unwrap())
 }
 

@@ -26,6 +26,8 @@ mod person;
 mod place;
 #[path = "../it/rates.rs"]
 mod rates;
+#[path = "../it/registration.rs"]
+mod registration;
 #[path = "../it/session.rs"]
 mod session;
 #[path = "../it/watch.rs"]

@@ -76,6 +76,15 @@ impl Two {
 
     /// Starts them with further settings.
     fn start_in(folder: tempfile::TempDir, both: &[(&str, &str)]) -> anyhow::Result<Self> {
+        Self::start_with(folder, both, &[])
+    }
+
+    /// Starts them with further settings of both, and of the identity service.
+    fn start_with(
+        folder: tempfile::TempDir,
+        both: &[(&str, &str)],
+        own: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
         let redis = Server::start();
         let ledger_id = spread_keys(folder.path())?;
         // A user without a password takes any.
@@ -97,7 +106,8 @@ impl Two {
         };
         let ledger = start("ledger-service", &[])?;
         let ledger_url = ledger.url();
-        let identity = start("identity-service", &[("identity.ledger_url", &ledger_url)])?;
+        let own = [&[("identity.ledger_url", &ledger_url[..])], own].concat();
+        let identity = start("identity-service", &own)?;
         Ok(Self {
             folder,
             ledger_id,
@@ -214,6 +224,31 @@ fn a_doctor_hears_of_both_that_the_store_takes_no_writes() -> anyhow::Result<()>
             "{check}"
         );
     }
+    Ok(())
+}
+
+/// Whoever was invited, and once.
+#[test]
+fn an_invite_registers_one_identity() -> anyhow::Result<()> {
+    let wanted = [("identity.registration", "invite")];
+    let two = Two::start_with(tempfile::tempdir()?, &[], &wanted)?;
+    let keys = two.folder.path().join("identity-service");
+    let made = done(&["keys", "invite", "--dir", path(&keys)?, "--expires", "1h"])?;
+    assert_eq!(made["ledger_id"], *two.ledger_id, "{made}");
+    let invite = made["invite"].as_str().context("no invite")?;
+    let url = two.identity.url();
+    let init = ["init", "--identity-url", &url];
+    let refused = |name: &str, args: &[&str]| -> anyhow::Result<Value> {
+        let home = two.folder.path().join(name);
+        let output = cli(&[&["--home", path(&home)?], args].concat())?.output()?;
+        let mut said: Value = serde_json::from_slice(&output.stdout)?;
+        Ok(said["error"]["reason"].take())
+    };
+    assert_eq!(refused("phone", &init)?, "INVITE_INVALID");
+    let invited = [&init[..], &["--invite", invite]].concat();
+    two.device("phone", &invited)?;
+    assert_eq!(refused("stranger", &invited)?, "INVITE_INVALID");
+    two.device("phone", &["earn", "7"])?;
     Ok(())
 }
 

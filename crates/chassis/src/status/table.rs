@@ -61,6 +61,10 @@ reasons! {
     DeviceRevoked, "DEVICE_REVOKED", PermissionDenied, "link this device again with a new key";
     /// A link without the new device's own proof or an admin's signature.
     LinkUnproven, "LINK_UNPROVEN", PermissionDenied, "let the new device sign its certificate, and an admin device the statement";
+    /// A service that registers nobody.
+    RegistrationClosed, "REGISTRATION_CLOSED", PermissionDenied, "ask the operator where identities are registered";
+    /// An invite that is none, expired, or was used.
+    InviteInvalid, "INVITE_INVALID", PermissionDenied, "ask the operator for a new invite; each is good for one identity";
     /// An admin device that was linked a short time ago.
     Probation, "PROBATION", PermissionDenied, "wait until the probation of this device is over, or use another admin device";
     /// An enrolment key that adds no more devices.
