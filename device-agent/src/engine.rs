@@ -6,11 +6,15 @@
 mod comeback;
 mod command;
 mod connection;
+mod feed;
 mod forked;
 mod notices;
+mod paths;
+mod peers;
 mod perform;
 mod replacing;
 mod report;
+mod service;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -18,7 +22,7 @@ use std::time::Duration;
 
 use edge_ledger_core::identity::Point;
 use edge_ledger_core::keys::SecretKey;
-use edge_ledger_core::ledger::{Level, VerifiedRun};
+use edge_ledger_core::ledger::Level;
 use edge_ledger_core::sync::Input;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -30,13 +34,16 @@ use crate::error::{AgentError, DEVICE_REVOKED, LOG_FORKED, Refusal};
 use crate::event::{Event, EventLog};
 use crate::limits::{COMMANDS_MAX, LIVE_WITHIN, TICK_EVERY};
 use crate::security::Secured;
-use crate::status::{ForkedLog, State, Status};
+use crate::status::{ForkedLog, Path, State, Status};
 use crate::vault::{Membership, Vault};
 
 use comeback::Comeback;
 pub(crate) use command::Command;
 pub use command::Recorded;
-use connection::{Connection, Ended, Meaning};
+use connection::{Connection, Ended, Step};
+use feed::Via;
+use paths::Paths;
+pub(crate) use peers::Peers;
 
 /// What the engine starts with.
 pub(crate) struct Start {
@@ -54,6 +61,7 @@ pub(crate) struct Start {
     pub(crate) revoked: Option<Refusal>,
     pub(crate) forked: Option<ForkedLog>,
     pub(crate) vault: Vault,
+    pub(crate) peers: Peers,
 }
 
 /// Somebody who waits until a sync that began after the call is done.
@@ -83,7 +91,21 @@ pub(crate) struct Engine {
     snapshot: watch::Sender<Snapshot>,
 
     state: State,
+    /// With the ledger service.
     connection: Option<Connection>,
+    peers: Peers,
+    paths: Paths,
+    /// What peers and application were told of it last.
+    told_flow: bool,
+    told_path: Path,
+    /// Whether the service took something since the path was chosen last.
+    service_took: bool,
+    /// The comparison that ends a hand-over to the service.
+    handover_ping: Option<u64>,
+    /// What the sessions have to be told, in order.
+    inputs: VecDeque<(Via, Input)>,
+    /// Whether they are being told.
+    pumping: bool,
     opening: Option<connection::Opening>,
     successor: Option<Arc<SecretKey>>,
     replacing: Option<replacing::Replacing>,
@@ -151,6 +173,14 @@ impl Engine {
                 None => State::Starting,
             },
             connection: None,
+            peers: start.peers,
+            paths: Paths::new(),
+            told_flow: true,
+            told_path: Path::None,
+            service_took: false,
+            handover_ping: None,
+            inputs: VecDeque::new(),
+            pumping: false,
             opening: None,
             successor: start.successor,
             replacing: None,
@@ -188,19 +218,18 @@ impl Engine {
         loop {
             self.start_replacing().await;
             self.start_opening();
-            let pause = self.until_retry();
+            let pause = self.pause();
             commands.clear();
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                ended = connection::step(&mut self.connection) => match ended {
-                    connection::Step::Frame(frame) => {
-                        self.heard_at_ms = Some(self.clock.monotonic_ms());
-                        self.feed(Input::Frame(frame)).await;
-                    }
-                    connection::Step::Sent => {}
-                    connection::Step::Ended(ended) => self.disconnected(ended).await,
-                },
+                step = connection::step(&mut self.connection) => {
+                    self.stepped(Via::Service, step).await;
+                }
+                (device, step) = self.peers.step() => {
+                    self.stepped(Via::Peer(device), step).await;
+                }
+                link = self.peers.opened() => self.peer_opened(link).await,
                 opened = connection::opened(&mut self.opening) => self.opened(opened).await,
                 done = replacing::done(&mut self.replacing) => self.replaced(done).await,
                 found = forked::found(&mut self.seeking) => self.sought(found),
@@ -211,49 +240,42 @@ impl Engine {
                     self.commands(&mut commands).await;
                 }
                 _ = tick.tick() => self.tick().await,
-                () = tokio::time::sleep(pause.unwrap_or_default()), if pause.is_some() => {}
+                () = tokio::time::sleep(pause.unwrap_or_default()), if pause.is_some() => {
+                    self.choose_path().await;
+                }
             }
             self.publish();
         }
         self.shut_down().await;
     }
 
-    /// Starts a connection when none is there and it is time.
-    fn start_opening(&mut self) {
-        let due = self.comeback.is_due(self.clock.monotonic_ms());
-        if self.connection.is_none() && self.opening.is_none() && due {
-            let (url, secured) = (self.membership.ledger_url.clone(), self.secured.clone());
-            self.opening = Some(connection::start(url, secured));
-        }
+    /// Until something has to be done though nothing happens before the next tick.
+    fn pause(&self) -> Option<Duration> {
+        let now = self.clock.monotonic_ms();
+        let deadline = self.paths.deadline_ms();
+        let stall = deadline.map(|at_ms| Duration::from_millis(at_ms.saturating_sub(now)));
+        [stall, self.until_retry()].into_iter().flatten().min()
     }
 
-    /// Time until the next attempt, when neither a connection nor an attempt is there.
-    fn until_retry(&self) -> Option<Duration> {
-        let is_idle = self.connection.is_none() && self.opening.is_none();
-        is_idle.then(|| self.comeback.left(self.clock.monotonic_ms()))
-    }
-
-    async fn opened(&mut self, opened: Result<crate::stream::Stream, AgentError>) {
-        self.opening = None;
-        match opened {
-            Ok(stream) => {
-                let now = self.clock.monotonic_ms();
-                let (url, key) = (&self.membership.ledger_url, self.key.borrow().clone());
-                match Connection::new(stream, url, &key, &self.book, now) {
-                    Ok(connection) => {
-                        self.connection = Some(connection);
-                        self.feed(Input::Opened).await;
-                    }
-                    Err(error) => self.disconnected(Ended::Error(error)).await,
+    async fn stepped(&mut self, via: Via, step: Step) {
+        match step {
+            Step::Frame(frame) => {
+                if via == Via::Service || self.paths.peers_flow() {
+                    self.heard_at_ms = Some(self.clock.monotonic_ms());
                 }
+                self.feed(via, Input::Frame(frame)).await;
             }
-            Err(error) => self.disconnected(Ended::Error(error)).await,
+            Step::Sent => {}
+            Step::Ended(ended) => self.ended(via, ended).await,
         }
     }
 
     async fn tick(&mut self) {
         let now = self.clock.monotonic_ms();
-        self.feed(Input::Tick).await;
+        for via in self.sessions() {
+            self.feed(via, Input::Tick).await;
+        }
+        self.end_late_peers(now);
         let late = self.connection.as_ref().is_some_and(|c| {
             !c.session.is_open() && c.opened_at_ms.saturating_add(millis(LIVE_WITHIN)) < now
         });
@@ -274,113 +296,6 @@ impl Engine {
         }
     }
 
-    /// Ends the connection, says why, and sets the time of the next attempt.
-    async fn disconnected(&mut self, ended: Ended) {
-        let connection = self.connection.take();
-        let (superseded, was_open) = connection.map_or((false, false), |connection| {
-            (connection.superseded, connection.session.is_open())
-        });
-        let url = &self.membership.ledger_url;
-        let meaning = self
-            .remembered(ended.meaning(url, superseded, was_open))
-            .await;
-        self.comeback.ended(self.clock.monotonic_ms(), &meaning);
-        let Meaning {
-            error,
-            permanent,
-            moves,
-            ..
-        } = meaning;
-        let why = error.to_string();
-        let is_new = !moves && self.last_error.as_ref() != Some(&why);
-        if !moves {
-            self.last_error = Some(why.clone());
-        }
-        self.enter(if permanent {
-            State::Degraded
-        } else {
-            State::Offline
-        });
-        self.publish();
-        if is_new {
-            self.events.push(Event::SyncFailed { why, permanent });
-        }
-        for waiter in &mut self.syncs {
-            waiter.ping_id = None;
-        }
-        if let AgentError::Refused(refusal) = &error {
-            match refusal.reason.as_str() {
-                "FORKED" => self.refused_forked = true,
-                LOG_FORKED => self.log_is_forked(refusal).await,
-                _ => {}
-            }
-        }
-        if let AgentError::Refused(refusal) = error
-            && !self.must_be_replaced()
-            && self.seeking.is_none()
-        {
-            // What a person has to change is told to everybody who waits.
-            for waiter in self.syncs.drain(..) {
-                let _ = waiter.reply.send(Err(AgentError::Refused(refusal.clone())));
-            }
-        }
-        self.close_entries(true).await;
-    }
-
-    /// A device that was refused for good is refused when nobody answers, too: it is told the
-    /// same, and its people may be offline.
-    async fn remembered(&mut self, mut meaning: Meaning) -> Meaning {
-        match (&meaning.error, &self.revoked) {
-            // It knows better why.
-            (AgentError::Refused(refusal), Some(known))
-                if refusal.reason == DEVICE_REVOKED
-                    && has_left(self.book.log(), &self.book.device()) =>
-            {
-                meaning.error = AgentError::Refused(known.clone());
-            }
-            (AgentError::Refused(refusal), known)
-                if refusal.reason == DEVICE_REVOKED && known.as_ref() != Some(refusal) =>
-            {
-                self.revoked = Some(refusal.clone());
-                self.save_revoked().await;
-            }
-            (AgentError::Unreachable { .. }, Some(refusal)) => {
-                meaning.error = AgentError::Refused(refusal.clone());
-                meaning.permanent = true;
-            }
-            _ => {}
-        }
-        meaning
-    }
-
-    /// A device that has left need not ask a service to know it.
-    async fn remember_leaving(&mut self) {
-        if self.revoked.is_some() || !has_left(self.book.log(), &self.book.device()) {
-            return;
-        }
-        let refusal = Refusal {
-            reason: DEVICE_REVOKED.to_owned(),
-            message: "this device has left the identity".to_owned(),
-        };
-        self.last_error = Some(refusal.to_string());
-        self.revoked = Some(refusal);
-        self.save_revoked().await;
-        self.enter(State::Degraded);
-    }
-
-    /// What is not remembered is heard again.
-    async fn forget_revoked(&mut self) {
-        if self.revoked.take().is_some() {
-            self.save_revoked().await;
-        }
-    }
-
-    async fn save_revoked(&mut self) {
-        if let Err(error) = self.book.save_revoked(self.revoked.as_ref()).await {
-            tracing::warn!(%error, "a refusal cannot be remembered");
-        }
-    }
-
     fn enter(&mut self, state: State) {
         if self.state != state {
             self.state = state;
@@ -393,17 +308,20 @@ impl Engine {
     /// Closes what waits in the outbox, when nothing that was sent is unanswered; or anyway.
     async fn close_entries(&mut self, anyway: bool) {
         loop {
-            let unanswered = self
-                .connection
-                .as_ref()
-                .is_some_and(|c| c.session.unanswered() > 0);
-            if unanswered && !anyway {
+            if self.is_waiting() && !anyway {
                 self.waiting_since_ms
                     .get_or_insert_with(|| self.clock.monotonic_ms());
                 return;
             }
             match self.book.close_entry(self.clock.wall_ms()).await {
-                Ok(Some(runs)) => self.committed(runs).await,
+                Ok(Some(runs)) => {
+                    self.committed(runs).await;
+                    if self.pumping && !anyway {
+                        // What was just made goes out first: its answer closes the next.
+                        self.waiting_since_ms = Some(self.clock.monotonic_ms());
+                        return;
+                    }
+                }
                 Ok(None) => break,
                 Err(error) => {
                     self.last_error = Some(error.to_string());
@@ -415,37 +333,10 @@ impl Engine {
         self.waiting_since_ms = None;
     }
 
-    async fn committed(&mut self, runs: Arc<[VerifiedRun]>) {
-        self.feed(Input::Committed(runs)).await;
-    }
-
-    /// Gives an input to the session, and carries out what it asks for.
-    async fn feed(&mut self, input: Input) {
-        let mut inputs = VecDeque::from([input]);
-        while let Some(input) = inputs.pop_front() {
-            let Some(connection) = &mut self.connection else {
-                return;
-            };
-            let mut outputs = Vec::new();
-            connection
-                .session
-                .handle(self.clock.monotonic_ms(), input, &mut outputs);
-            for output in outputs {
-                match self.perform(output).await {
-                    Ok(more) => inputs.extend(more),
-                    Err(ended) => {
-                        // Boxed: ending may close entries, which feeds the session again.
-                        Box::pin(self.disconnected(ended)).await;
-                        return;
-                    }
-                }
-            }
-        }
-    }
-
     async fn shut_down(&mut self) {
         self.close_entries(true).await;
-        if let Some(mut connection) = self.connection.take() {
+        self.peers.finish(Duration::from_secs(1)).await;
+        if let Some(connection) = self.connection.take() {
             connection.finish(Duration::from_secs(1)).await;
         }
         self.enter(State::Stopped);

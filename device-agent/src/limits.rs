@@ -60,3 +60,25 @@ pub(crate) const TOKEN_BYTES_MAX: usize = 4_096;
 pub(crate) const TOKEN_URL_BYTES_MAX: usize = 2_048;
 /// Nothing was heard from the service for this long: what is shown is stale.
 pub(crate) const STALE_AFTER_MS: u64 = 60_000;
+/// A service that has not taken a frame of entries within this is not waited for: entries flow over
+/// peers until it answers.
+pub(crate) const TAKEN_WITHIN_MS: u64 = 1_000;
+/// Comparisons after which a service that came back counts as having everything, though others go
+/// on writing.
+pub(crate) const HANDOVER_ROUNDS_MAX: u32 = 8;
+/// Links that were opened and wait for the engine.
+pub(crate) const LINKS_WAITING_MAX: usize = 16;
+/// Devices that are remembered as heard of: as many as may ever be in a log.
+pub(crate) const CONTACTS_MAX: usize = 256;
+/// First and longest wait before a device is called again; each is jittered up to its double.
+pub(crate) const CALL_AGAIN_FIRST_MS: u64 = 250;
+/// See [`CALL_AGAIN_FIRST_MS`].
+pub(crate) const CALL_AGAIN_MAX_MS: u64 = 15_000;
+/// A device that broke the protocol is not called, nor listened to, for this long.
+pub(crate) const MISBEHAVED_FOR_MS: u64 = 600_000;
+/// Nobody acts on what a device said longer ago.
+pub(crate) const NONCE_LIFE_MS: u64 = 60_000;
+/// Time from an offer to an open link.
+pub(crate) const CALL_WITHIN_PEERS: Duration = Duration::from_secs(10);
+/// Offers and answers that are followed up at once.
+pub(crate) const ATTEMPTS_MAX: usize = 32;

@@ -6,6 +6,7 @@ use edge_ledger_core::ledger::{Kind, Level, Posting};
 use edge_ledger_core::sync::Input;
 use tokio::sync::oneshot;
 
+use super::feed::Via;
 use super::{AckWaiter, Engine, SyncWaiter};
 use crate::error::AgentError;
 use crate::status::HistoryItem;
@@ -81,11 +82,11 @@ impl Engine {
                 }
                 Command::Adopt { parts, reply } => {
                     let adopted = self.book.adopt(&parts).await;
-                    let log = self.book.log().clone();
                     if matches!(adopted, Ok(true)) {
                         self.publish();
                         self.tell_devices();
-                        self.feed(Input::LogChanged(log)).await;
+                        self.announce_log();
+                        self.pump().await;
                         self.remember_leaving().await;
                     }
                     self.publish();
@@ -166,11 +167,7 @@ impl Engine {
             return;
         }
         let (postings, replies): (Vec<Posting>, Vec<_>) = batch.drain(..).unzip();
-        let unanswered = self
-            .connection
-            .as_ref()
-            .is_some_and(|c| c.session.unanswered() > 0);
-        let at_once = !unanswered
+        let at_once = !self.is_waiting()
             && self.book.outbox_first().is_none()
             && self.book.may_sign()
             && postings.len() == 1;
@@ -218,13 +215,18 @@ impl Engine {
             reply,
         });
         if open {
-            self.feed(Input::Flush { ping_id }).await;
+            self.feed(Via::Service, Input::Flush { ping_id }).await;
         } else {
             self.comeback.hurry(self.clock.monotonic_ms());
         }
     }
 
     pub(super) fn flushed(&mut self, ping_id: u64, equal: bool) -> Vec<Input> {
+        if self.handover_ping == Some(ping_id) {
+            self.handover_ping = None;
+            self.paths.compared(equal);
+            return Vec::new();
+        }
         let Some(index) = self.syncs.iter().position(|w| w.ping_id == Some(ping_id)) else {
             return Vec::new();
         };

@@ -50,12 +50,20 @@ pub(super) fn unreachable(url: &str, why: String) -> AgentError {
 pub(super) struct Connection {
     pub(super) session: Session,
     pub(super) opened_at_ms: u64,
-    inbound: Streaming<pb::SyncResponse>,
-    outbound: mpsc::Sender<pb::SyncRequest>,
+    pipe: Pipe,
     /// Frames to be sent, oldest first.
     pub(super) held: VecDeque<Frame>,
     /// Whether the service said that another stream of this device took its place.
     pub(super) superseded: bool,
+}
+
+/// What carries the frames.
+enum Pipe {
+    Service {
+        inbound: Box<Streaming<pb::SyncResponse>>,
+        outbound: mpsc::Sender<pb::SyncRequest>,
+    },
+    Peer(PeerLink),
 }
 
 /// What happened on a connection.
@@ -71,6 +79,8 @@ pub(super) enum Ended {
     Status(tonic::Status),
     /// The service closed the stream.
     Closed,
+    /// The link to a peer broke.
+    Link(LinkError),
     /// The session did.
     Session(Close),
     /// It was never opened, or this device's store failed.
@@ -131,25 +141,11 @@ impl Ended {
     }
 }
 
-/// Sends what is held, or waits for the next frame.
+/// What happens next on a connection; nothing if there is none.
 pub(super) async fn step(connection: &mut Option<Connection>) -> Step {
-    let Some(connection) = connection else {
-        return std::future::pending().await;
-    };
-    let has_held = !connection.held.is_empty();
-    tokio::select! {
-        biased;
-        permit = connection.outbound.reserve(), if has_held => match permit {
-            Ok(permit) => {
-                if let Some(frame) = connection.held.pop_front() {
-                    permit.send(stream::request(frame));
-                }
-                Step::Sent
-            }
-            // The service takes no more: what it still says comes first, then why.
-            Err(_) => received(stream::next_frame(&mut connection.inbound).await),
-        },
-        frame = stream::next_frame(&mut connection.inbound) => received(frame),
+    match connection {
+        Some(connection) => connection.step().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -161,6 +157,14 @@ fn received(frame: Result<Option<Frame>, tonic::Status>) -> Step {
     }
 }
 
+fn arrived(frame: Option<Result<Frame, LinkError>>) -> Step {
+    match frame {
+        Some(Ok(frame)) => Step::Frame(frame),
+        Some(Err(error)) => Step::Ended(Ended::Link(error)),
+        None => Step::Ended(Ended::Closed),
+    }
+}
+
 impl Connection {
     pub(super) fn new(
         stream: Stream,
@@ -169,39 +173,115 @@ impl Connection {
         book: &Book,
         now_ms: u64,
     ) -> Result<Self, AgentError> {
-        let session = Session::new(WhoWeAre::Device {
+        let who = WhoWeAre::Device {
             key: key.clone(),
             log: book.log().clone(),
             heads: book.heads().clone(),
             dialled: authority("ledger", url)?,
             nonce: rand::random(),
-        });
-        Ok(Self {
-            session,
-            opened_at_ms: now_ms,
-            inbound: stream.inbound,
+        };
+        let pipe = Pipe::Service {
+            inbound: Box::new(stream.inbound),
             outbound: stream.outbound,
-            held: VecDeque::new(),
-            superseded: false,
-        })
+        };
+        Ok(Self::over(pipe, who, now_ms))
     }
 
-    /// Sends what is held, then closes this end and waits for the service to close its own, so
-    /// that nothing on the way is cut off.
-    pub(super) async fn finish(&mut self, within: Duration) {
-        let (closed, _) = mpsc::channel(1);
-        let outbound = std::mem::replace(&mut self.outbound, closed);
-        let held = std::mem::take(&mut self.held);
+    /// A session with another device, which signed for the other end of the link.
+    pub(super) fn with_peer(
+        link: PeerLink,
+        expected: DeviceId,
+        key: Arc<SecretKey>,
+        book: &Book,
+        now_ms: u64,
+    ) -> Self {
+        let who = WhoWeAre::Peer {
+            key,
+            log: book.log().clone(),
+            heads: book.heads().clone(),
+            fingerprints: Fingerprints {
+                ours: link.ours,
+                theirs: link.theirs,
+            },
+            expected,
+            nonce: rand::random(),
+        };
+        Self::over(Pipe::Peer(link), who, now_ms)
+    }
+
+    fn over(pipe: Pipe, who: WhoWeAre, now_ms: u64) -> Self {
+        Self {
+            session: Session::new(who),
+            opened_at_ms: now_ms,
+            pipe,
+            held: VecDeque::new(),
+            superseded: false,
+        }
+    }
+
+    /// Sends what is held, or waits for the next frame.
+    pub(super) async fn step(&mut self) -> Step {
+        let has_held = !self.held.is_empty();
+        match &mut self.pipe {
+            Pipe::Service { inbound, outbound } => tokio::select! {
+                biased;
+                permit = outbound.reserve(), if has_held => match permit {
+                    Ok(permit) => {
+                        if let Some(frame) = self.held.pop_front() {
+                            permit.send(stream::request(frame));
+                        }
+                        Step::Sent
+                    }
+                    // The service takes no more: what it still says comes first, then why.
+                    Err(_) => received(stream::next_frame(inbound).await),
+                },
+                frame = stream::next_frame(inbound) => received(frame),
+            },
+            Pipe::Peer(link) => tokio::select! {
+                biased;
+                permit = link.outbound.reserve(), if has_held => match permit {
+                    Ok(permit) => {
+                        if let Some(frame) = self.held.pop_front() {
+                            permit.send(frame);
+                        }
+                        Step::Sent
+                    }
+                    Err(_) => arrived(link.inbound.recv().await),
+                },
+                frame = link.inbound.recv() => arrived(frame),
+            },
+        }
+    }
+
+    /// Sends what is held, then closes this end and waits for the other to close its own, so that
+    /// nothing on the way is cut off.
+    pub(super) async fn finish(self, within: Duration) {
         let finish = async {
-            for frame in held {
-                if outbound.send(stream::request(frame)).await.is_err() {
-                    break;
+            match self.pipe {
+                Pipe::Service {
+                    mut inbound,
+                    outbound,
+                } => {
+                    for frame in self.held {
+                        if outbound.send(stream::request(frame)).await.is_err() {
+                            break;
+                        }
+                    }
+                    drop(outbound);
+                    while let Ok(Some(_)) = inbound.message().await {}
+                }
+                Pipe::Peer(mut link) => {
+                    for frame in self.held {
+                        if link.outbound.send(frame).await.is_err() {
+                            break;
+                        }
+                    }
+                    drop(link.outbound);
+                    while let Some(Ok(_)) = link.inbound.recv().await {}
                 }
             }
-            drop(outbound);
-            while let Ok(Some(_)) = self.inbound.message().await {}
         };
-        // A service that does not answer is not waited for.
+        // Who does not answer is not waited for.
         let _ = tokio::time::timeout(within, finish).await;
     }
 }

@@ -2,28 +2,34 @@
 
 use edge_ledger_core::identity::ServiceCertificate;
 use edge_ledger_core::identity::receipt::ReceiptParts;
+use edge_ledger_core::ids::StoreEpoch;
 use edge_ledger_core::ledger::journals::Have;
 use edge_ledger_core::ledger::{Ack, Heads, Run, Tip};
-use edge_ledger_core::sync::{Frame, GoAwayReason, Input, Outcome, Output};
+use edge_ledger_core::sync::{Frame, GoAwayReason, Input, Outcome, Output, Standing};
 use edge_ledger_store::LedgerStore as _;
 
 use super::Engine;
 use super::connection::{Ended, unreachable};
+use super::feed::Via;
 use crate::error::AgentError;
 use crate::event::Event;
 use crate::limits::HELD_FRAMES_MAX;
 use crate::status::State;
 
 impl Engine {
-    pub(super) async fn perform(&mut self, output: Output) -> Result<Vec<Input>, Ended> {
+    pub(super) async fn perform(
+        &mut self,
+        via: Via,
+        output: Output,
+    ) -> Result<Vec<Input>, Ended> {
         let answer = match output {
-            Output::Send(frame) => return self.hold(frame),
+            Output::Send(frame) => return self.hold(via, frame),
             Output::Close(close) => return Err(Ended::Session(close)),
             Output::Judge {
                 frame_id,
                 runs,
                 peer_ahead,
-            } => self.judge(frame_id, &runs, peer_ahead).await,
+            } => self.judge(via, frame_id, &runs, peer_ahead).await,
             Output::Read(have) => self.read(&have).await,
             Output::Locate(heads) => self.locate(&heads).await,
             Output::ReadHeads => Ok(vec![Input::Heads(self.book.heads().clone())]),
@@ -31,33 +37,39 @@ impl Engine {
                 let receipts = self.book.receipts_after(after_position).await;
                 receipts.map(|receipts| vec![Input::Receipts(receipts)])
             }
-            Output::Adopt(parts) => self.adopt(&parts).await,
-            Output::Live { .. } => Ok(self.live().await),
-            Output::Taken(taken) => Ok(self.taken(&taken).await),
-            Output::Acked { acks, service } => return self.acks(&acks, &service).await,
+            Output::Adopt(parts) => self.adopt(via, &parts).await,
+            Output::Live { .. } => Ok(self.live(via).await),
+            Output::Taken(taken) => Ok(self.taken(via, &taken).await),
+            Output::Acked { acks, service } => return self.acks(via, &acks, &service).await,
             Output::Flushed { ping_id, equal } => Ok(self.flushed(ping_id, equal)),
             Output::PeerGoesAway { reason, .. } => {
-                if let (GoAwayReason::Superseded, Some(connection)) = (reason, &mut self.connection)
+                if let (GoAwayReason::Superseded, Some(connection)) = (reason, self.connection(via))
                 {
                     // The status that ends the stream says the same, if it arrives.
                     connection.superseded = true;
                 }
                 Ok(Vec::new())
             }
-            // Only a service is asked who somebody is.
-            Output::Identify { .. } => Ok(Vec::new()),
+            Output::Identify { identity, .. } => {
+                let standing = self.standing().filter(|s| s.log.identity() == identity);
+                Ok(vec![Input::Identified(standing)])
+            }
         };
         answer.map_err(Ended::Error)
     }
 
     async fn judge(
         &mut self,
+        via: Via,
         frame_id: u64,
         runs: &[Run],
         peer_ahead: bool,
     ) -> Result<Vec<Input>, AgentError> {
         let ingested = self.book.ingest(peer_ahead, runs).await?;
         self.kept(ingested.fresh.len(), &ingested.forked);
+        if !ingested.fresh.is_empty() {
+            self.announce_kept(via);
+        }
         Ok(vec![Input::Judged {
             frame_id,
             outcomes: ingested.outcomes,
@@ -83,18 +95,33 @@ impl Engine {
         Ok(vec![Input::Located(located.value)])
     }
 
-    async fn adopt(&mut self, parts: &[ReceiptParts]) -> Result<Vec<Input>, AgentError> {
-        if !self.book.adopt(parts).await? {
-            return Ok(Vec::new());
+    async fn adopt(
+        &mut self,
+        via: Via,
+        parts: &[ReceiptParts],
+    ) -> Result<Vec<Input>, AgentError> {
+        if self.book.adopt(parts).await? {
+            self.publish();
+            self.tell_devices();
+            self.announce_log();
         }
-        let log = self.book.log().clone();
-        self.publish();
-        self.tell_devices();
-        Ok(vec![Input::LogChanged(log)])
+        let judging = self.connection(via).is_some_and(|c| !c.session.is_open());
+        // A peer that is being judged is judged again.
+        let again = judging.then(|| Input::Identified(self.standing()));
+        Ok(again.into_iter().collect())
     }
 
-    fn hold(&mut self, frame: Frame) -> Result<Vec<Input>, Ended> {
-        let Some(connection) = &mut self.connection else {
+    /// What a peer is judged by. Only a service keeps identities in places.
+    fn standing(&self) -> Option<Standing> {
+        Some(Standing {
+            log: self.book.log().clone(),
+            heads: self.book.heads().clone(),
+            store_epoch: StoreEpoch::from_bytes([0; 16]),
+        })
+    }
+
+    fn hold(&mut self, via: Via, frame: Frame) -> Result<Vec<Input>, Ended> {
+        let Some(connection) = self.connection(via) else {
             return Ok(Vec::new());
         };
         if connection.held.len() >= HELD_FRAMES_MAX {
@@ -105,7 +132,11 @@ impl Engine {
         Ok(Vec::new())
     }
 
-    async fn live(&mut self) -> Vec<Input> {
+    async fn live(&mut self, via: Via) -> Vec<Input> {
+        if let Via::Peer(device) = via {
+            return self.peer_live(device);
+        }
+        self.paths.service_opened();
         self.comeback.succeeded();
         self.forget_revoked().await;
         self.last_error = None;
@@ -121,7 +152,8 @@ impl Engine {
         inputs
     }
 
-    async fn taken(&mut self, taken: &[(Tip, Outcome)]) -> Vec<Input> {
+    async fn taken(&mut self, via: Via, taken: &[(Tip, Outcome)]) -> Vec<Input> {
+        self.service_took |= via == Via::Service;
         for (tip, outcome) in taken {
             if let Outcome::Refused(refusal) = outcome {
                 let why = format!("{refusal:?}");
@@ -138,6 +170,7 @@ impl Engine {
 
     async fn acks(
         &mut self,
+        via: Via,
         acks: &[Ack],
         service: &ServiceCertificate,
     ) -> Result<Vec<Input>, Ended> {
@@ -157,6 +190,7 @@ impl Engine {
             self.events.push(Event::Acked { point, level });
         }
         self.answer_ack_waiters();
+        self.relay(via, acks, service);
         Ok(Vec::new())
     }
 

@@ -91,8 +91,10 @@ impl Engine {
         let Some(successor) = self.successor.clone() else {
             return Ok(());
         };
-        // The stream is the old key's: it would be told of its end.
+        // The streams are the old key's: they would be told of its end.
         self.connection = None;
+        self.peers.leave_all();
+        self.paths.service_ended();
         self.opening = None;
         self.book.adopt(parts).await?;
         let old = self.book.device();

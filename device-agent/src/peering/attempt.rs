@@ -1,0 +1,55 @@
+//! One attempt to get a link: an offer that is answered, or an answer to somebody's offer.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use edge_ledger_core::ids::DeviceId;
+use edge_ledger_core::signal::Checked;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use crate::limits::CALL_WITHIN_PEERS;
+use crate::webrtc::{Connecting, LinkError, Offering, PeerLink};
+
+/// Why no link came about.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AttemptError {
+    /// The link itself.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// No answer came.
+    #[error("the other device does not answer")]
+    Unanswered,
+    /// The certificate of the other end is not the one that was signed for.
+    #[error("the other end of the link is not the device that signed for it")]
+    Swapped,
+}
+
+/// A link that opened, with the device that signed for its other end.
+pub(super) struct Opened {
+    pub(super) device: DeviceId,
+    pub(super) link: PeerLink,
+}
+
+/// Waits for the answer to an offer, and for the link.
+pub(super) async fn offered(
+    offering: Offering,
+    answered: oneshot::Receiver<Checked>,
+    within: Duration,
+) -> Result<Opened, AttemptError> {
+    let answer = timeout(within, answered).await;
+    let answer = answer.ok().and_then(Result::ok).ok_or(AttemptError::Unanswered)?;
+    let connecting = offering.accept_answer(&answer.sdp)?;
+    open(connecting, &answer).await
+}
+
+/// Waits for the link of an offer that was answered here.
+pub(super) async fn open(connecting: Connecting, signed: &Checked) -> Result<Opened, AttemptError> {
+    let link = timeout(CALL_WITHIN_PEERS, connecting.opened()).await;
+    let link = link.map_err(|_| AttemptError::Unanswered)??;
+    if link.theirs != signed.fingerprint {
+        return Err(AttemptError::Swapped);
+    }
+    let device = signed.author;
+    Ok(Opened { device, link })
+}
