@@ -194,6 +194,7 @@ mod stream;
 pub mod testing;
 mod tls;
 mod vault;
+mod webrtc;
 mod words;
 
 pub use agent::{

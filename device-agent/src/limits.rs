@@ -82,3 +82,40 @@ pub(crate) const NONCE_LIFE_MS: u64 = 60_000;
 pub(crate) const CALL_WITHIN_PEERS: Duration = Duration::from_secs(10);
 /// Offers and answers that are followed up at once.
 pub(crate) const ATTEMPTS_MAX: usize = 32;
+
+/// Longest message on the data channel of two devices, with the byte that tells what it is.
+pub(crate) const LINK_MESSAGE_BYTES_MAX: usize = 16 * 1024;
+/// Longest description of a session that is read or made.
+pub(crate) const LINK_SDP_BYTES_MAX: usize = 12 * 1024;
+/// Most candidates of the other end that are tried; the rest is not looked at.
+pub(crate) const LINK_CANDIDATES_MAX: usize = 32;
+/// Most addresses of this machine that a link listens on.
+pub(crate) const LINK_ADDRESSES_MAX: usize = 8;
+/// Most servers of each kind that a link asks.
+pub(crate) const ICE_SERVERS_MAX: usize = 4;
+/// Time to ask STUN and TURN servers; who has not answered then is left out.
+pub(crate) const GATHER_WITHIN: Duration = Duration::from_secs(2);
+/// Time between two questions to the same STUN server.
+pub(crate) const STUN_AGAIN: Duration = Duration::from_millis(300);
+/// Time from both descriptions to an open data channel.
+pub(crate) const LINK_OPEN_WITHIN: Duration = Duration::from_secs(10);
+/// Frames of the other device that wait for the engine; while they do, nothing is read.
+pub(crate) const LINK_INBOUND_FRAMES_MAX: usize = 4;
+/// What SCTP may hold that was not taken by the other device.
+pub(crate) const LINK_UNSENT_BYTES_MAX: usize = 1024 * 1024;
+/// A ping goes out when nothing else did for this long.
+pub(crate) const LINK_PING_EVERY: Duration = Duration::from_secs(1);
+/// A link is dead when no datagram came for this long.
+pub(crate) const LINK_DEAD_AFTER: Duration = Duration::from_secs(6);
+/// The driver of a link turns at least once a second: a longer gap is a machine that slept.
+pub(crate) const LINK_SLEPT_AFTER: Duration = Duration::from_secs(3);
+/// After sleep, what had been waiting at the sockets is no sign of life for this long ...
+pub(crate) const LINK_SETTLES_AFTER: Duration = Duration::from_millis(100);
+/// ... and a link is dead when nothing new has come by then.
+pub(crate) const LINK_WAKES_WITHIN: Duration = Duration::from_secs(1);
+/// Time for what was given to a link to go out when its engine is done with it.
+pub(crate) const LINK_FINISH_WITHIN: Duration = Duration::from_secs(2);
+/// After a restart, the sockets of before are heard for this long.
+pub(crate) const LINK_OLD_SOCKETS_FOR: Duration = Duration::from_secs(2);
+/// Time for a restart, from its offer to a path.
+pub(crate) const LINK_RESTART_WITHIN: Duration = Duration::from_secs(5);
