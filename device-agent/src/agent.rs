@@ -3,6 +3,7 @@
 mod enrolments;
 mod leaving;
 mod link_session;
+mod peers;
 mod roots;
 
 use std::path::{Path, PathBuf};
@@ -29,6 +30,7 @@ use crate::event::{EventLog, Events};
 use crate::identity_client::{Caller, CallerKey, IdentityClient, IdentitySession};
 use crate::limits::{COMMANDS_MAX, NAMEPLATE_TRIES_MAX};
 use crate::link::{self, LinkCode};
+use crate::peering::ByHand;
 use crate::security::{Secured, Security};
 use crate::statement;
 use crate::status::{Balance, DeviceInfo, ForkedLog, HistoryItem, Status};
@@ -47,6 +49,18 @@ pub struct Options {
     /// How connections are secured, instead of as the home folder keeps it: it keeps what is given
     /// here from now on.
     pub security: Security,
+    /// Whether this device looks for links to the others of its identity.
+    pub peer_links: PeerLinks,
+}
+
+/// Whether a device looks for direct links to the others of its identity, and takes theirs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PeerLinks {
+    /// It does, and entries go over them while no ledger service can be reached.
+    #[default]
+    On,
+    /// It does not.
+    Off,
 }
 
 /// A running device. Cheap to clone; the engine ends with [`stop`](Self::stop), or when the last
@@ -70,6 +84,7 @@ struct Shared {
     events: EventLog,
     stop: CancellationToken,
     tasks: TaskTracker,
+    by_hand: mpsc::Sender<ByHand>,
 }
 
 impl Agent {
@@ -103,7 +118,9 @@ impl Agent {
             EventLog::default(),
             CancellationToken::new(),
         );
+        let (wires, ends) = peers::wires();
         let (engine, snapshot) = Engine::new(Start {
+            peers: wires.engine,
             acked: book.load_ack().await?,
             revoked: book.load_revoked().await?,
             book,
@@ -120,6 +137,17 @@ impl Agent {
         let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
         let tasks = TaskTracker::new();
         tasks.spawn(engine.run(inbox));
+        if options.peer_links == PeerLinks::On {
+            let views = peers::Views {
+                membership: &membership,
+                secured: &secured,
+                key: &key,
+                snapshot: &snapshot,
+                clock,
+                stop: &stop,
+            };
+            ends.start(&tasks, views);
+        }
         tasks.close();
         let shared = Shared {
             home: home.to_owned(),
@@ -133,6 +161,7 @@ impl Agent {
             events,
             stop,
             tasks,
+            by_hand: wires.by_hand,
         };
         Ok(Self {
             shared: Arc::new(shared),

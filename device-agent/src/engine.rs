@@ -27,10 +27,10 @@ use edge_ledger_core::sync::Input;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::book::{Book, has_left};
+use crate::book::Book;
 use crate::clock::Clock;
 use crate::devices::LastEntries;
-use crate::error::{AgentError, DEVICE_REVOKED, LOG_FORKED, Refusal};
+use crate::error::{AgentError, Refusal};
 use crate::event::{Event, EventLog};
 use crate::limits::{COMMANDS_MAX, LIVE_WITHIN, TICK_EVERY};
 use crate::security::Secured;
@@ -43,6 +43,7 @@ pub use command::Recorded;
 use connection::{Connection, Ended, Step};
 use feed::Via;
 use paths::Paths;
+use peers::Next;
 pub(crate) use peers::Peers;
 
 /// What the engine starts with.
@@ -226,10 +227,10 @@ impl Engine {
                 step = connection::step(&mut self.connection) => {
                     self.stepped(Via::Service, step).await;
                 }
-                (device, step) = self.peers.step() => {
-                    self.stepped(Via::Peer(device), step).await;
-                }
-                link = self.peers.opened() => self.peer_opened(link).await,
+                next = self.peers.next() => match next {
+                    Next::Opened(link) => self.peer_opened(link).await,
+                    Next::Step(device, step) => self.stepped(Via::Peer(device), step).await,
+                },
                 opened = connection::opened(&mut self.opening) => self.opened(opened).await,
                 done = replacing::done(&mut self.replacing) => self.replaced(done).await,
                 found = forked::found(&mut self.seeking) => self.sought(found),

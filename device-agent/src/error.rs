@@ -49,6 +49,9 @@ pub enum AgentError {
         /// The total that was asked for, in minor units.
         asked: u64,
     },
+    /// No link to another device: what happened.
+    #[error("no direct link: {0}")]
+    Peer(String),
     /// The service refused for a reason that trying again does not change.
     #[error("{0}")]
     Refused(Refusal),

@@ -8,7 +8,7 @@
 //! | `sync_error` | [`Event::SyncFailed`] |
 //! | `state_merged` | [`Event::EntriesKept`] |
 //! | `device_linked` | [`Event::DeviceLinked`] |
-//! | `peer_registered` | comes with device-to-device sync |
+//! | `peer_registered` | [`Event::PeerConnected`] |
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -20,7 +20,7 @@ use edge_ledger_core::ledger::Level;
 use tokio::sync::Notify;
 
 use crate::limits::EVENTS_KEPT_MAX;
-use crate::status::State;
+use crate::status::{Path, State};
 
 /// Something that happened to this device, its identity or its balance.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,6 +114,23 @@ pub enum Event {
         position: u64,
         /// The file of the evidence, in the home folder.
         file: PathBuf,
+    },
+    /// Entries go another way now.
+    PathChanged {
+        /// Which.
+        path: Path,
+    },
+    /// Another device of the identity is linked directly: the two have let each other in.
+    PeerConnected {
+        /// The device.
+        device: DeviceId,
+    },
+    /// The direct link to another device ended; another one is tried.
+    PeerLost {
+        /// The device.
+        device: DeviceId,
+        /// Why.
+        why: String,
     },
     /// The reader was too slow: events before the next one are gone.
     Missed {

@@ -154,6 +154,7 @@ pub(crate) struct Deployment {
 pub(crate) struct IdentityClient {
     url: String,
     secured: Secured,
+    channel: Channel,
     rpc: IdentityServiceClient<Channel>,
 }
 
@@ -200,8 +201,14 @@ impl IdentityClient {
         Ok(Self {
             url: url.to_owned(),
             secured: secured.clone(),
-            rpc: IdentityServiceClient::new(channel),
+            rpc: IdentityServiceClient::new(channel.clone()),
+            channel,
         })
+    }
+
+    /// The connection, for the other calls of the same service.
+    pub(crate) fn channel(&self) -> Channel {
+        self.channel.clone()
     }
 
     pub(crate) fn rpc(&mut self) -> &mut IdentityServiceClient<Channel> {

@@ -182,11 +182,13 @@ mod history;
 mod identity_client;
 mod limits;
 mod link;
+mod peering;
 pub mod probe;
 mod recover;
 mod restore;
 mod saved_ack;
 mod security;
+mod signalling;
 mod statement;
 mod status;
 mod stream;
@@ -198,8 +200,8 @@ mod webrtc;
 mod words;
 
 pub use agent::{
-    Agent, Decided, Details, JoinRequest, Joining, LinkSession, Options, PendingRecovery,
-    RecoveryKeyInfo, RecoveryStatus, within,
+    Agent, Decided, Details, JoinRequest, Joining, LinkSession, Options, PeerLinks,
+    PendingRecovery, RecoveryKeyInfo, RecoveryStatus, within,
 };
 pub use devices::AddedBy;
 pub use engine::Recorded;
@@ -208,11 +210,13 @@ pub use enrolment::{Enrolment, EnrolmentInfo, EnrolmentToken, TokenError, join_b
 pub use error::{AgentError, HomeError, Refusal, RootError};
 pub use event::{Event, Events, KeyChange};
 pub use link::{Confirmation, Invitation};
+pub use peering::{PeerCode, PeerCodeError};
 pub use recover::{Begun, Recovered, recover, recovery_begun};
 pub use restore::{back_up, prove_backup, restore, take_off_root_keys, write_backup};
 pub use security::{ClientFiles, Security, is_loopback};
-pub use status::{Balance, DeviceInfo, ForkedLog, HistoryItem, State, Status};
+pub use status::{Balance, DeviceInfo, ForkedLog, HistoryItem, Path, PeerStatus, State, Status};
 pub use tls::TlsProblem;
+pub use webrtc::{CandidateKind, PathEnd};
 pub use words::{RECOVERY_WORDS, RecoveryWords, WordsError};
 
 pub use edge_ledger_core::identity::{DeviceState, Genesis, Point, RevokeReason, RotateReason};

@@ -78,8 +78,6 @@ pub(crate) const CALL_AGAIN_MAX_MS: u64 = 15_000;
 pub(crate) const MISBEHAVED_FOR_MS: u64 = 600_000;
 /// Nobody acts on what a device said longer ago.
 pub(crate) const NONCE_LIFE_MS: u64 = 60_000;
-/// Time from an offer to an open link.
-pub(crate) const CALL_WITHIN_PEERS: Duration = Duration::from_secs(10);
 /// Offers and answers that are followed up at once.
 pub(crate) const ATTEMPTS_MAX: usize = 32;
 
@@ -119,3 +117,21 @@ pub(crate) const LINK_FINISH_WITHIN: Duration = Duration::from_secs(2);
 pub(crate) const LINK_OLD_SOCKETS_FOR: Duration = Duration::from_secs(2);
 /// Time for a restart, from its offer to a path.
 pub(crate) const LINK_RESTART_WITHIN: Duration = Duration::from_secs(5);
+/// How often it is looked whether the network or the identity log has changed, or time was slept
+/// through.
+pub(crate) const PEERS_LOOK_EVERY: Duration = Duration::from_secs(1);
+/// A gap of this length between two looks is sleep.
+pub(crate) const SLEPT_MS: u64 = 3_000;
+/// Time from an offer to its answer.
+pub(crate) const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
+/// Time for people to carry an offer, and its answer.
+pub(crate) const BY_HAND_WITHIN: Duration = Duration::from_secs(600);
+/// Longest text of an offer or answer that is carried by hand.
+pub(crate) const PEER_CODE_CHARS_MAX: usize = 32_768;
+/// A device says so often that it is there; each time with a new nonce, and the one before stays
+/// good: a call is at most twice as old.
+pub(crate) const BEACON_EVERY: Duration = Duration::from_secs(30);
+/// Signals that wait to be sent.
+pub(crate) const OUTBOUND_SIGNALS_MAX: usize = 64;
+/// Time for a signal to get away.
+pub(crate) const SIGNAL_SENT_WITHIN: Duration = Duration::from_secs(10);

@@ -1,6 +1,7 @@
 //! What the agent shows of itself.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use edge_ledger_core::identity::{DeviceState, Point};
 use edge_ledger_core::ids::{DeviceId, IdentityId, LedgerId};
@@ -9,6 +10,7 @@ use edge_ledger_core::ledger::{Effect, Kind, Level};
 
 use crate::devices::AddedBy;
 use crate::error::Refusal;
+use crate::webrtc::PathEnd;
 
 /// What the agent is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +38,58 @@ impl State {
             Self::Stopped => "stopped",
         }
     }
+}
+
+/// Which way entries go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Path {
+    /// Through the ledger service.
+    Service,
+    /// From device to device, as the ledger service cannot be reached.
+    Peers,
+    /// Both ways, until a ledger service that came back has everything.
+    Both,
+    /// None: they wait on this device.
+    None,
+}
+
+impl Path {
+    /// The path in lower case, as it is printed.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Service => "service",
+            Self::Peers => "webrtc",
+            Self::Both => "both",
+            Self::None => "none",
+        }
+    }
+}
+
+/// A link to another device of the identity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerStatus {
+    /// The device.
+    pub device: DeviceId,
+    /// Its name.
+    pub name: String,
+    /// Whether the two have let each other in.
+    pub live: bool,
+    /// Frames of entries that it has not answered.
+    pub unanswered_frames: usize,
+    /// This end of the path that the link uses (RFC 8445), once one is found.
+    pub local: Option<PathEnd>,
+    /// The other end of it.
+    pub remote: Option<PathEnd>,
+    /// Time to the other device and back.
+    pub rtt: Option<Duration>,
+    /// Milliseconds since anything was heard from it.
+    pub heard_ms_ago: u64,
+    /// Bytes that were sent over the link.
+    pub bytes_sent: u64,
+    /// Bytes that came over it.
+    pub bytes_received: u64,
+    /// How often it went over to another path (ICE restarts).
+    pub restarts: u64,
 }
 
 /// The balance of the identity as this device knows it, in minor units.
@@ -105,6 +159,10 @@ pub struct Status {
     pub left: bool,
     /// What went wrong last, until it goes right.
     pub last_error: Option<String>,
+    /// Which way entries go now.
+    pub path: Path,
+    /// Links to other devices; they are kept open while the service is there, too.
+    pub peers: Vec<PeerStatus>,
 }
 
 /// Evidence of a forked identity log.

@@ -153,6 +153,7 @@ impl Replicas {
             identity_url: None,
             ledger_url: replica.map(|replica| self.ledger_url(replica)),
             security: device_agent::Security::default(),
+            peer_links: device_agent::PeerLinks::default(),
         };
         Ok(Agent::open(&self.home(name), options).await?)
     }

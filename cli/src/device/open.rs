@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use device_agent::{Agent, AgentError, HomeError, Options};
+use device_agent::{Agent, AgentError, HomeError, Options, PeerLinks};
 
 use super::doctor::Check;
 use super::socket::asker::Running;
@@ -144,6 +144,7 @@ pub(super) fn options(global: &Global) -> Result<Options, Failure> {
         identity_url: global.identity_url.clone(),
         ledger_url: global.ledger_url.clone(),
         security: security(global)?,
+        peer_links: PeerLinks::default(),
     })
 }
 

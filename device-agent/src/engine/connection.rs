@@ -6,8 +6,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use edge_ledger_core::ids::DeviceId;
 use edge_ledger_core::keys::SecretKey;
-use edge_ledger_core::sync::{Close, Frame, Session, WhoWeAre};
+use edge_ledger_core::sync::{Close, Fingerprints, Frame, PeerChannel, Session, WhoWeAre};
 use edge_ledger_proto::ledger as pb;
 use tokio::sync::mpsc;
 use tonic::Streaming;
@@ -19,6 +20,7 @@ use crate::identity_client::{authority, from_status};
 use crate::limits::SUPERSEDED_FOR;
 use crate::security::Secured;
 use crate::stream::{self, Stream};
+use crate::webrtc::{LinkError, PeerLink};
 
 /// The reason of a service that ends its streams in order.
 const DRAINING: &str = "DRAINING";
@@ -100,6 +102,17 @@ pub(super) struct Meaning {
 }
 
 impl Ended {
+    /// Why, in words.
+    pub(super) fn why(&self) -> String {
+        match self {
+            Self::Status(status) => status.message().to_owned(),
+            Self::Closed => "it left".to_owned(),
+            Self::Link(error) => error.to_string(),
+            Self::Session(close) => close.to_string(),
+            Self::Error(error) => error.to_string(),
+        }
+    }
+
     /// `superseded`: another stream of this device took the place of this one, as the service said
     /// before; `was_open`: there was a session.
     pub(super) fn meaning(self, url: &str, mut superseded: bool, was_open: bool) -> Meaning {
@@ -125,6 +138,7 @@ impl Ended {
                 reason: LOG_FORKED.to_owned(),
                 message: close.to_string(),
             }),
+            Self::Link(error) => unreachable(url, error.to_string()),
             Self::Session(close) => unreachable(url, close.to_string()),
             Self::Error(error) => error,
         };
@@ -199,12 +213,15 @@ impl Connection {
             key,
             log: book.log().clone(),
             heads: book.heads().clone(),
-            fingerprints: Fingerprints {
-                ours: link.ours,
-                theirs: link.theirs,
+            channel: PeerChannel {
+                expected,
+                fingerprints: Fingerprints {
+                    ours: link.ours,
+                    theirs: link.theirs,
+                },
+                greeting_nonce: rand::random(),
+                hello_nonce: rand::random(),
             },
-            expected,
-            nonce: rand::random(),
         };
         Self::over(Pipe::Peer(link), who, now_ms)
     }

@@ -48,7 +48,8 @@ impl Engine {
     pub(super) fn announce_log(&mut self) {
         let log = self.book.log().clone();
         for via in self.sessions() {
-            self.inputs.push_front((via, Input::LogChanged(log.clone())));
+            self.inputs
+                .push_front((via, Input::LogChanged(log.clone())));
         }
     }
 
@@ -79,7 +80,9 @@ impl Engine {
             connection.session.handle(now, input, &mut outputs);
             for output in outputs {
                 match self.perform(via, output).await {
-                    Ok(more) => self.inputs.extend(more.into_iter().map(|input| (via, input))),
+                    Ok(more) => self
+                        .inputs
+                        .extend(more.into_iter().map(|input| (via, input))),
                     Err(ended) => {
                         // Boxed: ending may close entries, which feeds the other sessions.
                         Box::pin(self.ended(via, ended)).await;

@@ -17,7 +17,7 @@ use crate::event::Event;
 use crate::limits::LIVE_WITHIN;
 use crate::peering::{NewLink, PeerEnd, PeerEnded};
 use crate::status::{Path, PeerStatus};
-use crate::webrtc::LinkReport;
+use crate::webrtc::{LinkError, LinkReport};
 
 /// A session with one device.
 struct Peer {
@@ -32,6 +32,14 @@ pub(crate) struct Peers {
     peers: BTreeMap<DeviceId, Peer>,
     /// The best receipt of each journal, for peers that cannot reach the service.
     receipts: BTreeMap<DeviceId, (Ack, ServiceCertificate)>,
+}
+
+/// What happens with peers.
+pub(super) enum Next {
+    /// A link was opened.
+    Opened(NewLink),
+    /// Something happened in a session.
+    Step(DeviceId, Step),
 }
 
 impl Peers {
@@ -66,22 +74,22 @@ impl Peers {
             .unwrap_or(0)
     }
 
-    /// What happens next on any of them.
-    pub(super) async fn step(&mut self) -> (DeviceId, Step) {
-        if self.peers.is_empty() {
-            return std::future::pending().await;
-        }
+    /// What happens next.
+    pub(super) async fn next(&mut self) -> Next {
         let steps = self.peers.iter_mut().map(|(device, peer)| {
-            Box::pin(async { (*device, peer.connection.step().await) })
+            Box::pin(async { Next::Step(*device, peer.connection.step().await) })
         });
-        select_all(steps).await.0
-    }
-
-    /// The next link that was opened.
-    pub(super) async fn opened(&mut self) -> NewLink {
-        match self.links.recv().await {
-            Some(link) => link,
-            None => std::future::pending().await,
+        let steps: Vec<_> = steps.collect();
+        let step = async {
+            if steps.is_empty() {
+                std::future::pending().await
+            } else {
+                select_all(steps).await.0
+            }
+        };
+        tokio::select! {
+            Some(link) = self.links.recv() => Next::Opened(link),
+            next = step => next,
         }
     }
 
@@ -127,14 +135,16 @@ impl Engine {
             return;
         };
         let end = match &ended {
-            Ended::Session(Close::GoAway(_)) | Ended::Closed => PeerEnd::Left,
+            Ended::Session(Close::GoAway(_)) | Ended::Link(LinkError::Closed) | Ended::Closed => {
+                PeerEnd::Left
+            }
             Ended::Session(
                 Close::Forbidden | Close::DeviceRevoked | Close::Forked | Close::LogForked,
             ) => PeerEnd::NotAllowed,
             Ended::Session(_) => PeerEnd::Misbehaved,
-            Ended::Status(_) | Ended::Error(_) => PeerEnd::Broken,
+            Ended::Status(_) | Ended::Link(_) | Ended::Error(_) => PeerEnd::Broken,
         };
-        let why = ended.to_string();
+        let why = ended.why();
         tracing::debug!(%device, %why, "a peer is gone");
         if peer.connection.session.is_open() || matches!(end, PeerEnd::Misbehaved) {
             self.events.push(Event::PeerLost { device, why });
@@ -238,7 +248,10 @@ impl Engine {
 
     pub(super) fn peer_statuses(&self) -> Vec<PeerStatus> {
         let log = self.book.log();
-        let name = |device| log.device(&device).map_or_else(String::new, |d| d.name.clone());
+        let name = |device| {
+            log.device(&device)
+                .map_or_else(String::new, |d| d.name.clone())
+        };
         let status = |(device, peer): (&DeviceId, &Peer)| {
             let report = peer.report.borrow();
             PeerStatus {
@@ -248,10 +261,11 @@ impl Engine {
                 unanswered_frames: peer.connection.session.unanswered(),
                 local: report.local.clone(),
                 remote: report.remote.clone(),
-                rtt_ms: report.rtt_ms,
-                heard_ms_ago: report.heard_ms_ago,
+                rtt: report.rtt,
+                heard_ms_ago: millis(report.heard_at.elapsed()),
                 bytes_sent: report.bytes_sent,
                 bytes_received: report.bytes_received,
+                restarts: report.restarts,
             }
         };
         self.peers.peers.iter().map(status).collect()

@@ -17,11 +17,7 @@ use crate::limits::HELD_FRAMES_MAX;
 use crate::status::State;
 
 impl Engine {
-    pub(super) async fn perform(
-        &mut self,
-        via: Via,
-        output: Output,
-    ) -> Result<Vec<Input>, Ended> {
+    pub(super) async fn perform(&mut self, via: Via, output: Output) -> Result<Vec<Input>, Ended> {
         let answer = match output {
             Output::Send(frame) => return self.hold(via, frame),
             Output::Close(close) => return Err(Ended::Session(close)),
@@ -95,11 +91,7 @@ impl Engine {
         Ok(vec![Input::Located(located.value)])
     }
 
-    async fn adopt(
-        &mut self,
-        via: Via,
-        parts: &[ReceiptParts],
-    ) -> Result<Vec<Input>, AgentError> {
+    async fn adopt(&mut self, via: Via, parts: &[ReceiptParts]) -> Result<Vec<Input>, AgentError> {
         if self.book.adopt(parts).await? {
             self.publish();
             self.tell_devices();

@@ -6,7 +6,7 @@ use edge_ledger_core::identity::pikey::short_id;
 use super::{Engine, Snapshot};
 use crate::book::{Book, has_left};
 use crate::limits::STALE_AFTER_MS;
-use crate::status::{State, Status};
+use crate::status::{Path, State, Status};
 
 pub(super) fn empty(book: &Book) -> Status {
     let log = book.log();
@@ -38,6 +38,8 @@ pub(super) fn empty(book: &Book) -> Status {
         forked_log: None,
         left: has_left(log, &device),
         last_error: None,
+        path: Path::None,
+        peers: Vec::new(),
     }
 }
 
@@ -61,6 +63,8 @@ impl Engine {
             revoked: self.revoked.clone(),
             forked_log: self.forked.clone(),
             last_error: self.last_error.clone(),
+            path: self.shown_path(),
+            peers: self.peer_statuses(),
             ..empty(&self.book)
         };
         self.snapshot.send_replace(Snapshot {

@@ -1,15 +1,12 @@
 //! One attempt to get a link: an offer that is answered, or an answer to somebody's offer.
 
-use std::time::Duration;
-
-use bytes::Bytes;
 use edge_ledger_core::ids::DeviceId;
-use edge_ledger_core::signal::Checked;
+use edge_ledger_core::signal::SignalBody;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use crate::limits::CALL_WITHIN_PEERS;
 use crate::webrtc::{Connecting, LinkError, Offering, PeerLink};
+use std::time::Duration;
 
 /// Why no link came about.
 #[derive(Debug, thiserror::Error)]
@@ -34,22 +31,24 @@ pub(super) struct Opened {
 /// Waits for the answer to an offer, and for the link.
 pub(super) async fn offered(
     offering: Offering,
-    answered: oneshot::Receiver<Checked>,
+    answered: oneshot::Receiver<SignalBody>,
     within: Duration,
 ) -> Result<Opened, AttemptError> {
-    let answer = timeout(within, answered).await;
-    let answer = answer.ok().and_then(Result::ok).ok_or(AttemptError::Unanswered)?;
+    let answer = timeout(within, answered).await.ok().and_then(Result::ok);
+    let answer = answer.ok_or(AttemptError::Unanswered)?;
     let connecting = offering.accept_answer(&answer.sdp)?;
     open(connecting, &answer).await
 }
 
-/// Waits for the link of an offer that was answered here.
-pub(super) async fn open(connecting: Connecting, signed: &Checked) -> Result<Opened, AttemptError> {
-    let link = timeout(CALL_WITHIN_PEERS, connecting.opened()).await;
-    let link = link.map_err(|_| AttemptError::Unanswered)??;
-    if link.theirs != signed.fingerprint {
+/// Waits for the link that an offer and its answer describe.
+pub(super) async fn open(
+    connecting: Connecting,
+    theirs: &SignalBody,
+) -> Result<Opened, AttemptError> {
+    let link = connecting.opened().await?;
+    if link.theirs != theirs.fingerprint {
         return Err(AttemptError::Swapped);
     }
-    let device = signed.author;
+    let device = theirs.author.device_id();
     Ok(Opened { device, link })
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use edge_ledger_core::ids::DeviceId;
 
-use crate::limits::{CALL_AGAIN_FIRST_MS, CALL_AGAIN_MAX_MS, CONTACTS_MAX, MISBEHAVED_FOR_MS, NONCE_LIFE_MS};
+use crate::limits::{
+    CALL_AGAIN_FIRST_MS, CALL_AGAIN_MAX_MS, CONTACTS_MAX, MISBEHAVED_FOR_MS, NONCE_LIFE_MS,
+};
 
 /// How a device can be reached with a signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -187,9 +189,10 @@ impl Known {
     }
 
     /// When somebody is to be called next, if nothing happens before.
-    pub(super) fn next_ms(&self) -> Option<u64> {
+    pub(super) fn next_ms(&self, now_ms: u64) -> Option<u64> {
         let heard = self.contacts.values().filter(|c| !c.heard.is_empty());
-        heard.filter_map(Contact::free_ms).min()
+        let times = heard.filter_map(Contact::free_ms);
+        times.filter(|from_ms| *from_ms > now_ms).min()
     }
 
     fn contact(&mut self, now_ms: u64, device: DeviceId) -> &mut Contact {
@@ -238,12 +241,19 @@ mod tests {
             let now_ms = round * 1_000_000;
             known.heard(now_ms, PHONE, Route::Service, NONCE);
             known.failed(now_ms, PHONE, 0.0);
-            waits.push(known.next_ms().unwrap() - now_ms);
+            waits.push(known.next_ms(now_ms).unwrap() - now_ms);
         }
-        assert_eq!(waits[..3], [CALL_AGAIN_FIRST_MS, 2 * CALL_AGAIN_FIRST_MS, 4 * CALL_AGAIN_FIRST_MS]);
+        assert_eq!(
+            waits[..3],
+            [
+                CALL_AGAIN_FIRST_MS,
+                2 * CALL_AGAIN_FIRST_MS,
+                4 * CALL_AGAIN_FIRST_MS
+            ]
+        );
         assert_eq!(waits[19], CALL_AGAIN_MAX_MS);
         known.failed(0, PHONE, 1.0);
-        assert_eq!(known.next_ms(), Some(2 * CALL_AGAIN_MAX_MS));
+        assert_eq!(known.next_ms(0), Some(2 * CALL_AGAIN_MAX_MS));
     }
 
     #[test]

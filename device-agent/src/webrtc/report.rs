@@ -52,7 +52,7 @@ pub struct PathEnd {
 
 /// A link at one moment; renewed each second, and when the path changes.
 #[derive(Debug, Clone)]
-pub struct LinkReport {
+pub(crate) struct LinkReport {
     /// This device's end, once there is a path.
     pub local: Option<PathEnd>,
     /// The other device's end.

@@ -118,6 +118,7 @@ fn config(
         clock: clock.clone(),
         limits: limits.clone(),
         tls: None,
+        ice: identity_service::IceConfig::default(),
         reflection: true,
     }
 }

@@ -18,6 +18,7 @@ mod kill;
 mod life;
 mod link_race;
 mod mutual_tls;
+mod peers;
 mod place;
 mod replicas;
 mod replicas_bad_times;
