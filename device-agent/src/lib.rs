@@ -182,6 +182,8 @@ mod history;
 mod identity_client;
 mod limits;
 mod link;
+#[cfg_attr(not(test), expect(dead_code, reason = "the peering starts it"))]
+mod nearby;
 pub mod probe;
 mod recover;
 mod restore;

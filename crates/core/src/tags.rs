@@ -53,11 +53,17 @@ pub enum Tag {
     LinkCommitment,
     /// The number that a person compares; without a `ledger_id`.
     LinkNumber,
+    /// What devices of one identity know each other by on a network.
+    Rendezvous,
+    /// That an end of a connection there knows it; without a `ledger_id`.
+    NearbyProof,
+    /// Keys of the sealed channel of such a connection; without a `ledger_id`.
+    NearbyKey,
 }
 
 impl Tag {
     /// All tags, for tables and for tests over every pair.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 25] = [
         Self::Genesis,
         Self::DeviceId,
         Self::Nameplate,
@@ -80,6 +86,9 @@ impl Tag {
         Self::LinkTranscript,
         Self::LinkCommitment,
         Self::LinkNumber,
+        Self::Rendezvous,
+        Self::NearbyProof,
+        Self::NearbyKey,
     ];
 
     /// The tag's bytes, ending in a zero byte.
@@ -107,6 +116,9 @@ impl Tag {
             Self::LinkTranscript => b"edge-ledger/link-transcript/v1\0",
             Self::LinkCommitment => b"edge-ledger/link-commitment/v1\0",
             Self::LinkNumber => b"edge-ledger/link-number/v1\0",
+            Self::Rendezvous => b"edge-ledger/rendezvous/v1\0",
+            Self::NearbyProof => b"edge-ledger/nearby-proof/v1\0",
+            Self::NearbyKey => b"edge-ledger/nearby-key/v1\0",
         }
     }
 
