@@ -182,6 +182,7 @@ mod history;
 mod identity_client;
 mod limits;
 mod link;
+mod nearby;
 mod peering;
 pub mod probe;
 mod recover;

@@ -46,6 +46,58 @@ pub(crate) const LINK_WITHIN: Duration = Duration::from_secs(120);
 pub(crate) const NUMBER_TRIES_MAX: u32 = 3;
 /// How often a link session is opened under another nameplate because one is in use.
 pub(crate) const NAMEPLATE_TRIES_MAX: u32 = 4;
+/// Connections to devices of the identity on the network that are open at once: each of two devices
+/// may dial the other.
+pub(crate) const NEARBY_CONNECTIONS_MAX: usize = 2 * DEVICES_ACTIVE_MAX;
+/// Connections that were taken and have not proved themselves; who comes then takes the place of
+/// the one that is there longest.
+pub(crate) const NEARBY_UNPROVEN_MAX: usize = 16;
+/// See [`NEARBY_UNPROVEN_MAX`], of one address.
+pub(crate) const NEARBY_UNPROVEN_PER_ADDRESS_MAX: usize = 4;
+/// Longest message before a connection is proved; two of them are read.
+pub(crate) const NEARBY_UNPROVEN_BYTES_MAX: usize = 64;
+/// Time for both ends to prove themselves.
+pub(crate) const NEARBY_PROVE_WITHIN: Duration = Duration::from_secs(5);
+/// Longest message between devices on the network, sealed.
+pub(crate) const NEARBY_MESSAGE_BYTES_MAX: usize = 16 * 1024;
+/// Longest signal in one; the rest is for what is around it.
+pub(crate) const NEARBY_SIGNAL_BYTES_MAX: usize = NEARBY_MESSAGE_BYTES_MAX - 32;
+/// A connection on which nothing was heard for this long is closed; beacons come every 30 s.
+pub(crate) const NEARBY_IDLE: Duration = Duration::from_secs(90);
+/// Time to get one message written; who does not read is left.
+pub(crate) const NEARBY_WRITE_WITHIN: Duration = Duration::from_secs(10);
+/// Messages that are read from a connection at once ...
+pub(crate) const NEARBY_BURST: u32 = 64;
+/// ... and then one in this time: what comes faster waits.
+pub(crate) const NEARBY_MESSAGE_EVERY: Duration = Duration::from_micros(62_500);
+/// Signals that wait to be written to one connection.
+pub(crate) const NEARBY_OUTGOING_MAX: usize = 32;
+/// What was heard from all connections and waits for the peering.
+pub(crate) const NEARBY_EVENTS_MAX: usize = 64;
+/// Instances on the network that are remembered; those that were dialled in vain give way.
+pub(crate) const NEARBY_INSTANCES_MAX: usize = 64;
+/// Addresses of one instance that are dialled, one after the other.
+pub(crate) const NEARBY_ADDRESSES_MAX: usize = 4;
+/// Instances that are dialled at once.
+pub(crate) const NEARBY_DIALS_MAX: usize = 8;
+/// Time to connect to one address on the network.
+pub(crate) const NEARBY_CONNECT_WITHIN: Duration = Duration::from_secs(1);
+/// First and longest wait before an instance is dialled again; each is jittered.
+pub(crate) const NEARBY_AGAIN_FIRST: Duration = Duration::from_secs(1);
+/// See [`NEARBY_AGAIN_FIRST`].
+pub(crate) const NEARBY_AGAIN_MAX: Duration = Duration::from_secs(60);
+/// Records of the network that are kept; when there are more, all are dropped ...
+pub(crate) const NEARBY_RECORDS_MAX: i64 = 4_096;
+/// ... which is looked at this often ...
+pub(crate) const NEARBY_RECORDS_EVERY: Duration = Duration::from_secs(2);
+/// ... and discovery starts anew after this. So it does when it failed.
+pub(crate) const NEARBY_DISCOVER_AGAIN: Duration = Duration::from_secs(30);
+/// How often it is looked whether the device is on other networks, in seconds.
+pub(crate) const NEARBY_NETWORKS_EVERY_S: u32 = 2;
+/// Wait before connections are taken again, after that did not succeed.
+pub(crate) const NEARBY_ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+/// Time to take leave of the network.
+pub(crate) const NEARBY_GOODBYE_WITHIN: Duration = Duration::from_secs(1);
 /// How often a statement is made again because the log moved under it: twice as often as devices
 /// can join at once.
 pub(crate) const STATEMENT_RETRIES_MAX: usize = 2 * DEVICES_ACTIVE_MAX;
@@ -135,3 +187,5 @@ pub(crate) const BEACON_EVERY: Duration = Duration::from_secs(30);
 pub(crate) const OUTBOUND_SIGNALS_MAX: usize = 64;
 /// Time for a signal to get away.
 pub(crate) const SIGNAL_SENT_WITHIN: Duration = Duration::from_secs(10);
+/// The local network is looked at when no service has taken entries for this long.
+pub(crate) const NEARBY_AFTER_MS: u64 = 2_000;

@@ -12,6 +12,7 @@ mod attempt;
 mod by_hand;
 mod calls;
 mod known;
+mod local;
 mod network;
 
 use std::collections::BTreeMap;
@@ -34,6 +35,7 @@ use crate::webrtc::{IceServers, LinkConfig, PeerLink, Restarter};
 
 use attempt::{AttemptError, Opened};
 use known::Known;
+use local::Local;
 use network::Network;
 
 pub(crate) use by_hand::ByHand;
@@ -69,6 +71,8 @@ pub(crate) struct Start {
     /// The way back.
     pub(crate) service: mpsc::Sender<SignalCommand>,
     pub(crate) nonces: Nonces,
+    /// Whether only devices on this machine are looked for.
+    pub(crate) loopback_only: bool,
 }
 
 /// An offer of this device that waits for its answer.
@@ -99,6 +103,8 @@ pub(crate) struct Peering {
     attempts: JoinSet<Finished>,
     restarters: BTreeMap<DeviceId, Restarter>,
     network: Network,
+    local: Local,
+    loopback_only: bool,
     log_position: u64,
 }
 
@@ -117,6 +123,7 @@ pub(crate) async fn run(start: Start) {
         links,
         service,
         nonces,
+        loopback_only,
     } = start;
     let log_position = snapshot.borrow().log.head().position;
     let mut peering = Peering {
@@ -134,6 +141,8 @@ pub(crate) async fn run(start: Start) {
         attempts: JoinSet::new(),
         restarters: BTreeMap::new(),
         network: Network::new(clock.monotonic_ms()),
+        local: Local::default(),
+        loopback_only,
         log_position,
     };
     let mut look = tokio::time::interval(PEERS_LOOK_EVERY);
@@ -148,12 +157,14 @@ pub(crate) async fn run(start: Start) {
             Some(finished) = peering.attempts.join_next() => peering.finished(finished).await,
             Some(end) = ended.recv() => peering.ended(&end),
             Some(by_hand) = by_hand.recv() => peering.by_hand(by_hand).await,
-            _ = look.tick() => peering.look(),
+            event = peering.local.heard() => peering.heard_nearby(event).await,
+            _ = look.tick() => peering.look().await,
             () = tokio::time::sleep(pause.unwrap_or_default()), if pause.is_some() => {}
         }
         peering.call_whoever_is_due().await;
     }
     peering.attempts.shutdown().await;
+    peering.local.stop().await;
 }
 
 impl Peering {
@@ -229,12 +240,13 @@ impl Peering {
     }
 
     /// Looks whether something has changed that nobody tells of.
-    fn look(&mut self) {
+    async fn look(&mut self) {
         let now = self.clock.monotonic_ms();
         let position = self.log().head().position;
         if std::mem::replace(&mut self.log_position, position) != position {
             self.known.log_grew(now);
         }
+        self.look_nearby(now).await;
         if self.network.slept(now) {
             self.known.start_anew(now);
         }

@@ -14,6 +14,7 @@ use edge_ledger_proto::signal::signal_request::Message as Said;
 use edge_ledger_proto::signal::signal_response::Message as Heard;
 use edge_ledger_proto::signal::signal_service_client::SignalServiceClient;
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Streaming};
 
@@ -70,27 +71,35 @@ pub(crate) enum SignalCommand {
 #[derive(Clone, Default)]
 pub(crate) struct Nonces {
     /// The current one, and that before it.
-    last: Arc<Mutex<[Option<[u8; 32]>; 2]>>,
+    last: Arc<Mutex<Last>>,
+}
+
+#[derive(Default)]
+struct Last {
+    current: Option<([u8; 32], Instant)>,
+    before: Option<[u8; 32]>,
 }
 
 impl Nonces {
-    /// A new one, that takes the place of the last but one.
-    pub(crate) fn renew(&self) -> [u8; 32] {
-        let new = rand::random();
+    /// What to say now: a new one, if the current one has been said for long enough.
+    pub(crate) fn say(&self) -> [u8; 32] {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        *last = [Some(new), last[0]];
-        new
+        match last.current {
+            Some((current, since)) if since.elapsed() < BEACON_EVERY => current,
+            before => {
+                let new = rand::random();
+                last.before = before.map(|(before, _)| before);
+                last.current = Some((new, Instant::now()));
+                new
+            }
+        }
     }
 
     /// Whether a call is fresh that names this one.
     pub(crate) fn is_current(&self, nonce: &[u8; 32]) -> bool {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        last.iter().flatten().any(|own| own == nonce)
-    }
-
-    /// The last one that was said.
-    pub(crate) fn current(&self) -> Option<[u8; 32]> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner)[0]
+        let current = last.current.map(|(current, _)| current);
+        [current, last.before].contains(&Some(*nonce))
     }
 }
 
@@ -201,7 +210,7 @@ impl Start {
         key.mark_unchanged();
         loop {
             tokio::select! {
-                _ = beacon.tick() => say(&outbound, self.nonces.renew()).await?,
+                _ = beacon.tick() => say(&outbound, self.nonces.say()).await?,
                 // The session is that of the key before.
                 _ = key.changed() => return Ok(()),
                 () = self.events.closed() => return Ok(()),
@@ -221,8 +230,7 @@ impl Start {
                     match &event {
                         // It has not heard of this device before, either.
                         SignalEvent::Beacon { device, .. } if heard_of.insert(*device) => {
-                            let nonce = self.nonces.current().unwrap_or_else(|| self.nonces.renew());
-                            say(&outbound, nonce).await?;
+                            say(&outbound, self.nonces.say()).await?;
                         }
                         SignalEvent::Left { device } => drop(heard_of.remove(device)),
                         _ => {}

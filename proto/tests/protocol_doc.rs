@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chacha20poly1305::aead::Aead as _;
 use chacha20poly1305::{Key, KeyInit as _, XChaCha20Poly1305, XNonce};
+use curve25519_dalek::MontgomeryPoint;
 use edge_ledger_core::limits;
 use edge_ledger_core::tags::Tag;
 use edge_ledger_proto::identity::{LinkMessage, LinkOffer, link_message};
@@ -16,7 +17,7 @@ const PAGE: &str = include_str!("../../docs/protocol.md");
 const VECTORS: &str = include_str!("../../tests/vectors/protocol_v1.json");
 const LIMITS: &str = include_str!("../../crates/core/src/limits.rs");
 const REASONS: &str = include_str!("../../crates/chassis/src/status/table.rs");
-const CONTRACT: [&str; 7] = [
+const CONTRACT: [&str; 8] = [
     include_str!("../edgeledger/identity/v1/deployment.proto"),
     include_str!("../edgeledger/identity/v1/identity_service.proto"),
     include_str!("../edgeledger/identity/v1/link.proto"),
@@ -24,6 +25,7 @@ const CONTRACT: [&str; 7] = [
     include_str!("../edgeledger/ledger/v1/entry.proto"),
     include_str!("../edgeledger/ledger/v1/frame.proto"),
     include_str!("../edgeledger/ledger/v1/ledger_service.proto"),
+    include_str!("../edgeledger/signal/v1/nearby.proto"),
 ];
 
 /// The rows of all tables that are marked as this kind, without their heads, as cells.
@@ -349,6 +351,28 @@ fn link_example() -> Vec<String> {
     made
 }
 
+/// The example of two devices on one network, made again: keys and proofs of what both know.
+fn nearby_example() -> Vec<String> {
+    let rendezvous: [u8; 32] = std::array::from_fn(|at| u8::try_from(at).unwrap());
+    let dialler = MontgomeryPoint::mul_base_clamped([1; 32]);
+    let listener = MontgomeryPoint::mul_base_clamped([2; 32]);
+    let shared = listener.mul_clamped([1; 32]);
+    let keys = [dialler.as_bytes(), listener.as_bytes()];
+    let proof = |role| {
+        let parts: [&[u8]; 4] = [&rendezvous, &[role], keys[0], keys[1]];
+        hex(&Tag::NearbyProof.hash_unbound(&parts))
+    };
+    let key = |role| {
+        let parts: [&[u8]; 5] = [&rendezvous, shared.as_bytes(), &[role], keys[0], keys[1]];
+        hex(&Tag::NearbyKey.hash_unbound(&parts))
+    };
+    let mut made = vec![hex(&rendezvous), hex(shared.as_bytes())];
+    made.extend(keys.map(|key| hex(key)));
+    made.extend([1, 2].map(proof));
+    made.extend([1, 2].map(key));
+    made
+}
+
 /// So many symbols of Crockford's base 32.
 fn symbols(digits: u128, count: usize) -> String {
     (0..count)
@@ -376,14 +400,14 @@ fn hex(bytes: &[u8]) -> String {
 
 #[test]
 fn every_example_is_one_of_the_vectors_or_made_again() {
-    let link = link_example();
-    for made in &link {
+    let examples_made = [link_example(), nearby_example()].concat();
+    for made in &examples_made {
         assert!(PAGE.contains(made.as_str()), "the page lacks {made}");
     }
     let words = PAGE.split(|c: char| !c.is_ascii_alphanumeric());
     let examples =
         words.filter(|word| word.len() >= 32 && word.bytes().all(|b| b.is_ascii_hexdigit()));
-    let made = |word: &str| link.iter().any(|made| made.contains(word));
+    let made = |word: &str| examples_made.iter().any(|made| made.contains(word));
     let known = |word: &str| VECTORS.contains(word) || made(word);
     for example in examples {
         assert!(known(example), "nothing makes {example}");

@@ -7,6 +7,7 @@ pub mod genesis;
 pub mod log;
 pub mod pikey;
 pub mod receipt;
+pub mod rendezvous;
 pub mod service_key;
 pub mod statement;
 pub mod tip;
@@ -19,6 +20,7 @@ pub use log::{
     DeviceRecord, DeviceState, EnrolmentRecord, IdentityLog, LogError, LogHead, Recovery,
 };
 pub use receipt::{ReceiptedStatement, StatementRecord};
+pub use rendezvous::rendezvous;
 pub use service_key::{ServiceCertificate, ServiceRole};
 pub use statement::{Act, RevokeReason, RotateReason, Statement, StatementBody};
 pub use tip::{Cut, Point, SignedTip};

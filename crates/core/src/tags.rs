@@ -57,11 +57,17 @@ pub enum Tag {
     LinkCommitment,
     /// The number that a person compares; without a `ledger_id`.
     LinkNumber,
+    /// What devices of one identity know each other by on a network.
+    Rendezvous,
+    /// That an end of a connection there knows it; without a `ledger_id`.
+    NearbyProof,
+    /// Keys of the sealed channel of such a connection; without a `ledger_id`.
+    NearbyKey,
 }
 
 impl Tag {
     /// All tags, for tables and for tests over every pair.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 27] = [
         Self::Genesis,
         Self::DeviceId,
         Self::Nameplate,
@@ -86,6 +92,9 @@ impl Tag {
         Self::LinkTranscript,
         Self::LinkCommitment,
         Self::LinkNumber,
+        Self::Rendezvous,
+        Self::NearbyProof,
+        Self::NearbyKey,
     ];
 
     /// The tag's bytes, ending in a zero byte.
@@ -115,6 +124,9 @@ impl Tag {
             Self::LinkTranscript => b"edge-ledger/link-transcript/v1\0",
             Self::LinkCommitment => b"edge-ledger/link-commitment/v1\0",
             Self::LinkNumber => b"edge-ledger/link-number/v1\0",
+            Self::Rendezvous => b"edge-ledger/rendezvous/v1\0",
+            Self::NearbyProof => b"edge-ledger/nearby-proof/v1\0",
+            Self::NearbyKey => b"edge-ledger/nearby-key/v1\0",
         }
     }
 

@@ -97,6 +97,7 @@ impl Ends {
             heard,
             service,
             nonces,
+            loopback_only: reach == Reach::LoopbackToo,
         }));
     }
 }

@@ -196,7 +196,11 @@ impl Peering {
                 // What does not get away is offered again.
                 let _ = self.service.try_send(SignalCommand::Send { to, bytes });
             }
-            Route::Nearby(_) => {}
+            Route::Nearby(connection) => {
+                if let Some(nearby) = self.local.nearby() {
+                    let _ = nearby.send(connection, bytes);
+                }
+            }
         }
     }
 }

@@ -103,6 +103,13 @@ impl Known {
         }
     }
 
+    /// The local network is not looked at any more.
+    pub(super) fn local_ended(&mut self) {
+        for contact in self.contacts.values_mut() {
+            contact.heard.retain(|route, _| *route == Route::Service);
+        }
+    }
+
     /// An offer or answer of a device is being followed up.
     pub(super) fn meeting(&mut self, now_ms: u64, device: DeviceId) {
         self.contact(now_ms, device).state = State::Meeting;

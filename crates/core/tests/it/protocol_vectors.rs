@@ -11,7 +11,7 @@ use edge_ledger_core::identity::pikey::{pikey_id, short_id};
 use edge_ledger_core::identity::receipt::ReceiptParts;
 use edge_ledger_core::identity::{
     Act, Challenge, CreditPolicy, Evidence, IdentityLog, LogHead, Periods, Point, Purpose,
-    ReceiptedStatement, RotateReason, ServiceCertificate, SignedTip, StatementRecord,
+    ReceiptedStatement, RotateReason, ServiceCertificate, SignedTip, StatementRecord, rendezvous,
 };
 use edge_ledger_core::ids::{EntryHash, LogHash, StoreEpoch};
 use edge_ledger_core::keys::Signature;
@@ -434,6 +434,7 @@ fn vectors() -> Value {
         "genesis": genesis(&world),
         "identity": keys(&world),
         "tags": tags(&world),
+        "rendezvous": hex_of(rendezvous(&log).expect("the log is open")),
         "service_keys": {
             "service": service_key(world.service.certificate()),
             "issuer": service_key(world.issuer.certificate()),
