@@ -13,6 +13,8 @@ use crate::status::Path;
 #[derive(Default)]
 pub(super) struct Local {
     open: Option<(Nearby, mpsc::Receiver<NearbyEvent>)>,
+    /// What was said last.
+    said: Option<[u8; 32]>,
     /// Since when there is no service.
     without_ms: Option<u64>,
 }
@@ -55,8 +57,11 @@ impl Peering {
         if self.local.open.is_none() && due {
             self.start_nearby(now_ms);
         }
-        if let Some(nearby) = self.local.nearby() {
-            nearby.beacon(self.nonces.say());
+        let nonce = self.nonces.say();
+        if let Some((nearby, _)) = &self.local.open
+            && self.local.said.replace(nonce) != Some(nonce)
+        {
+            nearby.beacon(nonce);
         }
     }
 
@@ -70,7 +75,7 @@ impl Peering {
             loopback_only: self.loopback_only,
         };
         match Nearby::start(config) {
-            Ok(open) => self.local.open = Some(open),
+            Ok(open) => (self.local.open, self.local.said) = (Some(open), None),
             Err(error) => {
                 tracing::debug!(%error, "the local network cannot be looked at");
                 self.local.without_ms = Some(now_ms);
