@@ -26,6 +26,7 @@ mod revocation;
 mod revocation_run;
 mod revocation_thief;
 mod rotation;
+mod rotation_process;
 mod service_ends;
 mod stream_bad_input;
 mod stream_bad_messages;
