@@ -53,7 +53,7 @@ impl Pair {
             store: Arc::new(store.clone()),
             genesis: keys.genesis.clone(),
             signer: keys.signer.clone(),
-            sealing_key: identity_service::SealingKey::from_bytes(*keys.sealing.as_bytes()),
+            sealing: keys.sealing.clone(),
             clock: clock.clone(),
             limits: identity_service::Limits::default(),
             tls: tls.clone(),

@@ -23,7 +23,6 @@ mod server;
 mod sessions;
 mod watch;
 
-pub use challenge::SealingKey;
 pub use limits::Limits;
 pub use process::IdentitySection;
 pub use registration::{Invites, Registration};

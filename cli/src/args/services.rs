@@ -45,12 +45,12 @@ pub(crate) enum Keys {
         after_help = "Example:\n  edge-ledger keys init --dir /etc/edge-ledger/keys --unit EUR --decimals 2"
     )]
     Init(KeysInit),
-    /// Make the service key that follows the latest one, certified by the root
+    /// Make the service key that follows the latest one, certified by the root; or the sealing key
     ///
     /// Services go over to it by themselves within seconds, and what older ones signed stays valid.
     /// The one before stays in the folder, for replicas that do not have the new one yet.
     #[command(
-        after_help = "Example:\n  edge-ledger keys rotate --dir /etc/edge-ledger/keys --root /media/safe/root.key"
+        after_help = "Examples:\n  edge-ledger keys rotate --dir /etc/edge-ledger/keys --root /media/safe/root.key\n  edge-ledger keys rotate --dir /etc/edge-ledger/keys --sealing"
     )]
     Rotate(KeysRotate),
     /// Make an invite, with which one identity can be registered where that is wanted
@@ -96,12 +96,15 @@ pub(crate) struct KeysRotate {
     /// File of the root's key, where it is kept elsewhere [default: root.key in the folder]
     #[arg(long, value_name = "FILE")]
     pub(crate) root: Option<PathBuf>,
+    /// Make a sealing key instead, which needs no root
+    #[arg(long, conflicts_with = "root")]
+    pub(crate) sealing: bool,
 }
 
 /// Options of `keys invite`.
 #[derive(Debug, Args)]
 pub(crate) struct KeysInvite {
-    /// Folder of the keys, of which the sealing key and the genesis are read
+    /// Folder of the keys, of which the sealing keys and the genesis are read
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: PathBuf,
     /// How long it can be used, at most 30 days

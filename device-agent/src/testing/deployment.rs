@@ -164,7 +164,7 @@ impl<S: IdentityStore + LedgerStore + Clone + 'static> Deployment<S> {
             store: Arc::new(self.store.clone()),
             genesis: self.genesis.clone(),
             signer: self.signer.clone(),
-            sealing_key: identity_service::SealingKey::from_bytes(self.seal),
+            sealing: self.seal.into(),
             clock: Clock::system(),
             limits: identity_service::Limits::default(),
             tls: None,

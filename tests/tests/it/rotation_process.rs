@@ -28,10 +28,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const ROUNDS: u64 = 3;
 /// What each device earns, and has acked, and what is dialled, between two rotations at least.
 const STEPS: u64 = 20;
-/// What a service logs when it goes over.
-const GONE_OVER: [&str; 2] = [
+/// What an identity service logs when it goes over; a ledger service has no sealing keys.
+const GONE_OVER: [&str; 3] = [
     "another service key signs from now on",
     "the TLS certificate was replaced",
+    "other sealing keys are in use from now on",
 ];
 
 /// Both services, and the files that they read.
@@ -111,16 +112,24 @@ impl Site {
         Ok([phone, laptop])
     }
 
-    /// Puts a new key and a new certificate in their places, and waits until both processes say that
+    /// Puts new keys and a new certificate in their places, and waits until both processes say that
     /// they use them; the certificate has a further name that none before it had.
     fn rotate(&mut self, name: &str) -> anyhow::Result<u64> {
         let folder = self.folder.path();
-        let rotated = KeysFolder::at(&folder.join("keys")).rotate(None)?;
+        let keys = KeysFolder::at(&folder.join("keys"));
+        let (rotated, sealing) = (keys.rotate(None)?, keys.rotate_sealing()?);
         self.authority
             .certify_as(folder, &["127.0.0.1", name], true)?;
-        for service in [&mut self.identity, &mut self.ledger] {
-            let said = service.wait_for_all(&GONE_OVER)?;
+        for (service, messages) in [
+            (&mut self.identity, &GONE_OVER[..]),
+            (&mut self.ledger, &GONE_OVER[..2]),
+        ] {
+            let said = service.wait_for_all(messages)?;
             anyhow::ensure!(said[0]["serial"] == rotated.serial, "{said:?}");
+            if let Some(opens) = said.get(2).map(|said| said["opens"].to_string()) {
+                let newest = format!("[{}, ", sealing.serial);
+                anyhow::ensure!(opens.contains(&newest), "{opens}");
+            }
         }
         Ok(rotated.serial)
     }
