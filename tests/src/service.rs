@@ -117,6 +117,19 @@ impl ServiceProcess {
         format!("{scheme}://{}", self.address())
     }
 
+    /// What a line of its `/proc/…/status` says, such as `VmRSS`, in KiB.
+    ///
+    /// # Errors
+    /// When it has ended, or the system has no such line.
+    pub fn memory_kib(&self, line: &str) -> anyhow::Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let mut lines = status.lines();
+        let said = lines.find_map(|said| said.strip_prefix(line)?.strip_prefix(':'));
+        let said = said.with_context(|| format!("no {line}"))?;
+        let kib = said.trim().strip_suffix(" kB");
+        Ok(kib.with_context(|| said.to_owned())?.parse()?)
+    }
+
     /// Sends a signal by its name, such as `TERM`.
     ///
     /// # Errors
