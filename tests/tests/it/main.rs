@@ -29,6 +29,7 @@ mod revocation_thief;
 mod rotation;
 mod rotation_process;
 mod service_ends;
+mod start_refused;
 mod stream_bad_input;
 mod stream_bad_messages;
 mod stream_handshake;
