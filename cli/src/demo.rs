@@ -14,6 +14,7 @@ use std::time::Duration;
 use edge_ledger_chassis::KeysFolder;
 use edge_ledger_chassis::keys::Choices;
 use edge_ledger_store::Embedded;
+use identity_service::Registration;
 
 use crate::explain::{Exit, Failure};
 use crate::output::Output;
@@ -123,6 +124,7 @@ async fn start(folder: &Path) -> Result<Pair, Failure> {
         ledger_listen: any,
         hosts: Vec::new(),
         tls: None,
+        registration: Registration::Open,
     };
     Pair::start(store, keys, site).await
 }

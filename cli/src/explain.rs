@@ -6,7 +6,7 @@ use std::ops::{Deref, DerefMut};
 
 use device_agent::backup::BackupError;
 use device_agent::{AgentError, HomeError, PostingError, Refusal, TlsProblem, TokenError};
-use edge_ledger_chassis::{KeysError, TlsError};
+use edge_ledger_chassis::{KeysError, TlsError, TlsFile};
 use edge_ledger_store::{OpenError, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -446,9 +446,18 @@ impl From<Vec<TlsError>> for Failure {
         let said: Vec<String> = errors.iter().map(ToString::to_string).collect();
         let mut next: Vec<&str> = errors.iter().map(TlsError::what_to_do).collect();
         next.dedup();
+        let pair = |error: &TlsError| error.file() != TlsFile::ClientCa;
+        let mut options = Vec::new();
+        if errors.iter().any(pair) {
+            options.push("--tls-cert FILE --tls-key FILE");
+        }
+        if !errors.iter().all(pair) {
+            options.push("--tls-client-ca FILE");
+        }
         Self::refused("TLS_FILE", said.join("; ")).next(format!(
-            "{} (--tls-cert FILE --tls-key FILE)",
-            next.join("; ")
+            "{} ({})",
+            next.join("; "),
+            options.join(" ")
         ))
     }
 }

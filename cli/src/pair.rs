@@ -8,6 +8,7 @@ use std::time::Duration;
 use edge_ledger_chassis::{Clock, Keys, Limits, Tls};
 use edge_ledger_core::ids::LedgerId;
 use edge_ledger_store::Embedded;
+use identity_service::Registration;
 
 use crate::explain::Failure;
 
@@ -20,6 +21,8 @@ pub(crate) struct Site {
     pub(crate) hosts: Vec<String>,
     /// The certificate of both; none: plain HTTP/2.
     pub(crate) tls: Option<Tls>,
+    /// Who may register an identity.
+    pub(crate) registration: Registration,
 }
 
 /// The pair. Dropped, it ends at once.
@@ -53,9 +56,12 @@ impl Pair {
             store: Arc::new(store.clone()),
             genesis: keys.genesis.clone(),
             signer: keys.signer.clone(),
-            sealing_key: identity_service::SealingKey::from_bytes(*keys.sealing.as_bytes()),
+            sealing: keys.sealing.clone(),
             clock: clock.clone(),
-            limits: identity_service::Limits::default(),
+            limits: identity_service::Limits {
+                registration: site.registration,
+                ..identity_service::Limits::default()
+            },
             tls: tls.clone(),
             ice: identity_service::IceConfig::default(),
             reflection: true,

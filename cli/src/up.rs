@@ -189,6 +189,7 @@ fn site(options: &args::Up, accepts_plaintext: bool) -> Result<Site, Failure> {
         ledger_listen: options.ledger_listen,
         hosts,
         tls,
+        registration: options.registration.into(),
     })
 }
 
@@ -218,8 +219,8 @@ fn tls(options: &args::Up) -> Result<Option<Tls>, Failure> {
     let files = TlsFiles {
         certificate: certificate.clone(),
         key: key.clone(),
-        client_ca: None,
-        client_names: Vec::new(),
+        client_ca: options.tls_client_ca.clone(),
+        client_names: options.tls_client_name.clone(),
     };
     let tls = Tls::load(files, Clock::system())?;
     if let Some(error) = tls.out_of_date() {

@@ -49,5 +49,8 @@ mod same;
 mod shell;
 #[path = "cli/story.rs"]
 mod story;
+#[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
+#[path = "cli/terminal.rs"]
+mod terminal;
 #[path = "cli/up.rs"]
 mod up;

@@ -7,34 +7,23 @@
 use bytes::Bytes;
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
-use edge_ledger_chassis::random;
+use edge_ledger_chassis::keys::SealingKey;
+use edge_ledger_chassis::{Sealing, random};
 use edge_ledger_core::identity::Challenge;
 use edge_ledger_core::ids::LedgerId;
-use zeroize::Zeroizing;
 
 use crate::limits::SEALED_BYTES_MAX;
 
 const NONCE_BYTES: usize = 24;
 
-/// The key that seals challenges, the same on all replicas. It has no `Debug`.
-#[derive(Clone)]
-#[expect(missing_debug_implementations, reason = "secrets have no Debug")]
-pub struct SealingKey(Zeroizing<[u8; 32]>);
-
-impl SealingKey {
-    /// Takes 32 bytes, which must come from a secure random source.
-    pub fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(Zeroizing::new(bytes))
-    }
-
-    pub(crate) fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
+/// What a key seals and opens with.
+pub(crate) fn cipher(key: &SealingKey) -> XChaCha20Poly1305 {
+    XChaCha20Poly1305::new(&Key::from(*key.as_bytes()))
 }
 
-/// Seals challenges and opens them.
+/// Seals challenges and opens them, by keys that all replicas have.
 pub(crate) struct Sealer {
-    cipher: XChaCha20Poly1305,
+    sealing: Sealing,
     ledger_id: LedgerId,
 }
 
@@ -47,11 +36,8 @@ pub(crate) struct Opened {
 }
 
 impl Sealer {
-    pub(crate) fn new(key: &SealingKey, ledger_id: LedgerId) -> Self {
-        Self {
-            cipher: XChaCha20Poly1305::new(&Key::from(*key.0)),
-            ledger_id,
-        }
+    pub(crate) fn new(sealing: Sealing, ledger_id: LedgerId) -> Self {
+        Self { sealing, ledger_id }
     }
 
     /// Seals an encoded challenge under a random nonce, which 24 bytes make unique.
@@ -61,8 +47,7 @@ impl Sealer {
             msg: encoded,
             aad: self.ledger_id.as_bytes(),
         };
-        let sealed = self
-            .cipher
+        let sealed = cipher(self.sealing.current().sealing())
             .encrypt(&XNonce::from(nonce), payload)
             .expect("a challenge is far below the cipher's limit");
         [&nonce[..], &sealed].concat().into()
@@ -74,11 +59,12 @@ impl Sealer {
             return None;
         }
         let (nonce, msg) = sealed.split_first_chunk::<NONCE_BYTES>()?;
-        let payload = Payload {
-            msg,
-            aad: self.ledger_id.as_bytes(),
+        let aad = self.ledger_id.as_bytes();
+        let open = |key| {
+            let payload = Payload { msg, aad };
+            cipher(key).decrypt(&XNonce::from(*nonce), payload).ok()
         };
-        let encoded = self.cipher.decrypt(&XNonce::from(*nonce), payload).ok()?;
+        let encoded = self.sealing.current().opening().find_map(open)?;
         Some(Opened {
             challenge: Challenge::decode(&encoded).ok()?,
             encoded: encoded.into(),
@@ -95,8 +81,8 @@ mod tests {
     use super::*;
 
     fn sealer(key: u8, ledger: u8) -> Sealer {
-        let key = SealingKey::from_bytes([key; 32]);
-        Sealer::new(&key, LedgerId::from_bytes([ledger; 16]))
+        let sealing = Sealing::from([key; 32]);
+        Sealer::new(sealing, LedgerId::from_bytes([ledger; 16]))
     }
 
     fn challenge() -> Challenge {

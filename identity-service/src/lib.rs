@@ -25,7 +25,6 @@ mod signal;
 mod switchboard;
 mod watch;
 
-pub use challenge::SealingKey;
 pub use limits::Limits;
 pub use process::IdentitySection;
 pub use registration::{Invites, Registration};

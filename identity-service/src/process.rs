@@ -7,9 +7,8 @@ use std::time::Duration;
 
 use edge_ledger_chassis::config::{Common, Form, Reader, Setting, is_loopback_host};
 use edge_ledger_chassis::run::{Parts, Service, StartError};
-use edge_ledger_chassis::{KeysError, KeysFolder};
+use edge_ledger_chassis::{KeysError, KeysFolder, Sealing};
 
-use crate::challenge::SealingKey;
 use crate::limits::{LINK_FIRST_MESSAGE, LINK_LIFE, Limits};
 use crate::registration::Registration;
 use crate::server::{BindError, Config, Server};
@@ -92,11 +91,10 @@ impl Service for Server {
     const LISTEN: &'static str = "127.0.0.1:7410";
     const SETTINGS: &'static [Setting] = &SETTINGS;
     type Own = IdentitySection;
-    type Secrets = SealingKey;
+    type Secrets = Sealing;
 
-    fn secrets(keys: &KeysFolder) -> Result<SealingKey, KeysError> {
-        let sealing = keys.sealing_key()?;
-        Ok(SealingKey::from_bytes(*sealing.as_bytes()))
+    fn secrets(keys: &KeysFolder) -> Result<Sealing, Vec<KeysError>> {
+        Sealing::load(keys.clone())
     }
 
     fn read(reader: &mut Reader, common: &Common) -> IdentitySection {
@@ -150,7 +148,7 @@ impl Service for Server {
         }
     }
 
-    async fn start(parts: Parts<SealingKey>, own: IdentitySection) -> Result<Self, StartError> {
+    async fn start(parts: Parts<Sealing>, own: IdentitySection) -> Result<Self, StartError> {
         let config = Config {
             listen: parts.server.listen,
             audiences: parts.server.audiences,
@@ -158,7 +156,7 @@ impl Service for Server {
             store: Arc::new(parts.store),
             genesis: parts.genesis,
             signer: parts.signer,
-            sealing_key: parts.secrets,
+            sealing: parts.secrets,
             clock: parts.clock,
             limits: Limits {
                 connections: parts.limits,

@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
-use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
+use chacha20poly1305::XNonce;
+use chacha20poly1305::aead::{Aead as _, Payload};
 use data_encoding::BASE32_NOPAD;
 use edge_ledger_chassis::status::store_refusal;
-use edge_ledger_chassis::{Clock, Reason, random, refusal};
+use edge_ledger_chassis::{Clock, Reason, Sealing, random, refusal};
 use edge_ledger_core::ids::{IdentityId, LedgerId};
 use edge_ledger_store::IdentityStore;
 use tonic::Status;
 
-use crate::challenge::SealingKey;
+use crate::challenge::cipher;
 use crate::limits::INVITE_BYTES_MAX;
 
 const NONCE_BYTES: usize = 24;
@@ -32,10 +32,10 @@ pub enum Registration {
     Closed,
 }
 
-/// Makes invites and reads them. They are sealed with the key of the challenges, so every replica
+/// Makes invites and reads them. They are sealed with a key of the challenges, so every replica
 /// reads those of any, and nothing is kept of one before it is used.
 pub struct Invites {
-    cipher: XChaCha20Poly1305,
+    sealing: Sealing,
     ledger_id: LedgerId,
 }
 
@@ -52,11 +52,8 @@ struct Invite {
 
 impl Invites {
     /// Those of a deployment.
-    pub fn new(key: &SealingKey, ledger_id: LedgerId) -> Self {
-        Self {
-            cipher: XChaCha20Poly1305::new(&Key::from(*key.as_bytes())),
-            ledger_id,
-        }
+    pub fn new(sealing: Sealing, ledger_id: LedgerId) -> Self {
+        Self { sealing, ledger_id }
     }
 
     /// Makes one that is good until a time, in milliseconds since 1970: text of about 140 letters
@@ -69,8 +66,7 @@ impl Invites {
             msg: &said,
             aad: &self.context(),
         };
-        let sealed = self
-            .cipher
+        let sealed = cipher(self.sealing.current().sealing())
             .encrypt(&XNonce::from(nonce), payload)
             .expect("an invite is far below the cipher's limit");
         let text = BASE32_NOPAD.encode(&[&nonce[..], &sealed].concat());
@@ -84,11 +80,12 @@ impl Invites {
         let text = text.trim().strip_prefix(PREFIX)?.to_ascii_uppercase();
         let bytes = BASE32_NOPAD.decode(text.as_bytes()).ok()?;
         let (nonce, msg) = bytes.split_first_chunk::<NONCE_BYTES>()?;
-        let payload = Payload {
-            msg,
-            aad: &self.context(),
+        let aad = &self.context()[..];
+        let open = |key| {
+            let payload = Payload { msg, aad };
+            cipher(key).decrypt(&XNonce::from(*nonce), payload).ok()
         };
-        let said = self.cipher.decrypt(&XNonce::from(*nonce), payload).ok()?;
+        let said = self.sealing.current().opening().find_map(open)?;
         let (id, expires) = said.split_first_chunk::<ID_BYTES>()?;
         Some(Invite {
             id: *id,
@@ -148,8 +145,8 @@ mod tests {
     use super::*;
 
     fn invites(key: u8, ledger: u8) -> Invites {
-        let key = SealingKey::from_bytes([key; 32]);
-        Invites::new(&key, LedgerId::from_bytes([ledger; 16]))
+        let sealing = Sealing::from([key; 32]);
+        Invites::new(sealing, LedgerId::from_bytes([ledger; 16]))
     }
 
     #[test]

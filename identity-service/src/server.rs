@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use edge_ledger_chassis::{Audiences, Clock, Listener, Serving, Signing, Tls, health, reflection};
+use edge_ledger_chassis::{
+    Audiences, Clock, Listener, Sealing, Serving, Signing, Tls, health, reflection,
+};
 use edge_ledger_core::identity::service_key::ServiceSigner;
 use edge_ledger_core::identity::{FormatError, Genesis, ServiceCertificate, ServiceRole};
 use edge_ledger_proto::DESCRIPTOR_SET;
@@ -16,7 +18,7 @@ use tonic::service::Routes;
 
 use crate::announcements::Announcements;
 use crate::authn::Authn;
-use crate::challenge::{Sealer, SealingKey};
+use crate::challenge::Sealer;
 use crate::limits::{Limits, REQUEST_BYTES_MAX};
 use crate::link::Links;
 use crate::log::Logs;
@@ -43,8 +45,8 @@ pub struct Config {
     pub genesis: Genesis,
     /// Signs receipts.
     pub signer: Signing,
-    /// Seals challenges; the same on all replicas.
-    pub sealing_key: SealingKey,
+    /// Seals challenges and invites; the same on all replicas.
+    pub sealing: Sealing,
     /// Tells the time.
     pub clock: Clock,
     /// The bounds.
@@ -94,6 +96,8 @@ impl Server {
         let (store, reflects) = (config.store.health(), config.reflection);
         let stopping = listener.tasks().stopping();
         let following = config.signer.clone().follow(stopping.clone());
+        listener.tasks().spawn(following);
+        let following = config.sealing.clone().follow(stopping.clone());
         listener.tasks().spawn(following);
         let (identity, signals) = assemble(config, &listener);
         let identity =
@@ -149,11 +153,11 @@ fn assemble(config: Config, listener: &Listener) -> (Rpc, Signals) {
     let rates = Arc::new(Rates::new(&config.limits));
     let door = Door {
         registration: config.limits.registration,
-        invites: Invites::new(&config.sealing_key, genesis.ledger_id()),
+        invites: Invites::new(config.sealing.clone(), genesis.ledger_id()),
         store: Arc::clone(&store),
         clock: clock.clone(),
     };
-    let sealer = Sealer::new(&config.sealing_key, genesis.ledger_id());
+    let sealer = Sealer::new(config.sealing, genesis.ledger_id());
     let logs = Arc::new(Logs::new(
         Arc::clone(&store),
         genesis,

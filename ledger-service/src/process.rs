@@ -18,7 +18,7 @@ impl Service for Server {
     type Own = ();
     type Secrets = ();
 
-    fn secrets(_: &KeysFolder) -> Result<(), KeysError> {
+    fn secrets(_: &KeysFolder) -> Result<(), Vec<KeysError>> {
         Ok(())
     }
 

@@ -9,6 +9,7 @@
 pub mod balancer;
 pub mod caller;
 pub mod cluster;
+pub mod flood;
 pub mod identity;
 pub mod load;
 pub mod process;

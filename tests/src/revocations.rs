@@ -58,7 +58,7 @@ impl Default for Plan {
 pub struct Times(Vec<Duration>);
 
 impl Times {
-    fn of(mut times: Vec<Duration>) -> Self {
+    pub(crate) fn of(mut times: Vec<Duration>) -> Self {
         times.sort_unstable();
         Self(times)
     }
@@ -69,7 +69,8 @@ impl Times {
         self.0.get(place).copied().unwrap_or_default()
     }
 
-    fn row(&self) -> [Duration; 3] {
+    /// That which half of them, 99 of a hundred and all did not exceed.
+    pub(crate) fn row(&self) -> [Duration; 3] {
         [50, 99, 100].map(|percent| self.percentile(percent))
     }
 }
@@ -160,7 +161,7 @@ impl fmt::Display for Report {
     }
 }
 
-fn milliseconds(time: Duration) -> f64 {
+pub(crate) fn milliseconds(time: Duration) -> f64 {
     (time.as_secs_f64() * 1_000_000.0).round() / 1_000.0
 }
 

@@ -12,6 +12,9 @@ use serde_json::Value;
 
 use crate::process::{binary, wait_within};
 
+/// The longest silence of a service from which something is waited for.
+const SAYS_WITHIN: Duration = Duration::from_secs(60);
+
 /// A service that serves. Killed by its id when dropped.
 #[derive(Debug)]
 pub struct ServiceProcess {
@@ -74,16 +77,29 @@ impl ServiceProcess {
     /// The next line of its log with this message.
     ///
     /// # Errors
-    /// When it ends instead.
+    /// When it ends instead, or says nothing for long.
     pub fn wait_for(&mut self, message: &str) -> anyhow::Result<Value> {
-        while let Ok(line) = self.log.recv() {
+        Ok(self.wait_for_all(&[message])?.swap_remove(0))
+    }
+
+    /// The next lines of its log with these messages, which may come in any order.
+    ///
+    /// # Errors
+    /// When it ends before it said all of them, or says nothing for long.
+    pub fn wait_for_all(&mut self, messages: &[&str]) -> anyhow::Result<Vec<Value>> {
+        let mut said = vec![Value::Null; messages.len()];
+        while said.iter().any(Value::is_null) {
+            let Ok(line) = self.log.recv_timeout(SAYS_WITHIN) else {
+                anyhow::bail!("it never said all of {messages:?}: {:?}", self.said);
+            };
             let event: Value = serde_json::from_str(&line).with_context(|| line.clone())?;
             self.said.push(line);
-            if event["message"] == message {
-                return Ok(event);
+            let place = messages.iter().position(|told| event["message"] == *told);
+            if let Some(place) = place.filter(|place| said[*place].is_null()) {
+                said[place] = event;
             }
         }
-        anyhow::bail!("it ended and never said {message:?}: {:?}", self.said)
+        Ok(said)
     }
 
     /// Address and port.
@@ -99,6 +115,19 @@ impl ServiceProcess {
             "http"
         };
         format!("{scheme}://{}", self.address())
+    }
+
+    /// What a line of its `/proc/…/status` says, such as `VmRSS`, in KiB.
+    ///
+    /// # Errors
+    /// When it has ended, or the system has no such line.
+    pub fn memory_kib(&self, line: &str) -> anyhow::Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let mut lines = status.lines();
+        let said = lines.find_map(|said| said.strip_prefix(line)?.strip_prefix(':'));
+        let said = said.with_context(|| format!("no {line}"))?;
+        let kib = said.trim().strip_suffix(" kB");
+        Ok(kib.with_context(|| said.to_owned())?.parse()?)
     }
 
     /// Sends a signal by its name, such as `TERM`.

@@ -7,6 +7,28 @@ use clap::{Args, Subcommand};
 use edge_ledger_core::limits::{ENROLMENT_LIFE_MS_MAX, ENROLMENT_USES_MAX};
 use serde::{Deserialize, Serialize};
 
+/// Options of `init`.
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// The deployment to trust, 32 hex digits, as `up` prints it
+    #[arg(long, value_name = "ID")]
+    pub(crate) ledger_id: Option<String>,
+    /// Name of this device [default: this machine's name]
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// The operator's invite, where the service wants one
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) invite: Option<String>,
+}
+
+/// Options of `link`.
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
+pub(crate) struct Link {
+    /// Let the new device link, rename and revoke devices too
+    #[arg(long)]
+    pub(crate) admin: bool,
+}
+
 /// Options of `join`.
 #[derive(Debug, Args)]
 pub(crate) struct Join {

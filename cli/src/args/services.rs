@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
+use edge_ledger_chassis::TlsFiles;
 use edge_ledger_core::limits::VETO_MS_MAX;
+use identity_service::Registration;
 
 /// Options of `up`.
 #[derive(Debug, Args)]
@@ -31,8 +33,47 @@ pub(crate) struct Up {
     /// PEM file of the certificate's private key
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub(crate) tls_key: Option<PathBuf>,
+    /// PEM file of authorities of which every device must show a certificate
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_client_ca: Option<PathBuf>,
+    /// Name, one of which a device's certificate must have, as a URI to the letter; more than once
+    /// if need be
+    #[arg(long, value_name = "URI", requires = "tls_client_ca", value_parser = client_name)]
+    pub(crate) tls_client_name: Vec<String>,
+    /// Who may register an identity
+    #[arg(long, value_enum, value_name = "WHO", default_value_t = Registers::Open)]
+    pub(crate) registration: Registers,
     #[command(flatten)]
     pub(crate) periods: Periods,
+}
+
+fn client_name(text: &str) -> Result<String, String> {
+    if TlsFiles::is_client_name(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("it is a whole URI, such as spiffe://cluster.example/kiosk".to_owned())
+    }
+}
+
+/// Who may register an identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Registers {
+    /// Anybody
+    Open,
+    /// Whoever has an invite that `edge-ledger keys invite` made
+    Invite,
+    /// Nobody: the identities that are there go on
+    Closed,
+}
+
+impl From<Registers> for Registration {
+    fn from(who: Registers) -> Self {
+        match who {
+            Registers::Open => Self::Open,
+            Registers::Invite => Self::Invite,
+            Registers::Closed => Self::Closed,
+        }
+    }
 }
 
 /// What can be done with the keys of a deployment.
@@ -45,17 +86,18 @@ pub(crate) enum Keys {
         after_help = "Example:\n  edge-ledger keys init --dir /etc/edge-ledger/keys --unit EUR --decimals 2"
     )]
     Init(KeysInit),
-    /// Make the service key that follows the latest one, certified by the root
+    /// Make the service key that follows the latest one, certified by the root; or the sealing key
     ///
     /// Services go over to it by themselves within seconds, and what older ones signed stays valid.
     /// The one before stays in the folder, for replicas that do not have the new one yet.
     #[command(
-        after_help = "Example:\n  edge-ledger keys rotate --dir /etc/edge-ledger/keys --root /media/safe/root.key"
+        after_help = "Examples:\n  edge-ledger keys rotate --dir /etc/edge-ledger/keys --root /media/safe/root.key\n  edge-ledger keys rotate --dir /etc/edge-ledger/keys --sealing"
     )]
     Rotate(KeysRotate),
     /// Make an invite, with which one identity can be registered where that is wanted
     ///
-    /// A service wants it whose `identity.registration` is `invite`. Give it to one person.
+    /// A service wants it whose `identity.registration` is `invite`, and `up --registration invite`.
+    /// Give it to one person.
     #[command(
         after_help = "Example:\n  edge-ledger keys invite --dir /etc/edge-ledger/keys --expires 7d"
     )]
@@ -96,12 +138,15 @@ pub(crate) struct KeysRotate {
     /// File of the root's key, where it is kept elsewhere [default: root.key in the folder]
     #[arg(long, value_name = "FILE")]
     pub(crate) root: Option<PathBuf>,
+    /// Make a sealing key instead, which needs no root
+    #[arg(long, conflicts_with = "root")]
+    pub(crate) sealing: bool,
 }
 
 /// Options of `keys invite`.
 #[derive(Debug, Args)]
 pub(crate) struct KeysInvite {
-    /// Folder of the keys, of which the sealing key and the genesis are read
+    /// Folder of the keys, of which the sealing keys and the genesis are read
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: PathBuf,
     /// How long it can be used, at most 30 days

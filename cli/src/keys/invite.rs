@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use edge_ledger_chassis::{Clock, KeysFolder};
-use identity_service::{Invites, SealingKey};
+use edge_ledger_chassis::{Clock, KeysError, KeysFolder, Sealing};
+use identity_service::Invites;
 use serde::Serialize;
 
 use crate::args::KeysInvite;
@@ -34,23 +34,22 @@ impl fmt::Display for Made {
     }
 }
 
-fn unread() -> Failure {
-    Failure::refused("KEYS_IO", "the keys cannot be read")
+/// One thing at a time: what is missing is named, and the next when it is there.
+fn first(errors: Vec<KeysError>) -> Failure {
+    let unread = || Failure::refused("KEYS_IO", "the keys cannot be read");
+    errors.into_iter().next().map_or_else(unread, Failure::from)
 }
 
 pub(super) async fn run(options: &KeysInvite, output: &Output) -> Result<(), Failure> {
     let folder = KeysFolder::at(&options.dir);
-    let sealing = SealingKey::from_bytes(*folder.sealing_key()?.as_bytes());
-    // One thing at a time: what is missing is named, and the next when it is there.
-    let (genesis, _) = folder
-        .service_key()
-        .map_err(|errors| errors.into_iter().next().map_or_else(unread, Failure::from))?;
+    let (genesis, _) = folder.service_key().map_err(first)?;
+    let sealing = Sealing::load(folder).map_err(first)?;
     let ledger_id = genesis.ledger_id();
     let life_ms = i64::try_from(options.expires.as_millis()).unwrap_or(i64::MAX);
     let expires_ms = Clock::system().wall_ms().saturating_add(life_ms);
     output
         .print(&Made {
-            invite: Invites::new(&sealing, ledger_id).make(expires_ms),
+            invite: Invites::new(sealing, ledger_id).make(expires_ms),
             ledger_id: ledger_id.to_string(),
             expires_ms,
         })

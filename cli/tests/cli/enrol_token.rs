@@ -76,6 +76,39 @@ fn a_token_lets_machines_in_until_it_is_used_up_or_ended() {
 }
 
 #[test]
+fn a_token_that_expired_is_listed_so_and_lets_nobody_in() {
+    let (folder, _up, laptop) = pair_with_laptop();
+    let (folder, file) = (folder.path(), folder.path().join("short.token"));
+    let out = file.to_str().unwrap();
+    let create = [
+        "enrol-token",
+        "create",
+        "--uses",
+        "5",
+        "--expires",
+        "1s",
+        "--out",
+        out,
+    ];
+    let made = laptop.run(&create).done();
+    let listed = || laptop.run(&["enrol-token"]).done()["tokens"][0].take();
+    let over = loop {
+        let token = listed();
+        if token["state"] != "open" {
+            break token;
+        }
+    };
+    assert_eq!(
+        (&over["state"], &over["expires_ms"]),
+        (&"expired".into(), &made["expires_ms"])
+    );
+    let error = joins(folder, "kiosk", &file).failed(1, "ENROLMENT_ENDED");
+    assert!(error["next"].is_string(), "{error}");
+    assert!(!folder.join("kiosk/home.json").exists());
+    assert_eq!(listed()["used"], 0);
+}
+
+#[test]
 fn an_agent_makes_the_file_where_it_was_asked_for() {
     let (folder, _up, laptop) = pair_with_laptop();
     let elsewhere = folder.path().join("elsewhere");

@@ -150,6 +150,38 @@ fn a_service_key_is_followed_by_another_and_nothing_is_overwritten() {
 }
 
 #[test]
+fn a_sealing_key_is_followed_by_another_without_the_root() {
+    let folder = tempfile::tempdir().unwrap();
+    rotate(folder.path(), &["--sealing"]).failed(1, "KEYS_MISSING");
+    init(folder.path(), &[]).done();
+    fs::remove_file(folder.path().join("keys/root.key")).unwrap();
+    let before = contents(folder.path());
+    let made = rotate(folder.path(), &["--sealing"]).done();
+    assert_eq!((&made["serial"], &made["kept"]), (&2.into(), &1.into()));
+    assert_eq!(made["files"], serde_json::json!(["sealing-2.key"]));
+    let after = contents(folder.path());
+    assert_eq!(after.len(), before.len() + 1);
+    assert!(before.iter().all(|(name, text)| after[name] == *text));
+    assert_ne!(after["sealing-2.key"], after["sealing.key"]);
+    let shown = init(folder.path(), &[]).done();
+    let files = shown["files"].as_array().unwrap().iter();
+    let sealing = files.filter(|file| file["name"].as_str().unwrap().starts_with("sealing"));
+    for file in sealing {
+        assert_eq!(
+            file["needed_by"],
+            serde_json::json!(["identity-service"]),
+            "{file}"
+        );
+    }
+    assert!(present(&shown).contains(&"sealing-2.key"), "{shown}");
+    rotate(folder.path(), &["--sealing"]).done();
+    let made = rotate(folder.path(), &["--sealing"]).done();
+    assert_eq!(made["retired"], serde_json::json!([1]));
+    assert!(!contents(folder.path()).contains_key("sealing.key"));
+    rotate(folder.path(), &["--sealing", "--root", "x"]).failed(2, "USAGE");
+}
+
+#[test]
 fn the_root_is_named_where_it_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     init(folder.path(), &[]).done();

@@ -1,6 +1,7 @@
 //! A device that ends itself, and one that may not act yet.
 
 use super::process::{Ran, pair_with_laptop, pair_with_laptop_and_phone};
+use super::terminal::Terminal;
 
 #[test]
 fn a_device_leaves_for_ever_and_says_so() {
@@ -37,6 +38,49 @@ fn a_device_leaves_for_ever_and_says_so() {
     let devices = laptop.run(&["devices"]).done();
     assert_eq!(devices["devices"][1]["state"], "revoked");
     assert_eq!(laptop.balance(), "7");
+}
+
+#[test]
+fn a_person_at_a_terminal_is_asked_and_only_yes_is_an_answer() {
+    let (_folder, up, laptop) = pair_with_laptop();
+    let phone = up.device("phone");
+    laptop.link(&phone, "link", &["--admin"]);
+    let ask = || Terminal::start(&mut laptop.words(&["leave"]));
+    let answers: [fn(&mut Terminal); 4] = [
+        |person| person.types("no"),
+        |person| person.types(""),
+        |person| person.types("yes please"),
+        Terminal::ends_input,
+    ];
+    for answer in answers {
+        let mut person = ask();
+        let asked = person.shows("Type yes: ");
+        assert!(asked.contains("\"laptop\" leaves the identity for ever."));
+        assert!(asked.contains("root keys stay in this folder"), "{asked}");
+        answer(&mut person);
+        let (code, shown) = person.end();
+        assert_eq!(code, Some(1), "{shown}");
+        assert!(shown.contains("nothing was changed"), "{shown}");
+    }
+    assert_eq!(laptop.balance(), "0");
+    // Who does not want to be asked is not, also there.
+    let silent = Terminal::start(&mut laptop.words(&["leave", "--no-input"]));
+    let (code, shown) = silent.end();
+    assert_eq!(code, Some(2), "{shown}");
+    assert!(
+        shown.contains("--yes") && !shown.contains("Type yes"),
+        "{shown}"
+    );
+
+    let mut person = ask();
+    person.shows("Type yes: ");
+    person.types(" YES ");
+    let (code, shown) = person.end();
+    assert_eq!(code, Some(0), "{shown}");
+    assert!(shown.contains("\"laptop\" has left."), "{shown}");
+    laptop.run(&["balance"]).failed(1, "DEVICE_REVOKED");
+    let devices = phone.run(&["devices"]).done();
+    assert_eq!(devices["devices"][0]["state"], "revoked", "{devices}");
 }
 
 #[test]

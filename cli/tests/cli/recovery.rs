@@ -4,10 +4,11 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use super::process::{Device, Ran, Up, command};
+use super::process::{Device, Ran, Running, Up, command};
 
 fn start(folder: &Path, veto: &str) -> Up {
     let options = ["--veto", veto, "--probation", "0s"].map(AsRef::as_ref);
@@ -30,11 +31,15 @@ fn written(folder: &Path, name: &str, text: &str) -> PathBuf {
 
 /// Recovers with words, as on a machine that knows nothing else.
 fn recover(device: &Device, identity: &Value, words: &Path) -> Ran {
+    Ran::of(&mut recovering(device, identity, words))
+}
+
+fn recovering(device: &Device, identity: &Value, words: &Path) -> Command {
     let identity = identity.as_str().unwrap();
     let words = words.to_str().unwrap();
     let url = device.identity_url.as_str();
     let name = device.home.file_name().unwrap().to_str().unwrap();
-    device.run(&[
+    device.command(&[
         "recover",
         "--identity",
         identity,
@@ -157,6 +162,54 @@ fn without_a_veto_time_one_run_is_enough() {
     up.stop();
     let mut other = command(folder.path(), "127.0.0.1:0", "127.0.0.1:0");
     Ran::of(other.args(["--veto", "1h"])).failed(1, "KEYS_EXIST");
+}
+
+/// Killed when the log has the device, and the folder does not say yet that one lives there.
+#[test]
+fn a_recovery_that_is_killed_in_the_middle_is_finished_by_the_next_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let up = start(folder.path(), "0s");
+    let phone = up.device("phone");
+    phone.init();
+    phone.run(&["earn", "40"]).done();
+    let paper = set(&phone);
+    let file = written(folder.path(), "words", &words(&paper));
+    let tablet = up.device("tablet");
+    fs::create_dir(&tablet.home).unwrap();
+    let mut agent = phone.agent(&[]);
+    // The draft of that file is a pipe that nobody reads, so writing it never ends.
+    let mut shell = Command::new("sh");
+    let stuck = "mkfifo \"$0/.home.json.$$\" && exec \"$@\"";
+    shell.arg("-c").arg(stuck).arg(&tablet.home);
+    let recovering = recovering(&tablet, &paper["identity"], &file);
+    shell.arg(recovering.get_program());
+    shell.args(recovering.get_args());
+    for (name, value) in recovering.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    shell.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut stuck = Running::start(&mut shell);
+    let linked = agent.event("device_linked");
+    assert_eq!(linked["name"], "tablet");
+    assert!(stuck.goes_on());
+    stuck.signal("KILL");
+    assert_eq!(stuck.end().code, None);
+    assert!(!tablet.home.join("home.json").exists());
+    tablet.run(&["balance"]).failed(1, "NO_DEVICE");
+
+    let again = recover(&tablet, &paper["identity"], &file).done();
+    assert_eq!(
+        (&again["state"], &again["device"]),
+        (&"linked".into(), &linked["device"])
+    );
+    assert_eq!(tablet.balance(), "40");
+    let devices = tablet.run(&["devices"]).done();
+    assert_eq!(devices["devices"].as_array().unwrap().len(), 2, "{devices}");
+    // It holds the root keys.
+    set(&tablet);
 }
 
 #[test]

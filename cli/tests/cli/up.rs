@@ -146,6 +146,68 @@ fn beyond_loopback_it_wants_a_port() {
 }
 
 #[test]
+fn who_registers_is_whom_it_was_told_to_let_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = |who: &str| {
+        let options = ["--registration", who].map(AsRef::as_ref);
+        Up::start_with(folder.path(), &options)
+    };
+    let keys = folder.path().join("server-keys");
+    let up = start("invite");
+    let (laptop, phone) = (up.device("laptop"), up.device("phone"));
+    let init = |device: &Device, invite: &str| {
+        let init = ["init", "--identity-url", &device.identity_url];
+        device.run(&[&init[..], &["--invite", invite]].concat())
+    };
+    init(&laptop, "none").failed(1, "INVITE_INVALID");
+    let mut command = edge_ledger(folder.path());
+    command.args(["keys", "invite", "--json", "--dir"]);
+    let made = Ran::of(command.arg(&keys)).done();
+    let invite = made["invite"].as_str().unwrap();
+    init(&laptop, invite).done();
+    init(&phone, invite).failed(1, "INVITE_INVALID");
+    up.stop();
+
+    let up = start("closed");
+    let phone = up.device("phone");
+    init(&phone, invite).failed(1, "REGISTRATION_CLOSED");
+    let (identity, ledger) = (up.url("identity"), up.url("ledger"));
+    let urls = ["--identity-url", &identity, "--ledger-url", &ledger];
+    let earned = laptop.run(&[&["earn", "1"], &urls[..]].concat()).done();
+    assert_eq!(earned["synced"], true, "{earned}");
+    up.stop();
+
+    let up = start("open");
+    up.device("phone").init();
+}
+
+#[test]
+fn options_that_need_others_are_refused_without_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let any = "127.0.0.1:0";
+    let run = |options: &[&str]| Ran::of(command(folder.path(), any, any).args(options));
+    for options in [
+        &["--tls-client-ca", "clients.pem"][..],
+        &["--tls-client-name", "spiffe://a.example/b"],
+        &["--registration", "friends"],
+    ] {
+        run(options).failed(2, "USAGE");
+    }
+    let named = |name: &str| {
+        let files = ["--tls-cert", "a", "--tls-key", "b", "--tls-client-ca", "c"];
+        run(&[&files[..], &["--tls-client-name", name]].concat())
+    };
+    named("kiosk").failed(2, "USAGE");
+    named("spiffe://a.example/*").failed(2, "USAGE");
+    let error = named("spiffe://a.example/b").failed(1, "TLS_FILE");
+    let next = error["next"].as_str().unwrap();
+    assert!(
+        next.contains("--tls-cert") && next.contains("--tls-client-ca"),
+        "{error}"
+    );
+}
+
+#[test]
 fn a_device_that_hangs_on_does_not_hold_it_up() {
     let (_folder, up, laptop) = pair_with_laptop();
     let mut watching = Running::start(&mut laptop.command(&["watch"]));

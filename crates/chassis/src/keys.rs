@@ -12,12 +12,14 @@
 //! | `service.key` | signs greetings, receipts and acks | the service does not start |
 //! | `service.cert` | the root's word for that key | made again by the root |
 //! | `service-2.key`, `service-2.cert`, … | those that followed it, by serial: the last one signs | the one before signs |
-//! | `sealing.key` | seals challenges, which live for a minute | made again |
+//! | `sealing.key` | seals challenges, which live for a minute, and invites | made again |
+//! | `sealing-2.key`, … | those that followed it: the latest one seals, each opens | the others go on |
 //!
 //! Keys are 64 hex digits. The certificate is its body and its signature, a line of hex each.
 
 mod error;
 mod file;
+mod sealing;
 mod service;
 mod signing;
 
@@ -27,11 +29,12 @@ use edge_ledger_core::identity::genesis::{GenesisSpec, next_key_hash};
 use edge_ledger_core::identity::{CreditPolicy, Genesis, Periods};
 use edge_ledger_core::keys::SecretKey;
 use edge_ledger_core::limits::{AMOUNT_MAX, JOURNAL_TOTAL_MAX};
-use zeroize::Zeroize as _;
 
 use file::{Files, decode_hex, encode_hex};
+use service::numbered;
 
 pub use error::KeysError;
+pub use sealing::{Sealing, SealingKey, SealingKeys};
 pub use service::Rotated;
 pub use signing::Signing;
 
@@ -102,23 +105,6 @@ impl Default for Choices {
     }
 }
 
-/// The key that seals challenges. It has no `Debug`, and is wiped when dropped.
-#[expect(missing_debug_implementations, reason = "secrets have no Debug")]
-pub struct SealingKey([u8; 32]);
-
-impl SealingKey {
-    /// The 32 bytes.
-    pub fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-}
-
-impl Drop for SealingKey {
-    fn drop(&mut self) {
-        self.0.zeroize();
-    }
-}
-
 /// What a service needs of the keys folder. It has no `Debug`.
 #[expect(missing_debug_implementations, reason = "secrets have no Debug")]
 pub struct Keys {
@@ -126,8 +112,8 @@ pub struct Keys {
     pub genesis: Genesis,
     /// The keys that sign greetings, receipts and acks.
     pub signer: Signing,
-    /// The key that seals challenges.
-    pub sealing: SealingKey,
+    /// The keys that seal challenges and invites.
+    pub sealing: Sealing,
 }
 
 /// A folder of keys.
@@ -155,26 +141,28 @@ impl KeysFolder {
     /// Files that are open to others than the owner of the keys and, for reading, a group that the
     /// service may have them by. Who may write into the folder could put other keys in their place.
     pub fn exposed(&self) -> Vec<KeysError> {
-        let keys = [ROOT, NEXT_ROOT, SEALING].map(str::to_owned).into_iter();
-        let keys = keys.chain(self.service_key_files());
-        let keys = keys.map(|name| (self.files.path(&name), self.files.mode(&name), OPEN_KEY));
-        let folder = self.files.mode_of_folder();
-        let folder = folder.ok().filter(|mode| mode & STICKY == 0);
-        let folder = (self.files.folder(), folder, OPEN_FOLDER);
-        let all = keys.chain([folder]);
-        all.filter_map(|(path, mode, open)| {
-            let mode = mode.filter(|mode| mode & open != 0)?;
-            Some(KeysError::Exposed { path, mode })
-        })
-        .collect()
+        let mut keys = [ROOT, NEXT_ROOT].map(str::to_owned).to_vec();
+        keys.extend(self.sealing_key_files());
+        keys.extend(self.service_key_files());
+        let mut exposed = self.open_to_others(keys);
+        let folder = self.files.mode_of_folder().ok();
+        let open = folder.filter(|mode| mode & STICKY == 0 && mode & OPEN_FOLDER != 0);
+        exposed.extend(open.map(|mode| KeysError::Exposed {
+            path: self.files.folder(),
+            mode,
+        }));
+        exposed
     }
 
-    /// The key that seals challenges.
-    ///
-    /// # Errors
-    /// [`KeysError`] saying why it cannot be read.
-    pub fn sealing_key(&self) -> Result<SealingKey, KeysError> {
-        self.needed(SEALING, self.seed(SEALING)).map(SealingKey)
+    /// Those of some keys that are open to others.
+    fn open_to_others(&self, keys: Vec<String>) -> Vec<KeysError> {
+        let modes = keys.into_iter();
+        let modes = modes.map(|name| (self.files.path(&name), self.files.mode(&name)));
+        let open = modes.filter_map(|(path, mode)| {
+            let mode = mode.filter(|mode| mode & OPEN_KEY != 0)?;
+            Some(KeysError::Exposed { path, mode })
+        });
+        open.collect()
     }
 
     /// Which files of a keys folder are there, in the order in which they are made.
@@ -190,7 +178,12 @@ impl KeysFolder {
                 .into_iter()
                 .map(|name| (name, BothServices)),
         );
-        all.push((SEALING.to_owned(), IdentityService));
+        let mut sealing = self.sealing_serials()?;
+        if sealing.is_empty() {
+            sealing.push(FIRST_SERIAL);
+        }
+        let sealing = sealing.into_iter();
+        all.extend(sealing.map(|serial| (numbered(SEALING, serial), IdentityService)));
         let all = all.into_iter();
         all.map(|(name, needed_by)| {
             let is_there = self.files.read(&name)?.is_some();
@@ -221,7 +214,9 @@ impl KeysFolder {
             let root = root.ok_or_else(|| KeysError::Missing(this.files.path(ROOT)))?;
             this.certify(&genesis, &root, FIRST_SERIAL)?;
         }
-        this.seed_or_new(SEALING)?;
+        if this.sealing_serials()?.is_empty() {
+            this.seed_or_new(SEALING)?;
+        }
         let missing = || KeysError::Missing(this.files.path(SERVICE));
         this.read()?.ok_or_else(missing)
     }
@@ -236,19 +231,15 @@ impl KeysFolder {
 
     /// The keys, if all are there.
     fn read(&self) -> Result<Option<Keys>, KeysError> {
-        for name in [GENESIS, SEALING] {
-            if self.files.read(name)?.is_none() {
-                return Ok(None);
-            }
-        }
-        if self.certified()?.is_empty() {
+        let is_made = self.files.read(GENESIS)?.is_some();
+        if !is_made || self.sealing_serials()?.is_empty() || self.certified()?.is_empty() {
             return Ok(None);
         }
         let (genesis, signer) = Signing::load(self.clone()).map_err(first)?;
         Ok(Some(Keys {
             genesis,
             signer,
-            sealing: self.sealing_key()?,
+            sealing: Sealing::load(self.clone()).map_err(first)?,
         }))
     }
 

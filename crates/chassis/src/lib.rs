@@ -28,7 +28,7 @@ mod watched;
 
 pub use audience::Audiences;
 pub use clock::{Clock, Hands};
-pub use keys::{Keys, KeysError, KeysFolder, Signing};
+pub use keys::{Keys, KeysError, KeysFolder, Sealing, Signing};
 pub use limits::Limits;
 pub use rates::Rate;
 pub use serve::{Authority, Leaving, Listener, Peer, Serving};

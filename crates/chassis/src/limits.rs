@@ -29,11 +29,16 @@ pub const FIRST_REQUEST: Duration = Duration::from_secs(5);
 pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
 /// Time that it has to answer.
 pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
-/// How often the files of a certificate, and the folder of service keys, are looked at.
+/// How often the files of a certificate, and the folder of the keys, are looked at.
 pub const RELOAD_EVERY: Duration = Duration::from_secs(10);
 /// How often they are looked at until files that cannot be used are complained of again: every ten
 /// minutes.
 pub const COMPLAIN_LOOKS: u32 = 60;
+/// How often a sealing key is seen before it seals: for five minutes, within which every replica
+/// gets it.
+pub const SEAL_LOOKS: u32 = 30;
+/// Sealing keys that are used at once, the latest: the others open nothing any more.
+pub const SEALING_KEYS_MAX: usize = 3;
 /// Pause after an accept that failed, so that a lack of file descriptors does not spin.
 pub const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 

@@ -59,8 +59,8 @@ pub trait Service: Sized + Send {
     /// Reads that.
     ///
     /// # Errors
-    /// [`KeysError`] saying which file is in the way.
-    fn secrets(keys: &KeysFolder) -> Result<Self::Secrets, KeysError>;
+    /// [`KeysError`] for every file that is in the way.
+    fn secrets(keys: &KeysFolder) -> Result<Self::Secrets, Vec<KeysError>>;
 
     /// Reads its own settings, and checks them against the others.
     fn read(reader: &mut Reader, common: &Common) -> Self::Own;

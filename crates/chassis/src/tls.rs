@@ -39,6 +39,15 @@ pub struct TlsFiles {
     pub client_names: Vec<String>,
 }
 
+impl TlsFiles {
+    /// Whether a text can be one of the names: a whole URI. They are compared byte by byte, so that
+    /// a pattern would let in nobody.
+    pub fn is_client_name(text: &str) -> bool {
+        let uri: Option<http::Uri> = text.parse().ok();
+        uri.is_some_and(|uri| uri.scheme().is_some()) && !text.contains('*')
+    }
+}
+
 /// One of the files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TlsFile {

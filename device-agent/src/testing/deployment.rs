@@ -25,6 +25,8 @@ pub struct Deployment<S = Embedded> {
     pub store: S,
     /// Names that the services answer to beside their own addresses.
     pub audiences: Vec<String>,
+    /// What tells the services the time.
+    pub clock: Clock,
     seal: [u8; 32],
 }
 
@@ -72,6 +74,7 @@ impl<S: IdentityStore + LedgerStore + Clone + 'static> Deployment<S> {
             signer,
             store,
             audiences: Vec::new(),
+            clock: Clock::system(),
             seal: rand::random(),
         })
     }
@@ -83,6 +86,7 @@ impl<S: IdentityStore + LedgerStore + Clone + 'static> Deployment<S> {
             signer: self.signer.clone(),
             store,
             audiences: self.audiences.clone(),
+            clock: self.clock.clone(),
             seal: self.seal,
         }
     }
@@ -127,7 +131,7 @@ impl<S: IdentityStore + LedgerStore + Clone + 'static> Deployment<S> {
             signer: self.signer.clone(),
             identities: Arc::new(self.store.clone()),
             ledgers: Arc::new(self.store.clone()),
-            clock: Clock::system(),
+            clock: self.clock.clone(),
             limits,
             tls: None,
             reflection: true,
@@ -164,8 +168,8 @@ impl<S: IdentityStore + LedgerStore + Clone + 'static> Deployment<S> {
             store: Arc::new(self.store.clone()),
             genesis: self.genesis.clone(),
             signer: self.signer.clone(),
-            sealing_key: identity_service::SealingKey::from_bytes(self.seal),
-            clock: Clock::system(),
+            sealing: self.seal.into(),
+            clock: self.clock.clone(),
             limits: identity_service::Limits::default(),
             tls: None,
             ice: identity_service::IceConfig::default(),

@@ -129,7 +129,7 @@ async fn s04_of_another_audience_or_deployment() {
         .unwrap();
     let good = answer(&person.log, &person.laptop, &given);
     assert_invalid(&mut dial(&world.server, &local).await, good.clone()).await;
-    let elsewhere = world.replica_with_seal(99).await;
+    let elsewhere = world.replica_with([99; 32].into()).await;
     assert_invalid(&mut dial(&elsewhere, NAME).await, good.clone()).await;
     let other = LedgerId::from_bytes([9; 16]);
     let proof = Challenge::prove(other, &given.challenge, &person.laptop);

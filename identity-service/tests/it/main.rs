@@ -17,6 +17,7 @@ mod place;
 mod rates;
 mod registration;
 mod root_session;
+mod sealing;
 mod session;
 mod watch;
 mod world;

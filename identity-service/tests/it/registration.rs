@@ -1,8 +1,8 @@
 //! Who may register an identity.
 
-use edge_ledger_chassis::Reason;
+use edge_ledger_chassis::{Reason, Sealing};
 use edge_ledger_core::ids::LedgerId;
-use identity_service::{Invites, Limits, Registration, SealingKey};
+use identity_service::{Invites, Limits, Registration};
 use tonic::Code;
 
 use crate::person::{Person, register, register_invited};
@@ -18,7 +18,7 @@ async fn world(registration: Registration) -> World {
 
 /// The invites of a world, whose services seal with the key 4.
 fn invites(ledger_id: LedgerId) -> Invites {
-    Invites::new(&SealingKey::from_bytes([4; 32]), ledger_id)
+    Invites::new(Sealing::from([4; 32]), ledger_id)
 }
 
 #[tokio::test]
@@ -60,7 +60,7 @@ async fn what_is_no_invite_of_this_service_registers_nobody() {
     let world = world(Registration::Invite).await;
     let mut client = world.client().await;
     let elsewhere = invites(LedgerId::from_bytes([9; 16])).make(i64::MAX);
-    let foreign = Invites::new(&SealingKey::from_bytes([5; 32]), world.ledger_id());
+    let foreign = Invites::new(Sealing::from([5; 32]), world.ledger_id());
     let over = invites(world.ledger_id()).make(1_800_000_000_000);
     for invite in [
         "",

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use edge_ledger_chassis::status::reason_of;
-use edge_ledger_chassis::{Clock, Hands, Reason};
+use edge_ledger_chassis::{Clock, Hands, Reason, Sealing};
 use edge_ledger_core::identity::genesis::{GenesisSpec, next_key_hash};
 use edge_ledger_core::identity::service_key::ServiceSigner;
 use edge_ledger_core::identity::{CreditPolicy, Genesis, Periods, ServiceCertificate, ServiceRole};
 use edge_ledger_core::ids::LedgerId;
 use edge_ledger_core::keys::SecretKey;
 use edge_ledger_proto::identity::identity_service_client::IdentityServiceClient;
-use identity_service::{Config, Limits, SealingKey, Server};
+use identity_service::{Config, Limits, Server};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 
@@ -58,7 +58,7 @@ impl World {
         let place = Place::new().await;
         let store = place.store().await;
         let (clock, hands) = Clock::manual(1_800_000_000_000);
-        let config = config(&genesis, store.clone(), &clock, &limits, 4);
+        let config = config(&genesis, store.clone(), &clock, &limits, [4; 32].into());
         Self {
             server: Server::bind(config).await.unwrap(),
             genesis,
@@ -72,12 +72,13 @@ impl World {
 
     /// One more replica in the same place.
     pub(crate) async fn replica(&self) -> Server {
-        self.replica_with_seal(4).await
+        self.replica_with([4; 32].into()).await
     }
 
-    pub(crate) async fn replica_with_seal(&self, seal: u8) -> Server {
+    /// One more replica, which seals and opens with other keys.
+    pub(crate) async fn replica_with(&self, sealing: Sealing) -> Server {
         let store = self.place.store().await;
-        let config = config(&self.genesis, store, &self.clock, &self.limits, seal);
+        let config = config(&self.genesis, store, &self.clock, &self.limits, sealing);
         Server::bind(config).await.unwrap()
     }
 
@@ -101,7 +102,7 @@ fn config(
     store: Arc<Store>,
     clock: &Clock,
     limits: &Limits,
-    seal: u8,
+    sealing: Sealing,
 ) -> Config {
     let secret = key(5);
     let public = secret.public_key();
@@ -114,7 +115,7 @@ fn config(
         store,
         genesis: genesis.clone(),
         signer: Arc::new(ServiceSigner::new(secret, certificate).unwrap()).into(),
-        sealing_key: SealingKey::from_bytes([seal; 32]),
+        sealing,
         clock: clock.clone(),
         limits: limits.clone(),
         tls: None,

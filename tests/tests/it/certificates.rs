@@ -47,7 +47,18 @@ impl Authority {
         host: &str,
         is_valid: bool,
     ) -> anyhow::Result<Certified> {
-        let mut params = CertificateParams::new([host.to_owned()])?;
+        self.certify_as(folder, &[host], is_valid)
+    }
+
+    /// A certificate for several hosts.
+    pub(crate) fn certify_as(
+        &self,
+        folder: &Path,
+        hosts: &[&str],
+        is_valid: bool,
+    ) -> anyhow::Result<Certified> {
+        let hosts: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
+        let mut params = CertificateParams::new(hosts)?;
         if !is_valid {
             params.not_after = rcgen::date_time_ymd(2001, 1, 1);
         }

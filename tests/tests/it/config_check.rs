@@ -10,7 +10,8 @@ use edge_ledger_tests::service::run;
 use serde_json::Value;
 
 use crate::certificates::Authority;
-use crate::two_services::{CANARY, path, refused, spread_keys};
+use crate::start_refused::refused;
+use crate::two_services::{CANARY, path, spread_keys};
 
 const SERVICES: [&str; 2] = ["identity-service", "ledger-service"];
 

@@ -2,295 +2,41 @@
 //! seconds, with a thousand open streams, with acks that it owes, with clients that never read, and
 //! with some that never got as far as a request.
 
+mod devices;
+mod frozen;
+mod site;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use bytes::Bytes;
-use edge_ledger_chassis::KeysFolder;
-use edge_ledger_chassis::keys::Choices;
 use edge_ledger_chassis::limits::EXIT_WITHIN;
-use edge_ledger_core::ids::{DeviceId, IdentityId};
-use edge_ledger_core::ledger::posting::EventKey;
-use edge_ledger_core::ledger::{Heads, Kind, Posting, Run};
-use edge_ledger_core::sync::{Frame, GoAwayReason, Outcome};
+use edge_ledger_core::ledger::Heads;
+use edge_ledger_core::sync::Outcome;
 use edge_ledger_store::LedgerStore as _;
-use edge_ledger_store::redis::commands::acl_settings;
-use edge_ledger_store::redis::server::{DURABLE, Server};
-use edge_ledger_store::redis::{RedisConfig, RedisStore};
 use edge_ledger_tests::service::Ended;
-use edge_ledger_tests::{Deployment, Identity, RawStream, ServiceProcess, refusal};
+use edge_ledger_tests::{Identity, RawStream, refusal};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout};
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
-use tonic::{Code, Status, Streaming};
+use tokio::time::{Instant, timeout};
+use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
+use tonic::{Code, Streaming};
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 use tonic_types::StatusExt as _;
 
 use crate::certificates::Authority;
+use devices::{DEVICES, Device, ENTRIES, Seen, identity, read_to_the_end};
+use frozen::{Frozen, ask_for_all, heavy};
+use site::Site;
 
-const PAGE: &str = include_str!("../../../docs/two-services.md");
 const PATIENCE: Duration = Duration::from_secs(60);
-const LOOK_EVERY: Duration = Duration::from_millis(2);
 const IDENTITIES: usize = 100;
-const DEVICES: usize = 10;
 /// Identities whose streams share a connection.
 const TOGETHER: usize = 20;
-/// Entries of each device: one that is acked before the end, one that the service has taken and
-/// cannot commit yet, and one that is on its way when the service is told to end.
-const ENTRIES: u64 = 3;
-/// Entries of about 200 KiB that wait for those who never read.
-const LARGE: u32 = 40;
-/// More than all of them.
-const WINDOW_BYTES: u32 = 64 << 20;
-
-/// A deployment on Redis, whose services are processes.
-struct Site {
-    deployment: Deployment<RedisStore>,
-    redis: Server,
-    settings: Vec<(&'static str, String)>,
-    folder: tempfile::TempDir,
-}
-
-impl Site {
-    async fn start() -> anyhow::Result<Self> {
-        let user = acl_settings(PAGE, "secret");
-        let settings = DURABLE
-            .iter()
-            .copied()
-            .chain(user.iter().map(String::as_str));
-        let redis = Server::start_with(&settings.collect::<Vec<_>>());
-        let folder = tempfile::tempdir()?;
-        let dir = folder.path().join("keys");
-        let keys = KeysFolder::open_or_init(&dir, &Choices::default())?;
-        let store = RedisStore::connect(RedisConfig::new(redis.url())).await?;
-        let mut deployment = Deployment::with_store(store)?;
-        (deployment.genesis, deployment.signer) = (keys.genesis, keys.signer);
-        let url = format!("redis://edge-ledger:secret@127.0.0.1:{}", redis.port());
-        let settings = vec![
-            ("server.listen", "127.0.0.1:0".to_owned()),
-            ("keys.dir", dir.to_str().context("no text")?.to_owned()),
-            ("store.kind", "redis".to_owned()),
-            ("store.url", url),
-            // As slow as the test makes it.
-            ("store.response_timeout", "60s".to_owned()),
-        ];
-        Ok(Self {
-            deployment,
-            redis,
-            settings,
-            folder,
-        })
-    }
-
-    fn service(&self, name: &str, more: &[(&str, &str)]) -> anyhow::Result<ServiceProcess> {
-        let settings = self.settings.iter();
-        let mut settings: Vec<_> = settings
-            .map(|(key, value)| (*key, value.as_str()))
-            .collect();
-        settings.extend(more);
-        ServiceProcess::start(name, &settings)
-    }
-
-    /// From now on Redis takes no write; reads that are scripts wait too.
-    fn pause(&self) -> anyhow::Result<()> {
-        let said = self.redis.command("CLIENT PAUSE 60000 WRITE");
-        anyhow::ensure!(said.starts_with("+OK"), "{said}");
-        Ok(())
-    }
-
-    /// Waits until the service has handed in something that Redis does not carry out.
-    async fn waits_for_redis(&self) {
-        let waits = |line: &str| {
-            let parts = [" flags=b ", " cmd=evalsha ", " user=edge-ledger "];
-            parts.iter().all(|part| line.contains(part))
-        };
-        while !self.redis.command("CLIENT LIST").lines().any(waits) {
-            sleep(LOOK_EVERY).await;
-        }
-    }
-
-    fn go_on(&self) -> anyhow::Result<()> {
-        let said = self.redis.command("CLIENT UNPAUSE");
-        anyhow::ensure!(said.starts_with("+OK"), "{said}");
-        Ok(())
-    }
-}
-
-/// A device with an open stream, and the entries that it makes.
-struct Device {
-    identity: IdentityId,
-    id: DeviceId,
-    /// Its place in the identity.
-    place: usize,
-    stream: RawStream,
-    runs: Vec<Run>,
-}
-
-/// An identity whose devices have open streams, and got an ack each.
-async fn identity(
-    deployment: &Deployment<RedisStore>,
-    channel: Channel,
-) -> anyhow::Result<(Identity, Vec<Device>)> {
-    let mut identity = Identity::create(deployment, DEVICES).await?;
-    let mut devices = Vec::new();
-    for place in 0..DEVICES {
-        let mut stream = RawStream::open_on(channel.clone()).await?;
-        stream
-            .say_hello(&identity, place, &Heads::default())
-            .await?;
-        let runs = (0..ENTRIES).map(|n| identity.credit(place, &format!("{place}-{n}"), 1));
-        let runs = runs.collect::<anyhow::Result<Vec<Run>>>()?;
-        let id = identity.devices[place].id();
-        stream.push(vec![runs[0].clone()]).await?;
-        while acked_seq(&stream.acks().await?, id) < 1 {}
-        devices.push(Device {
-            identity: identity.log.identity(),
-            id,
-            place,
-            stream,
-            runs,
-        });
-    }
-    Ok((identity, devices))
-}
-
-fn acked_seq(acks: &[edge_ledger_core::sync::AckParts], device: DeviceId) -> u64 {
-    let own = acks.iter().filter(|ack| ack.device == device);
-    own.map(|ack| ack.point.seq).max().unwrap_or(0)
-}
-
-/// What a device saw of its stream until the end.
-struct Seen {
-    device: Device,
-    acked_seq: u64,
-    /// Entries that were said to be kept.
-    taken: u64,
-    farewell: bool,
-    status: Status,
-}
-
-/// Sends what is left, and reads to the end.
-async fn read_to_the_end(device: Device, not_serving: Arc<AtomicBool>) -> anyhow::Result<Seen> {
-    let id = device.id;
-    let mut seen = Seen {
-        device,
-        acked_seq: 1,
-        taken: 1,
-        farewell: false,
-        status: Status::ok(""),
-    };
-    let Device { stream, runs, .. } = &mut seen.device;
-    for run in &runs[2..] {
-        // The service may have ended the stream by then.
-        let _ = stream.push(vec![run.clone()]).await;
-    }
-    loop {
-        match stream.next().await? {
-            Ok(Frame::Acks(acks)) => {
-                assert!(!seen.farewell, "an ack after the farewell");
-                let acked = acked_seq(&acks, id);
-                // Redis goes on only then.
-                let told = not_serving.load(Ordering::SeqCst);
-                assert!(acked < 2 || told, "acked before it said that it ends");
-                seen.acked_seq = seen.acked_seq.max(acked);
-            }
-            Ok(Frame::Taken { outcomes, .. }) => {
-                assert_eq!(outcomes, [Outcome::Kept]);
-                seen.taken += 1;
-            }
-            Ok(Frame::GoAway { reason, .. }) => {
-                assert_eq!(reason, GoAwayReason::Draining);
-                seen.farewell = true;
-            }
-            Ok(_) => {}
-            Err(status) => {
-                seen.status = status;
-                return Ok(seen);
-            }
-        }
-    }
-}
-
-/// An entry of about 200 KiB.
-fn large(identity: &mut Identity, number: u32) -> anyhow::Result<Run> {
-    let posting = |index: u32| {
-        let key = EventKey::new(Bytes::from(format!("{number}-{index}")))?;
-        Posting::new(Kind::Credit, key, 1)?.with_memo("x".repeat(128))
-    };
-    let postings: Result<Vec<Posting>, _> = (0..1_000).map(posting).collect();
-    identity.entry(0, postings?)
-}
-
-/// An identity with megabytes that two of its devices lack.
-async fn heavy(site: &Site, url: &str) -> anyhow::Result<Identity> {
-    let mut identity = Identity::create(&site.deployment, 3).await?;
-    let mut writer = RawStream::hello(url, &identity, 0, &Heads::default()).await?;
-    for number in 0..LARGE {
-        let run = large(&mut identity, number)?;
-        assert_eq!(writer.push_taken(vec![run]).await?, [Outcome::Kept]);
-    }
-    Ok(identity)
-}
-
-/// Asks for everything, and reads no further than the beginning.
-async fn ask_for_all(
-    channel: Channel,
-    identity: &Identity,
-    device: usize,
-) -> anyhow::Result<RawStream> {
-    let mut stream = RawStream::open_on(channel).await?;
-    stream
-        .say_hello(identity, device, &Heads::default())
-        .await?;
-    stream.send(Frame::Heads(Heads::default())).await?;
-    let begins = |frame| matches!(frame, Frame::Runs { .. }).then_some(());
-    stream.until(begins).await?;
-    Ok(stream)
-}
-
-/// A client whose machine stands still: nobody reads its end of the connection, into which goes
-/// what the systems of both ends take.
-struct Frozen {
-    until: std::sync::mpsc::Sender<()>,
-    machine: std::thread::JoinHandle<anyhow::Result<()>>,
-}
-
-impl Frozen {
-    /// Returns when it stands still.
-    fn start(url: String, identity: Identity) -> anyhow::Result<Self> {
-        let (until, thawed) = std::sync::mpsc::channel();
-        let (frozen, is_frozen) = std::sync::mpsc::channel();
-        let machine = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread();
-            let runtime = { runtime }.enable_all().build()?;
-            let asked = runtime.block_on(async {
-                let endpoint = Endpoint::from_shared(url)?
-                    .initial_stream_window_size(WINDOW_BYTES)
-                    .initial_connection_window_size(WINDOW_BYTES);
-                ask_for_all(endpoint.connect().await?, &identity, 2).await
-            })?;
-            frozen.send(())?;
-            // Nobody drives its runtime.
-            let _ = thawed.recv();
-            drop(asked);
-            anyhow::Ok(())
-        });
-        is_frozen.recv().context("it never stood still")?;
-        Ok(Self { until, machine })
-    }
-
-    fn thaw(self) -> anyhow::Result<()> {
-        drop(self.until);
-        let ended = self.machine.join();
-        ended.map_err(|_| anyhow::anyhow!("a panic"))?
-    }
-}
 
 async fn watch_health(url: &str) -> anyhow::Result<Streaming<HealthCheckResponse>> {
     let channel = Endpoint::from_shared(url.to_owned())?.connect().await?;
@@ -337,7 +83,7 @@ async fn s39_a_thousand_streams_get_what_they_are_owed_and_who_never_reads_holds
         }
         channels.push(channel);
     }
-    assert_eq!(devices.len(), 1_000);
+    assert_eq!(devices.len(), IDENTITIES * DEVICES);
     let mut watch = watch_health(&url).await?;
     let mut half = TcpStream::connect(service.address()).await?;
     half.write_all(b"PRI * HT").await?;

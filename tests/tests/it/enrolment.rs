@@ -6,7 +6,8 @@ use device_agent::{
     AddedBy, Agent, AgentError, Details, DeviceState, Enrolled, Enrolment, EnrolmentToken, Level,
     NewDevice, Options, TokenError, join_by_token, within,
 };
-use edge_ledger_tests::Pair;
+use edge_ledger_chassis::Clock;
+use edge_ledger_tests::{Deployment, Pair};
 use futures::future::join_all;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -72,6 +73,36 @@ async fn a_machine_joins_with_a_token_alone_and_is_a_plain_device() -> anyhow::R
     let own = kiosk.enrolment_token();
     let refused = kiosk.open_enrolment(&own, &kiosks(1)).await;
     assert!(matches!(refused, Err(AgentError::Refused(r)) if r.reason == "FORBIDDEN"));
+    Ok(())
+}
+
+/// Whatever the clock of a machine says, which here is decades behind or ahead.
+#[tokio::test]
+async fn a_token_lasts_until_it_expires_by_the_time_of_the_log() -> anyhow::Result<()> {
+    for now_ms in [1_000_000_000_000, 4_000_000_000_000] {
+        let (clock, hands) = Clock::manual(now_ms);
+        let mut deployment = Deployment::new()?;
+        deployment.clock = clock;
+        let pair = Pair::over(deployment).await?;
+        let phone = pair.first_device("phone").await?;
+        let token = phone.enrolment_token();
+        let opened = phone.open_enrolment(&token, &kiosks(5)).await?;
+        assert_eq!(opened.expires_ms, now_ms + 3_600_000);
+        join_by_token(&pair.new_device("early"), &token).await?;
+        hands.advance_ms(3_600_000);
+        join_by_token(&pair.new_device("just so"), &token).await?;
+        hands.advance_ms(1);
+        let late = pair.new_device("late");
+        assert_eq!(
+            reason(join_by_token(&late, &token).await),
+            "ENROLMENT_ENDED"
+        );
+        assert!(Agent::open(&late.home, Options::default()).await.is_err());
+        synced(&phone).await?;
+        assert_eq!(phone.devices().len(), 3);
+        let over = &phone.enrolments()[0];
+        assert_eq!((over.used, over.is_open(opened.expires_ms + 1)), (2, false));
+    }
     Ok(())
 }
 

@@ -6,13 +6,14 @@ use std::process::Command;
 use std::time::Duration;
 
 use device_agent::{
-    Agent, AgentError, ClientFiles, Details, Level, Options, Security, TlsProblem, Trust, init,
-    within,
+    Agent, AgentError, ClientFiles, Details, Level, NewDevice, Options, Security, TlsProblem,
+    Trust, init, within,
 };
 use edge_ledger_tests::process::edge_ledger;
 use serde_json::Value;
 
 use crate::certificates::{Authority, Certified};
+use crate::tls::up;
 use crate::tls_site::TlsSite;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -140,6 +141,65 @@ async fn who_is_not_let_in_is_told_why_and_what_to_type() -> anyhow::Result<()> 
         );
     }
     Ok(())
+}
+
+/// Both services in one process, as `up` serves them.
+#[tokio::test]
+async fn up_lets_in_whom_it_was_told_to() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let place = |name: &str| -> anyhow::Result<std::path::PathBuf> {
+        let place = folder.path().join(name);
+        std::fs::create_dir(&place)?;
+        Ok(place)
+    };
+    let (authority, clients) = (Authority::new()?, Authority::new()?);
+    let services = authority.certify(folder.path(), "127.0.0.1", true)?;
+    let ca = authority.file(folder.path())?;
+    let client_ca = clients.file(&place("clients")?)?;
+    let options = [
+        Path::new("--tls-cert"),
+        &services.certificate,
+        Path::new("--tls-key"),
+        &services.key,
+        Path::new("--tls-client-ca"),
+        &client_ca,
+        Path::new("--tls-client-name"),
+        Path::new("spiffe://cluster.example/gate"),
+        Path::new("--tls-client-name"),
+        Path::new(KIOSK),
+    ];
+    let up = up(folder.path(), &options)?;
+    let shows = |certified: Option<Certified>| Security {
+        ca: Some(ca.clone()),
+        client: certified.map(|certified| ClientFiles {
+            certificate: certified.certificate,
+            key: certified.key,
+        }),
+        ..Security::default()
+    };
+    let new = |name: &str, security| NewDevice {
+        home: folder.path().join(name),
+        identity_url: up.identity_url.clone(),
+        ledger_url: None,
+        name: name.to_owned(),
+        security,
+    };
+    let elsewhere = clients.client(&place("elsewhere")?, "spiffe://cluster.example/tv", true)?;
+    for (security, expected) in [
+        (shows(None), TlsProblem::ClientCertificate),
+        (shows(Some(elsewhere)), TlsProblem::ClientWrongName),
+    ] {
+        match init(&new("nobody", security), Trust::FirstUse).await {
+            Err(AgentError::Tls { problem, .. }) => assert_eq!(problem, expected),
+            other => anyhow::bail!("{other:?}"),
+        }
+    }
+    let kiosk = clients.client(&place("of-kiosk")?, KIOSK, true)?;
+    let kiosk = new("kiosk", shows(Some(kiosk)));
+    init(&kiosk, Trust::FirstUse).await?;
+    let kiosk = Agent::open(&kiosk.home, Options::default()).await?;
+    kiosk.earn(5, Details::default()).await?;
+    Ok(within(PATIENCE, kiosk.wait_acked(Level::Durable)).await?)
 }
 
 #[test]

@@ -18,13 +18,13 @@ use crate::certificates::Authority;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A pair that runs as a process.
-struct Up {
+pub(crate) struct Up {
     _process: Process,
-    identity_url: String,
+    pub(crate) identity_url: String,
     ledger_url: String,
 }
 
-fn up(folder: &Path, options: &[&Path]) -> anyhow::Result<Up> {
+pub(crate) fn up(folder: &Path, options: &[&Path]) -> anyhow::Result<Up> {
     let mut command = Command::new(edge_ledger()?);
     let any = "127.0.0.1:0";
     command.args(["up", "--json", "--identity-listen", any]);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use device_agent::testing::link;
 use device_agent::{Agent, NewDevice, Options, Security, Trust, init, join};
 use edge_ledger_chassis::keys::{Choices, Rotated};
-use edge_ledger_chassis::{Clock, KeysFolder, Limits, Signing, Tls, TlsFiles};
+use edge_ledger_chassis::{Clock, KeysFolder, Limits, Sealing, Signing, Tls, TlsFiles};
 use edge_ledger_core::identity::Genesis;
 use edge_ledger_store::Embedded;
 use edge_ledger_tests::Balancer;
@@ -36,7 +36,7 @@ pub(crate) struct TlsSite {
     pub(crate) authority: Authority,
     pub(crate) ca: PathBuf,
     store: Embedded,
-    sealing: [u8; 32],
+    sealing: Sealing,
     identity_balancer: Balancer,
     ledger_balancer: Balancer,
 }
@@ -55,7 +55,7 @@ impl TlsSite {
             ca: authority.file(folder.path())?,
             authority,
             store: Embedded::open(&folder.path().join("store"))?,
-            sealing: *keys.sealing.as_bytes(),
+            sealing: keys.sealing,
             identity_balancer: Balancer::bind().await?,
             ledger_balancer: Balancer::bind().await?,
             folder,
@@ -116,7 +116,7 @@ impl TlsSite {
             store,
             genesis,
             signer: signing.clone(),
-            sealing_key: identity_service::SealingKey::from_bytes(self.sealing),
+            sealing: self.sealing.clone(),
             clock: Clock::system(),
             limits: identity_service::Limits::default(),
             tls: Some(tls.clone()),

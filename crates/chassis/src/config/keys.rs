@@ -10,7 +10,8 @@ pub(super) const SETTINGS: [Setting; 1] = [Setting {
     form: Form::Path,
     default: "",
     meaning: "folder with `genesis`, `service.key`, `service.cert` and, for the identity service, \
-              `sealing.key`, as `edge-ledger keys init` makes them; the roots need not be there",
+              `sealing.key`, as `edge-ledger keys init` makes them, and those that followed them; \
+              the roots need not be there",
 }];
 
 pub(super) fn read(reader: &mut Reader) -> PathBuf {

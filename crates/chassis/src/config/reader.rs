@@ -16,6 +16,7 @@ use super::effective::{Effective, without_secrets};
 use super::inputs::{Inputs, Layer, variables};
 use super::problem::{CONFIGURATION, Problem};
 use super::setting::{Form, Setting};
+use crate::tls::TlsFiles;
 
 /// Where a value comes from that nobody set.
 pub(super) const DEFAULT: &str = "default";
@@ -323,10 +324,7 @@ impl Reader {
         let read = self.read(key, |_, value| {
             let names = items(value)?;
             for name in &names {
-                // They are compared byte by byte, so that a pattern would let in nobody.
-                let uri: Option<Uri> = name.parse().ok();
-                let is_whole = uri.is_some_and(|uri| uri.scheme().is_some());
-                if !is_whole || name.contains('*') {
+                if !TlsFiles::is_client_name(name) {
                     return Err(format!("{name:?} is no URI"));
                 }
             }

@@ -18,8 +18,9 @@ use super::{
 pub struct Rotated {
     /// Serial of the new key.
     pub serial: u64,
-    /// Its files, in the order in which replicas get them: the key, then the certificate.
-    pub files: [String; 2],
+    /// Its files, in the order in which replicas get them: the key, then the certificate that a
+    /// service key has.
+    pub files: Vec<String>,
     /// Serial of the key before it, which stays in the folder.
     pub kept: u64,
     /// Serials of older keys, whose files were removed.
@@ -82,7 +83,7 @@ impl KeysFolder {
         }
         Ok(Rotated {
             serial,
-            files: [key_name(serial), certificate_name(serial)],
+            files: vec![key_name(serial), certificate_name(serial)],
             kept,
             retired,
         })
@@ -145,8 +146,8 @@ impl KeysFolder {
             .collect())
     }
 
-    /// Serials that have a file like that of the first.
-    fn serials(&self, first: &str) -> Result<Vec<u64>, KeysError> {
+    /// Serials that have a file like that of the first, in order.
+    pub(super) fn serials(&self, first: &str) -> Result<Vec<u64>, KeysError> {
         let (stem, end) = first.split_once('.').unwrap_or((first, ""));
         let names = self.files.names()?.into_iter();
         let mut serials: Vec<u64> = names
@@ -218,7 +219,7 @@ fn certificate_name(serial: u64) -> String {
 }
 
 /// The name of a file like that of the first.
-fn numbered(first: &str, serial: u64) -> String {
+pub(super) fn numbered(first: &str, serial: u64) -> String {
     match (serial, first.split_once('.')) {
         (FIRST_SERIAL, _) | (_, None) => first.to_owned(),
         (serial, Some((stem, end))) => format!("{stem}-{serial}.{end}"),

@@ -40,7 +40,8 @@ fn keys_are_made_once_for_their_owner_alone() {
     };
     let read = KeysFolder::open_or_init(&folder, &other).unwrap();
     assert_eq!(read.genesis, made.genesis);
-    assert_eq!(read.sealing.as_bytes(), made.sealing.as_bytes());
+    let (sealed, opened) = (made.sealing.current(), read.sealing.current());
+    assert_eq!(sealed.sealing().as_bytes(), opened.sealing().as_bytes());
     let (made, read) = (made.signer.current(), read.signer.current());
     assert_eq!(made.certificate(), read.certificate());
     assert_eq!(read.certificate().serial(), FIRST_SERIAL);
@@ -137,7 +138,7 @@ fn said(folder: &Path) -> Vec<String> {
     let folder = KeysFolder::at(folder);
     let errors = folder.exposed().into_iter();
     let errors = errors.chain(folder.service_key().err().unwrap_or_default());
-    let errors = errors.chain(folder.sealing_key().err());
+    let errors = errors.chain(folder.sealing_keys().err().unwrap_or_default());
     errors
         .map(|error| {
             assert!(!error.what_to_do().is_empty());

@@ -98,7 +98,7 @@ fn read_keys<S: Service>(folder: &KeysFolder) -> (Option<ServiceKeys<S>>, Vec<Ke
     let service = Signing::load(folder.clone());
     let service = service.map_err(|more| errors.extend(more)).ok();
     let secrets = S::secrets(folder);
-    let secrets = secrets.map_err(|error| errors.push(error)).ok();
+    let secrets = secrets.map_err(|more| errors.extend(more)).ok();
     let keys = service.zip(secrets);
     let keys = keys.map(|((genesis, signer), secrets)| ServiceKeys {
         genesis,

@@ -148,24 +148,19 @@ impl Exchange {
     ) -> Result<(), Close> {
         match input {
             Input::Judged {
-                frame_id,
-                outcomes,
-                kept,
                 log_wanted,
                 heads_wanted,
-                acks,
+                ..
             } => {
-                let judged = self.judged(now_ms, frame_id, outcomes, kept, out);
-                acks::send(&acks, out);
-                judged?;
+                self.settle(now_ms, input, out)?;
                 self.wanted(now_ms, log_wanted, heads_wanted, out);
             }
+            Input::Acks(_) => self.settle(now_ms, input, out)?,
             Input::Committed(runs) => self.committed(now_ms, &runs, out),
             Input::Missed => self.outgoing.dirty = true,
             Input::Page { runs, more } => self.page(now_ms, runs, more, out),
             Input::Located(points) => self.located(points, out),
             Input::Heads(heads) => self.heads_read(now_ms, heads, out),
-            Input::Acks(acks) => acks::send(&acks, out),
             Input::RelayAcks(acks) => self.relay_acks(&acks, out),
             Input::Flow { wanted } => self.want_flow(wanted, out),
             Input::Flush { ping_id } if self.flow.is_on() => {

@@ -146,35 +146,38 @@ fn a_copy_that_is_not_whole_or_not_right_changes_nothing() {
         fs::copy(whole.join(name), replica.join(name)).unwrap();
     }
     let (_, signing) = Signing::load(KeysFolder::at(&replica)).unwrap();
-    let [key, certificate] = KeysFolder::at(&whole).rotate(None).unwrap().files;
+    let files = KeysFolder::at(&whole).rotate(None).unwrap().files;
+    let [key, certificate] = &files[..] else {
+        panic!("{files:?}");
+    };
     // In the wrong order: a start does without it, too.
-    fs::copy(whole.join(&certificate), replica.join(&certificate)).unwrap();
-    assert!(matches!(complains(&signing), KeysError::Missing(path) if path.ends_with(&key)));
+    fs::copy(whole.join(certificate), replica.join(certificate)).unwrap();
+    assert!(matches!(complains(&signing), KeysError::Missing(path) if path.ends_with(key)));
     let (_, started) = Signing::load(KeysFolder::at(&replica)).unwrap();
     assert_eq!(started.serial(), 1);
     // Another deployment's, a broken one, and one that everybody reads.
     let other = place.path().join("other");
     open(&other);
-    fs::copy(other.join("service.key"), replica.join(&key)).unwrap();
+    fs::copy(other.join("service.key"), replica.join(key)).unwrap();
     assert!(matches!(complains(&signing), KeysError::Unpaired { .. }));
-    fs::remove_file(replica.join(&key)).unwrap();
-    fs::write(replica.join(&key), "zz").unwrap();
-    fs::set_permissions(replica.join(&key), fs::Permissions::from_mode(0o644)).unwrap();
+    fs::remove_file(replica.join(key)).unwrap();
+    fs::write(replica.join(key), "zz").unwrap();
+    fs::set_permissions(replica.join(key), fs::Permissions::from_mode(0o644)).unwrap();
     assert!(matches!(complains(&signing), KeysError::Exposed { .. }));
-    fs::set_permissions(replica.join(&key), fs::Permissions::from_mode(0o600)).unwrap();
+    fs::set_permissions(replica.join(key), fs::Permissions::from_mode(0o600)).unwrap();
     assert!(matches!(complains(&signing), KeysError::Damaged { .. }));
-    fs::copy(whole.join(&key), replica.join(&key)).unwrap();
+    fs::copy(whole.join(key), replica.join(key)).unwrap();
     assert!(signing.reload().unwrap());
     assert_eq!(signing.serial(), 2);
     // Never back, also when an old copy of the folder is put in its place.
-    for name in [&key, &certificate] {
+    for name in [key, certificate] {
         fs::remove_file(replica.join(name)).unwrap();
     }
     assert!(!signing.reload().unwrap());
     assert_eq!(signing.serial(), 2);
     // A certificate under another number than its own.
-    fs::copy(whole.join(&certificate), replica.join("service-9.cert")).unwrap();
-    fs::copy(whole.join(&key), replica.join("service-9.key")).unwrap();
+    fs::copy(whole.join(certificate), replica.join("service-9.cert")).unwrap();
+    fs::copy(whole.join(key), replica.join("service-9.key")).unwrap();
     assert!(matches!(complains(&signing), KeysError::Damaged { .. }));
 }
 
