@@ -41,8 +41,8 @@ use gather::{Gathered, gather};
 use sdp::RemoteDescription;
 use wire::Wire;
 
-pub use framing::FramingError;
-pub use report::{CandidateKind, LinkReport, PathEnd};
+pub(crate) use framing::FramingError;
+pub(crate) use report::{LinkReport, PathEnd};
 
 /// The label of the one data channel.
 const CHANNEL_LABEL: &str = "edge-ledger";
@@ -107,7 +107,7 @@ pub(crate) struct LocalDescription {
 
 /// Why there is no link, or none any more.
 #[derive(Debug, thiserror::Error)]
-pub enum LinkError {
+pub(crate) enum LinkError {
     /// No socket can be opened.
     #[error("no address of this machine can be used: {0}")]
     Socket(#[from] std::io::Error),

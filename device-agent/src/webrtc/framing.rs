@@ -22,7 +22,7 @@ const CONTROL: u8 = 3;
 
 /// What is wrong with a message, or with a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum FramingError {
+pub(crate) enum FramingError {
     /// A message without a byte in it.
     #[error("an empty message")]
     Empty,

@@ -1,6 +1,11 @@
 //! Links of this process to each other, over loopback.
 
+mod between;
+mod dead;
 mod frames;
+mod hostile;
+mod pressure;
+mod restart;
 
 use bytes::Bytes;
 use edge_ledger_core::ids::{DeviceId, EntryHash};
