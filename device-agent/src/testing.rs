@@ -50,6 +50,7 @@
 //! application; [`copy_home`] makes what a restored backup is.
 
 mod deployment;
+pub mod peer_link;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

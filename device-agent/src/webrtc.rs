@@ -25,6 +25,8 @@ mod server_url;
 mod sockets;
 mod wire;
 
+use std::time::Duration;
+
 use edge_ledger_core::sync::Frame;
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::{Candidate, Rtc, RtcError};
@@ -94,6 +96,8 @@ pub(crate) enum Reach {
 pub(crate) struct LinkConfig {
     pub(crate) servers: IceServers,
     pub(crate) reach: Reach,
+    /// Time for the link to open, from when this end has both descriptions.
+    pub(crate) open_within: Duration,
     /// Where the link's task runs. It ends soon after the link was dropped.
     pub(crate) tasks: TaskTracker,
 }

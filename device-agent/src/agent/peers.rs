@@ -12,7 +12,7 @@ use super::Agent;
 use crate::clock::Clock;
 use crate::engine::{Peers, Snapshot};
 use crate::error::AgentError;
-use crate::limits::{LINKS_WAITING_MAX, OUTBOUND_SIGNALS_MAX};
+use crate::limits::{LINK_OPEN_WITHIN, LINKS_WAITING_MAX, OUTBOUND_SIGNALS_MAX};
 use crate::peering::{self, ByHand, NewLink, PeerCode, PeerEnded};
 use crate::security::{Secured, is_loopback};
 use crate::signalling::{self, Nonces};
@@ -88,6 +88,7 @@ impl Ends {
             link: LinkConfig {
                 servers: IceServers::default(),
                 reach,
+                open_within: LINK_OPEN_WITHIN,
                 tasks: tasks.clone(),
             },
             servers,

@@ -117,7 +117,7 @@ impl Peering {
                 Err(refused(&"the offer is out of date: ask for a new one"))
             }
             SignalKind::Offer => {
-                let accepted = self.accept(&code.signal, body).await;
+                let accepted = self.accept(&code.signal, body, BY_HAND_WITHIN).await;
                 let answer = accepted.map_err(|error| refused(&error))?;
                 let answer = answer.ok_or_else(|| {
                     refused(&"no link can be opened to that device now: see its state in `devices`")

@@ -2,13 +2,14 @@
 
 use edge_ledger_core::ids::DeviceId;
 use edge_ledger_core::signal::{Signal, SignalBody, SignalError, SignalKind};
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::known::{Call, Route};
 use super::{Offered, Peering, attempt};
-use crate::limits::{ANSWERED_WITHIN, ATTEMPTS_MAX};
+use crate::limits::{ANSWERED_WITHIN, ATTEMPTS_MAX, LINK_OPEN_WITHIN};
 use crate::signalling::SignalCommand;
-use crate::webrtc::{self, Connecting, LocalDescription, Offering};
+use crate::webrtc::{self, Connecting, LinkConfig, LocalDescription, Offering};
 
 impl Peering {
     /// Offers a link to everybody who is there and has none.
@@ -49,7 +50,7 @@ impl Peering {
         to: Option<DeviceId>,
         offering: Offering,
         offer: &Made,
-        within: std::time::Duration,
+        within: Duration,
     ) {
         let (answered, answer) = oneshot::channel();
         let attempt = self
@@ -113,7 +114,7 @@ impl Peering {
                     return Ok(());
                 }
                 let author = body.author.device_id();
-                if let Some(answer) = self.accept(&signal, body).await? {
+                if let Some(answer) = self.accept(&signal, body, LINK_OPEN_WITHIN).await? {
                     self.send(route, author, &answer.signal).await;
                 }
                 Ok(())
@@ -157,6 +158,7 @@ impl Peering {
         &mut self,
         offer: &Signal,
         body: SignalBody,
+        open_within: Duration,
     ) -> Result<Option<Made>, SignalError> {
         let now = self.clock.monotonic_ms();
         let author = body.author.device_id();
@@ -167,8 +169,12 @@ impl Peering {
         if !self.seen.is_new(body.connection) {
             return Err(SignalError::Stale);
         }
+        let config = LinkConfig {
+            open_within,
+            ..self.link_config()
+        };
         let (connecting, local): (Connecting, LocalDescription) =
-            match webrtc::answer(self.link_config(), &body.sdp).await {
+            match webrtc::answer(config, &body.sdp).await {
                 Ok(answered) => answered,
                 Err(error) => {
                     tracing::debug!(%error, "an offer cannot be answered");

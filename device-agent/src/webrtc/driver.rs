@@ -24,7 +24,7 @@ use super::restart::{Restart, gathered};
 use super::sockets::Arrived;
 use super::wire::Wire;
 use super::{CHANNEL_LABEL, LinkConfig, LinkError, PeerLink, Restarter};
-use crate::limits::{LINK_FINISH_WITHIN, LINK_OPEN_WITHIN, LINK_PING_EVERY};
+use crate::limits::{LINK_FINISH_WITHIN, LINK_PING_EVERY};
 
 /// Who waits for the link to open, and what they get then.
 #[derive(Debug)]
@@ -101,7 +101,7 @@ impl Driver {
             locals,
             ends,
             opening: Some(opening),
-            open_until: now + LINK_OPEN_WITHIN,
+            open_until: now + config.open_within,
             fingerprints: None,
             channel: None,
             liveness: Liveness::new(now, liveness::awake()),
@@ -186,7 +186,6 @@ impl Driver {
             return Err(LinkError::Closed);
         }
         if self.wire.path != before {
-            self.path_changed(now);
             self.publish();
         }
         Ok(())
@@ -302,7 +301,8 @@ impl Driver {
         let may_write = self.channel.is_some() && self.outgoing.offer().is_some();
         let wants_frame =
             self.channel.is_some() && self.outgoing.is_empty() && self.finish_until.is_none();
-        let (has_arrived, is_open) = (!self.arrived.is_empty(), self.channel.is_some());
+        let has_arrived = !self.arrived.is_empty();
+        let may_restart = self.channel.is_some() && self.restart.is_over();
         let abandoned = self.ends.outbound.is_closed() && self.opening.is_none();
         tokio::select! {
             permit = self.ends.inbound.reserve(), if has_arrived => {
@@ -317,7 +317,7 @@ impl Driver {
             arrived = self.wire.receive(), if !has_arrived => Turn::Arrived(arrived),
             () = std::future::ready(()), if may_write => Turn::Write,
             frame = self.ends.outbound.recv(), if wants_frame => Turn::Frame(frame),
-            Some(()) = self.ends.restart.recv(), if is_open => Turn::Restart,
+            Some(()) = self.ends.restart.recv(), if may_restart => Turn::Restart,
             gathered = gathered(&mut self.restart) => Turn::Gathered(gathered),
             () = given_up(&mut self.opening, &self.ends.inbound), if !abandoned => Turn::Abandoned,
             () = sleep_until(wake_at) => Turn::Time,

@@ -162,7 +162,12 @@ impl Relay {
                     self.allocation = Allocation::At(address);
                 }
                 TurnEvent::AllocationCreateFailed(_) => self.allocation = Allocation::Refused,
-                _ => {}
+                TurnEvent::PermissionCreated(..)
+                | TurnEvent::PermissionCreateFailed(..)
+                | TurnEvent::ChannelCreated(..)
+                | TurnEvent::ChannelCreateFailed(..)
+                | TurnEvent::TcpConnected(_)
+                | TurnEvent::TcpConnectFailed(_) => {}
             }
         }
         match next {

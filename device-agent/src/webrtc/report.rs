@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 /// How an address was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CandidateKind {
+pub(crate) enum CandidateKind {
     /// An address of the machine itself.
     Host,
     /// What a STUN server saw of it.
@@ -20,7 +20,7 @@ pub enum CandidateKind {
 
 impl CandidateKind {
     /// Its name in the status and in metrics.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Host => "host",
             Self::ServerReflexive => "srflx",
@@ -43,30 +43,30 @@ impl From<str0m::CandidateKind> for CandidateKind {
 
 /// One end of the path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PathEnd {
+pub(crate) struct PathEnd {
     /// How its address was found.
-    pub kind: CandidateKind,
+    pub(crate) kind: CandidateKind,
     /// Its address.
-    pub address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 /// A link at one moment; renewed each second, and when the path changes.
 #[derive(Debug, Clone)]
 pub(crate) struct LinkReport {
     /// This device's end, once there is a path.
-    pub local: Option<PathEnd>,
+    pub(crate) local: Option<PathEnd>,
     /// The other device's end.
-    pub remote: Option<PathEnd>,
+    pub(crate) remote: Option<PathEnd>,
     /// Bytes of datagrams that went out.
-    pub bytes_sent: u64,
+    pub(crate) bytes_sent: u64,
     /// Bytes of datagrams that came in.
-    pub bytes_received: u64,
+    pub(crate) bytes_received: u64,
     /// When the last datagram came.
-    pub heard_at: Instant,
+    pub(crate) heard_at: Instant,
     /// Time to the other end and back, as ICE measures it.
-    pub rtt: Option<Duration>,
+    pub(crate) rtt: Option<Duration>,
     /// How often ICE was restarted.
-    pub restarts: u64,
+    pub(crate) restarts: u64,
 }
 
 impl LinkReport {

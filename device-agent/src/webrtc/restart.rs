@@ -28,10 +28,9 @@ pub(super) enum Restart {
         gathering: Gathering,
         offer: Option<RemoteDescription>,
     },
-    /// The other end has our offer.
+    /// The other end has our offer, and will answer it: the channel loses nothing.
     Offered {
         pending: SdpPendingOffer,
-        until: Instant,
     },
     /// Both have both descriptions; ICE looks for a path.
     Checking {
@@ -56,20 +55,26 @@ impl std::fmt::Debug for Restart {
     }
 }
 
+impl Restart {
+    /// Whether another one may begin.
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self, Self::None | Self::Moved { .. })
+    }
+}
+
 /// Waits for new sockets, for ever if none are asked for.
 pub(super) async fn gathered(restart: &mut Restart) -> Result<Gathered, LinkError> {
-    match restart {
-        Restart::Gathering { gathering, .. } => gathering.await,
-        _ => std::future::pending().await,
+    if let Restart::Gathering { gathering, .. } = restart {
+        gathering.await
+    } else {
+        std::future::pending().await
     }
 }
 
 impl Driver {
-    /// Begins a restart, unless one is going on.
+    /// Begins a restart of our own.
     pub(super) fn begin_restart(&mut self) {
-        if matches!(self.restart, Restart::None | Restart::Moved { .. }) {
-            self.gather(None);
-        }
+        self.gather(None);
     }
 
     fn gather(&mut self, offer: Option<RemoteDescription>) {
@@ -127,8 +132,7 @@ impl Driver {
         };
         self.poll(now)?;
         self.say(OFFER, &offer.to_sdp_string())?;
-        let until = now + LINK_RESTART_WITHIN;
-        self.restart = Restart::Offered { pending, until };
+        self.restart = Restart::Offered { pending };
         Ok(())
     }
 
@@ -176,17 +180,17 @@ impl Driver {
         let gives_way = self
             .fingerprints
             .is_some_and(|(ours, theirs)| ours < theirs);
-        match &self.restart {
-            Restart::Gathering { offer: None, .. } | Restart::Offered { .. } if !gives_way => {
-                Ok(())
-            }
-            // The new sockets of our own offer do for the answer as well.
-            Restart::Offered { .. } => self.answer_restart(offer, now),
-            _ => {
-                self.gather(Some(offer));
-                Ok(())
-            }
+        let has_offered = matches!(self.restart, Restart::Offered { .. });
+        let is_offering = matches!(self.restart, Restart::Gathering { offer: None, .. });
+        if (has_offered || is_offering) && !gives_way {
+            return Ok(());
         }
+        if has_offered {
+            // The new sockets of our own offer do for the answer as well.
+            return self.answer_restart(offer, now);
+        }
+        self.gather(Some(offer));
+        Ok(())
     }
 
     fn restart_answered(
@@ -196,7 +200,7 @@ impl Driver {
     ) -> Result<(), LinkError> {
         // An answer to an offer that was taken back means nothing.
         let restart = std::mem::replace(&mut self.restart, Restart::None);
-        let Restart::Offered { pending, .. } = restart else {
+        let Restart::Offered { pending } = restart else {
             self.restart = restart;
             return Ok(());
         };
@@ -207,8 +211,8 @@ impl Driver {
         Ok(())
     }
 
-    /// Data goes another way than before.
-    pub(super) fn path_changed(&mut self, now: Instant) {
+    /// Looks whether data goes over the new sockets by now.
+    fn look_at_path(&mut self, now: Instant) {
         let latest = self
             .wire
             .path
@@ -220,16 +224,18 @@ impl Driver {
     }
 
     pub(super) fn restart_turn(&mut self, now: Instant) {
-        match self.restart {
-            Restart::Moved { until } if now >= until => {
-                self.wire.sockets.retire(None);
-                self.restart = Restart::None;
-            }
-            // If the old path is dead too, the silence ends the link.
-            Restart::Offered { until, .. } | Restart::Checking { until } if now >= until => {
-                self.restart = Restart::None;
-            }
-            _ => {}
+        self.look_at_path(now);
+        if let Restart::Moved { until } = self.restart
+            && now >= until
+        {
+            self.wire.sockets.retire(None);
+            self.restart = Restart::None;
+        }
+        // Data goes on as before; if that path is dead, the silence ends the link.
+        if let Restart::Checking { until } = self.restart
+            && now >= until
+        {
+            self.restart = Restart::None;
         }
     }
 }

@@ -1,6 +1,11 @@
 //! Links of this process to each other, over loopback.
 
+mod between;
+mod dead;
 mod frames;
+mod hostile;
+mod pressure;
+mod restart;
 
 use bytes::Bytes;
 use edge_ledger_core::ids::{DeviceId, EntryHash};
@@ -16,6 +21,7 @@ fn config() -> LinkConfig {
     LinkConfig {
         servers: IceServers::default(),
         reach: Reach::LoopbackToo,
+        open_within: crate::limits::LINK_OPEN_WITHIN,
         tasks: TaskTracker::new(),
     }
 }

@@ -1,5 +1,6 @@
 //! The `Rtc` with its sockets: datagrams in and out, and what the `Rtc` makes of them.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use tokio::time::Instant;
 use super::relay::Handled;
 use super::report::{CandidateKind, PathEnd};
 use super::sockets::{Arrived, DATAGRAM_BYTES_MAX, Sockets};
+use crate::limits::LINK_CANDIDATES_MAX;
 
 /// The first bytes of DTLS, which only goes over the path that was chosen.
 const DTLS: std::ops::RangeInclusive<u8> = 20..=63;
@@ -22,6 +24,8 @@ pub(super) struct Wire {
     pub(super) remotes: Vec<Candidate>,
     /// From where to where data goes.
     pub(super) path: Option<(SocketAddr, SocketAddr)>,
+    /// From where checks came that are meant for this link.
+    known: VecDeque<SocketAddr>,
     pub(super) bytes_sent: u64,
     pub(super) bytes_received: u64,
     pub(super) rtt: Option<Duration>,
@@ -39,6 +43,7 @@ impl Wire {
             sockets,
             remotes,
             path: None,
+            known: VecDeque::new(),
             bytes_sent: 0,
             bytes_received: 0,
             rtt: None,
@@ -64,11 +69,7 @@ impl Wire {
                 Output::Event(event) => return Ok(Some(event)),
                 Output::Transmit(datagram) => {
                     let (source, to) = (datagram.source, datagram.destination);
-                    if datagram
-                        .contents
-                        .first()
-                        .is_some_and(|first| DTLS.contains(first))
-                    {
+                    if is_dtls(&datagram.contents) {
                         self.path = Some((source, to));
                     }
                     self.bytes_sent += datagram.contents.len() as u64;
@@ -124,7 +125,12 @@ impl Wire {
             contents,
         };
         let input = Input::Receive(now.into_std(), datagram);
-        if !self.rtc.accepts(&input) {
+        let is_dtls = is_dtls(data);
+        if self.rtc.accepts(&input) {
+            if !is_dtls {
+                remember(&mut self.known, source);
+            }
+        } else if !is_dtls || !self.known.contains(&source) {
             return false;
         }
         self.bytes_received += data.len() as u64;
@@ -161,4 +167,20 @@ impl Wire {
         };
         Some((local, remote))
     }
+}
+
+fn is_dtls(datagram: &[u8]) -> bool {
+    datagram.first().is_some_and(|first| DTLS.contains(first))
+}
+
+/// Who sent a check with the right name is let in with its DTLS: the other end may choose a path a
+/// moment before this one has seen it work, and what it says first would be missed.
+fn remember(known: &mut VecDeque<SocketAddr>, source: SocketAddr) {
+    if known.contains(&source) {
+        return;
+    }
+    if known.len() == LINK_CANDIDATES_MAX {
+        known.pop_front();
+    }
+    known.push_back(source);
 }
