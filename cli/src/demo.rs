@@ -73,8 +73,12 @@ async fn play(script: &mut Script, folder: &Path) -> Result<(), Cut> {
     script.look("both devices are linked", &devices);
 
     script
-        .step(
+        .step("link both directly", devices.link_directly())
+        .await?;
+    script
+        .carried(
             "earn 100 on the first, see it on the second",
+            &devices,
             devices.earn_and_see(100),
         )
         .await?;
@@ -96,9 +100,17 @@ async fn play(script: &mut Script, folder: &Path) -> Result<(), Cut> {
         .step("stop the ledger service", stop(&mut pair, &devices))
         .await?;
     script
-        .step(
-            "go on without it: earn 25, spend 10",
-            devices.go_on_alone(25, 10),
+        .carried(
+            "earn 25 on the first, see it on the second",
+            &devices,
+            devices.earn_and_see(25),
+        )
+        .await?;
+    script
+        .carried(
+            "spend 10 on the second, see it on the first",
+            &devices,
+            devices.spend_alone(10),
         )
         .await?;
     script.look("the service is down", &devices);

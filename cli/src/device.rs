@@ -11,6 +11,7 @@ mod history;
 mod leave;
 mod link;
 mod open;
+mod peer;
 mod posting;
 mod qr;
 mod recover;
@@ -74,6 +75,7 @@ fn check(command: &UseCommand) -> Result<(), Failure> {
         | UseCommand::Leave(_)
         | UseCommand::Balance
         | UseCommand::Status
+        | UseCommand::Peer { .. }
         | UseCommand::History(_)
         | UseCommand::Watch => Ok(()),
     }
@@ -107,6 +109,7 @@ async fn perform(command: UseCommand, site: Site<'_>, output: &Output) -> Result
         UseCommand::Refund(options) => posting::refund(options, agent, output).await,
         UseCommand::Balance => state::balance(agent, output).await,
         UseCommand::Status => state::status(agent, home, output).await,
+        UseCommand::Peer { act } => peer::run(act, agent, events, output).await,
         UseCommand::History(options) => history::run(options, agent, output).await,
         UseCommand::Watch => watch::run(agent, events, output).await,
     }

@@ -37,3 +37,5 @@ pub(crate) const CERTIFICATE_SOON_DAYS: i64 = 14;
 pub(crate) const SPACE_LOW_BYTES: u64 = 256 << 20;
 /// Free space below which nothing can be relied on.
 pub(crate) const SPACE_NONE_BYTES: u64 = 8 << 20;
+/// Time from an accepted offer to a link, while a person carries the answer.
+pub(crate) const PEER_LINK_WITHIN: Duration = Duration::from_secs(600);

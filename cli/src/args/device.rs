@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::backups::Backups;
 use super::devices::Devices;
 use super::joining::{EnrolTokens, Init, Join, Leave, Link};
+use super::peers::Peers;
 use super::postings::{History, Posted, Refund};
 use super::roots::{Recover, Recoveries, Rotate};
 
@@ -119,6 +120,12 @@ pub(crate) enum UseCommand {
     /// Print what happens, until Ctrl-C
     #[command(after_help = "Example:\n  edge-ledger watch --json")]
     Watch,
+    /// Direct links to the other devices: list them, or make one by hand; lists without a further word
+    #[command(after_help = "Example:\n  edge-ledger peer\n  edge-ledger peer offer")]
+    Peer {
+        #[command(subcommand)]
+        act: Option<Peers>,
+    },
     /// Show how this device is
     #[command(after_help = "Example:\n  edge-ledger status")]
     Status,

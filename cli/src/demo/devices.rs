@@ -1,10 +1,9 @@
 //! The two devices, and what they do.
 
-use std::path::Path;
 use std::time::Duration;
 
 use device_agent::{
-    Agent, Decided, Details, Invitation, Level, NewDevice, Options, State, Status, Trust, init,
+    Agent, Decided, Details, Invitation, Level, NewDevice, Options, Path, State, Status, Trust, init,
     join,
 };
 
@@ -22,7 +21,7 @@ pub(super) struct Devices {
 }
 
 /// Makes an identity.
-pub(super) async fn first(folder: &Path, identity_url: &str) -> Result<Agent, Failure> {
+pub(super) async fn first(folder: &std::path::Path, identity_url: &str) -> Result<Agent, Failure> {
     let new = new_device(folder, "first", identity_url);
     init(&new, Trust::FirstUse).await?;
     online(&new).await
@@ -30,7 +29,7 @@ pub(super) async fn first(folder: &Path, identity_url: &str) -> Result<Agent, Fa
 
 /// Joins the identity with the link that the first device shows.
 pub(super) async fn second(
-    folder: &Path,
+    folder: &std::path::Path,
     identity_url: &str,
     first: &Agent,
 ) -> Result<Agent, Failure> {
@@ -57,7 +56,7 @@ pub(super) async fn second(
     online(&new).await
 }
 
-fn new_device(folder: &Path, name: &str, identity_url: &str) -> NewDevice {
+fn new_device(folder: &std::path::Path, name: &str, identity_url: &str) -> NewDevice {
     NewDevice {
         home: folder.join(name),
         identity_url: identity_url.to_owned(),
@@ -113,19 +112,19 @@ impl Devices {
         tokio::join!(until(&self.first, offline), until(&self.second, offline));
     }
 
-    /// Each records what the other cannot see yet.
-    pub(super) async fn go_on_alone(&self, earned: u64, spent: u64) -> Result<(), Failure> {
-        let before = self.first.balance().balance;
-        self.first.earn(earned, memo("earned offline")).await?;
-        self.second.spend(spent, memo("spent offline")).await?;
+    /// Until the two have let each other in, and the service is what entries go through.
+    pub(super) async fn link_directly(&self) -> Result<(), Failure> {
+        let linked = |s: &Status| s.path == Path::Service && s.peers.iter().any(|peer| peer.live);
+        tokio::join!(until(&self.first, linked), until(&self.second, linked));
+        Ok(())
+    }
+
+    /// What the other sees of it, no service has seen: such entries are acked by nobody.
+    pub(super) async fn spend_alone(&self, amount: u64) -> Result<(), Failure> {
+        let expected = self.first.balance().balance - i128::from(amount);
+        self.second.spend(amount, memo("spent on the second")).await?;
+        until(&self.first, |s| s.balance.balance == expected).await;
         let (first, second) = (self.first.status(), self.second.status());
-        let seen = (
-            first.balance.balance - before,
-            second.balance.balance - before,
-        );
-        if seen != (i128::from(earned), -i128::from(spent)) {
-            return Err(unexpected(format!("the balances changed by {seen:?}")));
-        }
         if first.unacked_entries() == 0 || second.unacked_entries() == 0 {
             return Err(unexpected(
                 "somebody acked an entry although the service is down",

@@ -6,6 +6,7 @@ use std::time::Duration;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{CellAlignment, Table};
 use serde::Serialize;
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout};
 
 use super::devices::Devices;
@@ -49,6 +50,9 @@ struct Report {
 #[derive(Debug, Serialize)]
 struct Step {
     name: &'static str,
+    /// The way that its entries went.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<&'static str>,
     ok: bool,
     ms: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -102,13 +106,26 @@ impl Script {
         act: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Cut> {
         let began = Instant::now();
-        let done = match timeout(limit, act).await {
+        let done = timeout(limit, act).await;
+        self.tell(name, began, limit, done, None).await
+    }
+
+    async fn tell<T>(
+        &mut self,
+        name: &'static str,
+        began: Instant,
+        limit: Duration,
+        done: Result<Result<T, Failure>, Elapsed>,
+        path: Option<&'static str>,
+    ) -> Result<T, Cut> {
+        let done = match done {
             Ok(Ok(done)) => Ok(done),
             Ok(Err(failure)) => Err(failure.into_explanation().message),
             Err(_) => Err(format!("it did not hold within {} s", limit.as_secs())),
         };
         let step = Step {
             name,
+            path,
             ok: done.is_ok(),
             ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
             error: done.as_ref().err().cloned(),
@@ -117,6 +134,19 @@ impl Script {
         self.report.steps.push(step);
         told.map_err(Cut::Output)?;
         done.map_err(|_| Cut::Step)
+    }
+
+    /// Runs a step in which entries go from one device to the other, and says which way they went.
+    pub(super) async fn carried<T>(
+        &mut self,
+        name: &'static str,
+        devices: &Devices,
+        act: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Cut> {
+        let began = Instant::now();
+        let done = timeout(STEP_WITHIN, act).await;
+        let path = devices.second.status().path.as_str();
+        self.tell(name, began, STEP_WITHIN, done, Some(path)).await
     }
 
     /// Remembers who has what.
@@ -157,6 +187,9 @@ impl fmt::Display for Step {
         };
         let Self { name, ms, .. } = self;
         write!(f, "{colour}{mark}{RESET} {name:NAME_WIDTH$} {ms:>6} ms")?;
+        if let Some(path) = self.path {
+            write!(f, "  by {path}")?;
+        }
         match &self.error {
             Some(error) => write!(f, "\n    {error}"),
             None => Ok(()),

@@ -133,11 +133,14 @@ fn matters(event: &Event) -> bool {
         | Event::Forked { .. }
         | Event::LogForked { .. }
         | Event::Replaced { .. }
+        | Event::PathChanged { .. }
         | Event::Missed { .. } => true,
         Event::Connected
         | Event::Synced { .. }
         | Event::EntriesKept { .. }
-        | Event::Acked { .. } => false,
+        | Event::Acked { .. }
+        | Event::PeerConnected { .. }
+        | Event::PeerLost { .. } => false,
     }
 }
 

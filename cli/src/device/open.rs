@@ -128,6 +128,7 @@ fn interrupted(command: &UseCommand) -> Failure {
         | UseCommand::Devices { .. }
         | UseCommand::Balance
         | UseCommand::Status
+        | UseCommand::Peer { .. }
         | UseCommand::History(_)
         | UseCommand::Watch => failure,
     }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use device_agent::{Agent, Status};
 use edge_ledger_core::limits::AMOUNT_MAX;
+use edge_ledger_core::text::shown;
 use serde::Serialize;
 
 use super::posting::level;
@@ -121,6 +122,9 @@ struct Report {
     /// Whether it ended itself.
     left: bool,
     last_error: Option<String>,
+    /// Which way entries go: `service`, `webrtc`, `both` or `none`.
+    path: &'static str,
+    peers: Vec<PeerRow>,
     home: PathBuf,
     #[serde(flatten)]
     synced: Synced,
@@ -147,6 +151,73 @@ struct Acked {
     #[serde(flatten)]
     place: Place,
     level: &'static str,
+}
+
+/// A link to another device.
+#[derive(Debug, Serialize)]
+pub(super) struct PeerRow {
+    device: String,
+    name: String,
+    /// Whether the two have let each other in.
+    live: bool,
+    /// Frames of entries that it has not answered.
+    unanswered_frames: usize,
+    local: Option<PathEnd>,
+    remote: Option<PathEnd>,
+    rtt_ms: Option<f64>,
+    heard_ms_ago: u64,
+    bytes_sent: u64,
+    bytes_received: u64,
+    ice_restarts: u64,
+}
+
+/// One end of the path of a link.
+#[derive(Debug, Serialize)]
+struct PathEnd {
+    candidate: &'static str,
+    address: String,
+}
+
+/// The links of a device.
+pub(super) fn peer_rows(status: &Status) -> Vec<PeerRow> {
+    let end = |end: device_agent::PathEnd| PathEnd {
+        candidate: end.kind.as_str(),
+        address: end.address.to_string(),
+    };
+    let row = |peer: &device_agent::PeerStatus| PeerRow {
+        device: peer.device.to_string(),
+        name: peer.name.clone(),
+        live: peer.live,
+        unanswered_frames: peer.unanswered_frames,
+        local: peer.local.map(end),
+        remote: peer.remote.map(end),
+        rtt_ms: peer.rtt.map(|rtt| (rtt.as_secs_f64() * 100_000.0).round() / 100.0),
+        heard_ms_ago: peer.heard_ms_ago,
+        bytes_sent: peer.bytes_sent,
+        bytes_received: peer.bytes_received,
+        ice_restarts: peer.restarts,
+    };
+    status.peers.iter().map(row).collect()
+}
+
+impl fmt::Display for PeerRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", shown(&self.name))?;
+        if !self.live {
+            return write!(f, "  meeting");
+        }
+        if let (Some(local), Some(remote)) = (&self.local, &self.remote) {
+            write!(f, "  {} to {} {}", local.candidate, remote.candidate, remote.address)?;
+        }
+        if let Some(rtt) = self.rtt_ms {
+            write!(f, ", {rtt} ms")?;
+        }
+        write!(f, ", {} B out, {} B in", self.bytes_sent, self.bytes_received)?;
+        if self.unanswered_frames > 0 {
+            write!(f, ", {} frames behind", self.unanswered_frames)?;
+        }
+        Ok(())
+    }
 }
 
 pub(super) async fn status(agent: &Agent, home: &Path, output: &Output) -> Result<(), Failure> {
@@ -195,6 +266,8 @@ impl Report {
             short_id: status.short_id,
             device_name: status.device_name,
             digest: status.digest,
+            path: status.path.as_str(),
+            peers: peer_rows(&status),
             last_error: status.last_error,
             home,
             synced,
@@ -215,6 +288,10 @@ impl fmt::Display for Report {
         writeln!(f, "  device     {}  {}", self.device_name, self.device)?;
         writeln!(f, "  ledger     {}", self.ledger_id)?;
         writeln!(f, "  folder     {}", self.home.display())?;
+        writeln!(f, "  path       {}", self.path)?;
+        for peer in &self.peers {
+            writeln!(f, "  peer       {peer}")?;
+        }
         let entries = self.tip.as_ref().map_or(0, |tip| tip.seq);
         let (unacked, waiting) = (self.unacked_entries, self.balance.waiting);
         write!(

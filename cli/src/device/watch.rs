@@ -72,6 +72,16 @@ enum Line {
         old: String,
         new: String,
     },
+    PathChanged {
+        path: &'static str,
+    },
+    PeerConnected {
+        device: String,
+    },
+    PeerLost {
+        device: String,
+        why: String,
+    },
     Missed {
         events: u64,
     },
@@ -182,12 +192,34 @@ pub(super) fn told(event: Event, unit: &Unit) -> Told {
             let (old, new) = (old.to_string(), new.to_string());
             (Line::Replaced { old, new }, words.to_owned())
         }
+        Event::PathChanged { path } => path_changed(path),
+        Event::PeerConnected { device } => {
+            let device = device.to_string();
+            let words = format!("linked directly with {device}");
+            (Line::PeerConnected { device }, words)
+        }
+        Event::PeerLost { device, why } => {
+            let device = device.to_string();
+            let words = format!("the direct link with {device} ended: {why}");
+            (Line::PeerLost { device, why }, words)
+        }
         Event::Missed { events } => (
             Line::Missed { events },
             format!("{events} events were missed"),
         ),
     };
     Told { line, words }
+}
+
+fn path_changed(path: device_agent::Path) -> (Line, String) {
+    let words = match path {
+        device_agent::Path::Service => "entries go through the ledger service",
+        device_agent::Path::Peers => "entries go from device to device (WebRTC)",
+        device_agent::Path::Both => "entries go both ways until the ledger service has everything",
+        device_agent::Path::None => "entries wait here: no service, and no other device",
+    };
+    let path = path.as_str();
+    (Line::PathChanged { path }, words.to_owned())
 }
 
 fn synced(balance: i128, unit: &Unit) -> (Line, String) {
