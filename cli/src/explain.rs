@@ -217,6 +217,8 @@ impl From<AgentError> for Failure {
                 "check the address; a service that lost its data gets it back from any device \
                  that still runs",
             ),
+            AgentError::Peer(_) => Self::refused("NO_PEER_LINK", message)
+                .next("make a new offer with `edge-ledger peer offer` on the other device"),
             AgentError::NoRootKey => Self::refused("NO_ROOT_KEY", message).next(roots::NO_ROOT_KEY),
             AgentError::UnknownIdentity => {
                 Self::refused("UNKNOWN_IDENTITY", message).next(roots::UNKNOWN_IDENTITY)

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use device_agent::{
-    Agent, Decided, Details, Invitation, Level, NewDevice, Options, Path, State, Status, Trust, init,
-    join,
+    Agent, Decided, Details, Invitation, Level, NewDevice, Options, Path, State, Status, Trust,
+    init, join,
 };
 
 use tokio::sync::oneshot;
@@ -122,7 +122,9 @@ impl Devices {
     /// What the other sees of it, no service has seen: such entries are acked by nobody.
     pub(super) async fn spend_alone(&self, amount: u64) -> Result<(), Failure> {
         let expected = self.first.balance().balance - i128::from(amount);
-        self.second.spend(amount, memo("spent on the second")).await?;
+        self.second
+            .spend(amount, memo("spent on the second"))
+            .await?;
         until(&self.first, |s| s.balance.balance == expected).await;
         let (first, second) = (self.first.status(), self.second.status());
         if first.unacked_entries() == 0 || second.unacked_entries() == 0 {

@@ -121,12 +121,7 @@ async fn offer(agent: &Agent, events: Events, output: &Output) -> Result<(), Fai
     connected(device, agent, events, output).await
 }
 
-async fn accept(
-    code: &str,
-    agent: &Agent,
-    events: Events,
-    output: &Output,
-) -> Result<(), Failure> {
+async fn accept(code: &str, agent: &Agent, events: Events, output: &Output) -> Result<(), Failure> {
     let (device, answer) = agent.peer_follow(parsed(code)?).await?;
     if let Some(answer) = answer {
         let (code, qr) = drawn(&answer, output);
@@ -175,8 +170,9 @@ async fn connected(
     let peer = tokio::time::timeout(PEER_LINK_WITHIN, wait).await;
     let Some(peer) = peer.ok().flatten() else {
         let message = "no link to the other device came about in time";
-        return Err(Failure::refused("PEER_UNREACHABLE", message)
-            .next("see that both are on one network, or configure a TURN server; then make a new offer"));
+        return Err(Failure::refused("PEER_UNREACHABLE", message).next(
+            "see that both are on one network, or configure a TURN server; then make a new offer",
+        ));
     };
     let step = Step::Connected {
         device: device.to_string(),

@@ -191,7 +191,9 @@ pub(super) fn peer_rows(status: &Status) -> Vec<PeerRow> {
         unanswered_frames: peer.unanswered_frames,
         local: peer.local.map(end),
         remote: peer.remote.map(end),
-        rtt_ms: peer.rtt.map(|rtt| (rtt.as_secs_f64() * 100_000.0).round() / 100.0),
+        rtt_ms: peer
+            .rtt
+            .map(|rtt| (rtt.as_secs_f64() * 100_000.0).round() / 100.0),
         heard_ms_ago: peer.heard_ms_ago,
         bytes_sent: peer.bytes_sent,
         bytes_received: peer.bytes_received,
@@ -207,12 +209,20 @@ impl fmt::Display for PeerRow {
             return write!(f, "  meeting");
         }
         if let (Some(local), Some(remote)) = (&self.local, &self.remote) {
-            write!(f, "  {} to {} {}", local.candidate, remote.candidate, remote.address)?;
+            write!(
+                f,
+                "  {} to {} {}",
+                local.candidate, remote.candidate, remote.address
+            )?;
         }
         if let Some(rtt) = self.rtt_ms {
             write!(f, ", {rtt} ms")?;
         }
-        write!(f, ", {} B out, {} B in", self.bytes_sent, self.bytes_received)?;
+        write!(
+            f,
+            ", {} B out, {} B in",
+            self.bytes_sent, self.bytes_received
+        )?;
         if self.unanswered_frames > 0 {
             write!(f, ", {} frames behind", self.unanswered_frames)?;
         }
@@ -236,6 +246,7 @@ pub(super) async fn status(agent: &Agent, home: &Path, output: &Output) -> Resul
 impl Report {
     fn new(agent: &Agent, home: PathBuf, synced: Synced, reason: Option<String>) -> Self {
         let status: Status = agent.status();
+        let peers = peer_rows(&status);
         let place = |point: device_agent::Point| Place {
             seq: point.seq,
             hash: point.hash.to_string(),
@@ -267,7 +278,7 @@ impl Report {
             device_name: status.device_name,
             digest: status.digest,
             path: status.path.as_str(),
-            peers: peer_rows(&status),
+            peers,
             last_error: status.last_error,
             home,
             synced,

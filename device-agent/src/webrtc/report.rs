@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 /// How an address was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum CandidateKind {
+pub enum CandidateKind {
     /// An address of the machine itself.
     Host,
     /// What a STUN server saw of it.
@@ -20,7 +20,7 @@ pub(crate) enum CandidateKind {
 
 impl CandidateKind {
     /// Its name in the status and in metrics.
-    pub(crate) fn as_str(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Host => "host",
             Self::ServerReflexive => "srflx",
@@ -43,11 +43,11 @@ impl From<str0m::CandidateKind> for CandidateKind {
 
 /// One end of the path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct PathEnd {
+pub struct PathEnd {
     /// How its address was found.
-    pub(crate) kind: CandidateKind,
+    pub kind: CandidateKind,
     /// Its address.
-    pub(crate) address: SocketAddr,
+    pub address: SocketAddr,
 }
 
 /// A link at one moment; renewed each second, and when the path changes.

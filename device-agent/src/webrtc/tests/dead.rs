@@ -34,7 +34,7 @@ async fn a_dead_path_is_found() {
 #[tokio::test]
 async fn an_idle_link_lives() {
     let (between, tasks) = (Between::open().await, TaskTracker::new());
-    let (mut one, mut other) = between.connected(&tasks).await;
+    let (one, mut other) = between.connected(&tasks).await;
     // Longer than a dead one would.
     for number in 0..4 {
         tokio::time::sleep(LINK_DEAD_AFTER / 2).await;
