@@ -34,3 +34,25 @@ where
 fn too_long() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "a message above the limit")
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::duplex;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn messages_come_as_they_went_and_one_that_is_too_long_is_not_waited_for() {
+        let (mut one, mut other) = duplex(1024);
+        for message in [&b"four"[..], b"", b"longer"] {
+            write_message(&mut one, message).await.expect("written");
+        }
+        assert_eq!(read_message(&mut other, 4).await.expect("read"), "four");
+        assert_eq!(read_message(&mut other, 4).await.expect("read"), "");
+        assert!(read_message(&mut other, 4).await.is_err());
+        let (mut one, mut other) = duplex(1024);
+        one.write_all(&[0, 5]).await.expect("written");
+        assert!(read_message(&mut other, 4).await.is_err());
+        assert!(write_message(&mut one, &[0; 65_536]).await.is_err());
+    }
+}

@@ -167,7 +167,7 @@ async fn who_falls_silent_is_left_and_beacons_are_heard() {
 }
 
 /// Messages that are too long, not sealed, no messages, or lack something.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_cannot_be_understood_ends_the_connection() {
     let short = Message::Beacon(pb::NearbyBeacon {
         device: Bytes::from_static(&[0; 15]),
@@ -175,9 +175,13 @@ async fn what_cannot_be_understood_ends_the_connection() {
     });
     for case in 0..5 {
         let (conversations, mut heard) = conversations();
+        let began = Instant::now();
         with_other(&conversations, async |mut other| {
             match case {
-                0 => other.stream.write_all(&[0xff; 2]).await.unwrap(),
+                0 => {
+                    let longer = u16::try_from(NEARBY_MESSAGE_BYTES_MAX + 1).unwrap();
+                    other.stream.write_u16(longer).await.unwrap();
+                }
                 1 => write_message(&mut other.stream, &[0; 40]).await.unwrap(),
                 2 => write_message(&mut other.stream, &[]).await.unwrap(),
                 3 => other.tell(short.clone()).await.unwrap(),
@@ -190,6 +194,7 @@ async fn what_cannot_be_understood_ends_the_connection() {
             other.stream.read_to_end(&mut rest).await.unwrap();
         })
         .await;
+        assert_eq!(began.elapsed(), Duration::ZERO, "case {case}: at once");
         let gone = NearbyEvent::Gone { connection: 1 };
         assert_eq!(heard.recv().await, Some(gone), "case {case}");
     }
