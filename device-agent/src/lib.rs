@@ -165,8 +165,8 @@
 //! # Inside
 //!
 //! `agent` (calls of the application) → `engine` (the one task) → `book` (outbox, entries, fold,
-//! store) → the session of `edge_ledger_core::sync` → `stream` (gRPC). Nothing goes back up but
-//! events and snapshots.
+//! store) → the session of `edge_ledger_core::sync` → `stream` (gRPC) or `webrtc` (to another
+//! device). Nothing goes back up but events and snapshots.
 
 mod agent;
 pub mod backup;

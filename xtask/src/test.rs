@@ -109,7 +109,7 @@ impl Step {
             }
             Self::Tests => {
                 tools::nextest(root)?;
-                tools::redis(root)?;
+                tools::started_by_tests(root)?;
                 // The tests start programs of other packages, too.
                 cargo(&["build", "--workspace", "--bins", "--locked"]).run()?;
                 cargo(&["nextest", "run", "--workspace", "--locked"]).run()

@@ -137,19 +137,48 @@ fn ensure_venv(root: &Path) -> anyhow::Result<()> {
     )
 }
 
-/// The tests of the Redis store start servers of their own.
+/// A program that tests start, of a Debian package.
+struct Started {
+    package: &'static str,
+    program: &'static str,
+    why: &'static str,
+}
+
+const REDIS: Started = Started {
+    package: "redis-server",
+    program: "redis-server",
+    why: "the tests of the Redis store start redis-server",
+};
+
+const COTURN: Started = Started {
+    package: "coturn",
+    program: "turnserver",
+    why: "the tests of links through relays start coturn's turnserver",
+};
+
+const CHROMIUM: Started = Started {
+    package: "chromium",
+    program: "chromium",
+    why: "the tests of links to a browser start chromium",
+};
+
+impl Started {
+    fn ensure(&self, root: &Path) -> anyhow::Result<()> {
+        let present = || Run::new(root, self.program).args(["--version"]).succeeds();
+        ensure_package(root, self.package, self.why, present)
+    }
+}
+
+/// Makes all programs be there that the tests start.
+pub(crate) fn started_by_tests(root: &Path) -> anyhow::Result<()> {
+    [REDIS, COTURN, CHROMIUM]
+        .iter()
+        .try_for_each(|started| started.ensure(root))
+}
+
+/// Makes `redis-server` be there.
 pub(crate) fn redis(root: &Path) -> anyhow::Result<()> {
-    let present = || {
-        Run::new(root, "redis-server")
-            .args(["--version"])
-            .succeeds()
-    };
-    ensure_package(
-        root,
-        "redis-server",
-        "the tests of the Redis store start redis-server",
-        present,
-    )
+    REDIS.ensure(root)
 }
 
 /// Installs a package by the system's package manager if what it brings is not there: as root, or

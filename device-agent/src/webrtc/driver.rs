@@ -139,6 +139,9 @@ impl Driver {
     }
 
     async fn turns(&mut self) -> Result<(), LinkError> {
+        let now = Instant::now();
+        self.poll(now)?;
+        self.wire.start(now)?;
         loop {
             let now = Instant::now();
             self.poll(now)?;

@@ -74,11 +74,13 @@ fn choose(addresses: impl Iterator<Item = IpAddr>, reach: Reach) -> Vec<IpAddr> 
         addresses.sort_unstable();
         addresses.dedup();
     }
-    if outward.is_empty() || reach == Reach::LoopbackToo {
-        outward.extend(loopback);
-    }
-    outward.truncate(LINK_ADDRESSES_MAX);
-    outward
+    let mut chosen = match reach {
+        Reach::LoopbackToo => [loopback, outward].concat(),
+        Reach::Host if outward.is_empty() => loopback,
+        Reach::Host => outward,
+    };
+    chosen.truncate(LINK_ADDRESSES_MAX);
+    chosen
 }
 
 fn is_link_local(address: &IpAddr) -> bool {

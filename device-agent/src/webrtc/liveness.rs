@@ -35,8 +35,8 @@ pub(super) struct Liveness {
     /// From when silence counts.
     silent_since: Instant,
     sent_at: Instant,
-    /// The time of the last turn, by a clock that goes on while the machine sleeps.
-    turned_at: Duration,
+    /// The time of the last turn, by both clocks: the one goes on while the machine sleeps.
+    turned_at: (Instant, Duration),
     waking: Option<Waking>,
 }
 
@@ -46,7 +46,7 @@ impl Liveness {
             heard_at: now,
             silent_since: now,
             sent_at: now,
-            turned_at: awake,
+            turned_at: (now, awake),
             waking: None,
         }
     }
@@ -73,9 +73,9 @@ impl Liveness {
     /// time of a clock that goes on in sleep; a link that is not `listening`, because its engine
     /// is behind, cannot tell who is silent.
     pub(super) fn turn(&mut self, now: Instant, awake: Duration, listening: bool) -> Due {
-        let gap = awake.saturating_sub(self.turned_at);
-        self.turned_at = awake;
-        if gap > LINK_SLEPT_AFTER {
+        let (turned_at, awake_then) = std::mem::replace(&mut self.turned_at, (now, awake));
+        let stood_still = now.saturating_duration_since(turned_at);
+        if stood_still.max(awake.saturating_sub(awake_then)) > LINK_SLEPT_AFTER {
             self.waking = Some(Waking::Settling { since: now });
             self.silent_since = now;
         }

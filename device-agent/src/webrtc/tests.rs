@@ -5,7 +5,9 @@ mod dead;
 mod frames;
 mod hostile;
 mod pressure;
+mod relayed;
 mod restart;
+mod turn_server;
 
 use bytes::Bytes;
 use edge_ledger_core::ids::{DeviceId, EntryHash};

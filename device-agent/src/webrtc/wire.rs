@@ -79,6 +79,12 @@ impl Wire {
         }
     }
 
+    /// Starts the clock of the `Rtc`: until then an end that answers waits to hear the first word,
+    /// which no address translator would let in.
+    pub(super) fn start(&mut self, now: Instant) -> Result<(), RtcError> {
+        self.rtc.handle_input(Input::Timeout(now.into_std()))
+    }
+
     /// Lets everybody do what is due.
     pub(super) fn turn(&mut self, now: Instant) -> Result<(), RtcError> {
         self.relays_at = self.sockets.turn_relays(now);

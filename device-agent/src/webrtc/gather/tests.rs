@@ -20,7 +20,7 @@ fn addresses_that_lead_elsewhere_are_chosen() {
     ];
     let outward = ["10.0.0.7", "192.168.1.7", "2001:db8::7"];
     assert_eq!(chosen(&all, Reach::Host), outward);
-    let with_loopback = [&outward[..], &["127.0.0.1", "::1"]].concat();
+    let with_loopback = [&["127.0.0.1", "::1"], &outward[..]].concat();
     assert_eq!(chosen(&all, Reach::LoopbackToo), with_loopback);
 }
 
