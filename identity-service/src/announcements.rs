@@ -48,7 +48,10 @@ impl Announcements {
                     Ok(Change::Log { identity }) => reader.wake(Topic::Log(identity)),
                     Ok(Change::Link { session }) => reader.wake(Topic::Link(session)),
                     Ok(
-                        Change::Entries { .. } | Change::Elsewhere { .. } | Change::Opened { .. },
+                        Change::Entries { .. }
+                        | Change::Elsewhere { .. }
+                        | Change::Opened { .. }
+                        | Change::Signal(_),
                     ) => {}
                     Ok(Change::Lost) | Err(RecvError::Lagged(_)) => reader.wake_all(),
                     Err(RecvError::Closed) => break,

@@ -21,6 +21,8 @@ mod registration;
 mod rpc;
 mod server;
 mod sessions;
+mod signal;
+mod switchboard;
 mod watch;
 
 pub use challenge::SealingKey;
@@ -28,3 +30,4 @@ pub use limits::Limits;
 pub use process::IdentitySection;
 pub use registration::{Invites, Registration};
 pub use server::{BindError, Config, Server};
+pub use signal::{IceConfig, TurnSecret};

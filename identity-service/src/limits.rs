@@ -44,6 +44,17 @@ pub(crate) const JOINS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(20).unwrap();
 /// Identities that an address may register in a minute.
 pub(crate) const REGISTRATIONS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(60).unwrap();
 
+/// What a device says to others in a second, and at once.
+pub(crate) const SIGNALS_PER_SECOND: NonZeroU32 = NonZeroU32::new(16).unwrap();
+/// See [`SIGNALS_PER_SECOND`].
+pub(crate) const SIGNALS_AT_ONCE: NonZeroU32 = NonZeroU32::new(64).unwrap();
+/// Words of others that wait to be sent to a device; one that reads no more is cut off.
+pub(crate) const SIGNALS_OUTBOUND_MAX: usize = 64;
+/// Time that the last word of a signalling stream has to be sent.
+pub(crate) const SIGNAL_LAST_WORD: Duration = Duration::from_secs(1);
+/// Life of an account at a TURN server, in seconds.
+pub(crate) const TURN_LIFE_S: i64 = 3_600;
+
 /// Longest text of an invite.
 pub(crate) const INVITE_BYTES_MAX: usize = 256;
 

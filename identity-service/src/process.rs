@@ -13,6 +13,7 @@ use crate::challenge::SealingKey;
 use crate::limits::{LINK_FIRST_MESSAGE, LINK_LIFE, Limits};
 use crate::registration::Registration;
 use crate::server::{BindError, Config, Server};
+use crate::signal::IceConfig;
 
 const PER_MINUTE: Form = Form::Count {
     min: 1,
@@ -73,7 +74,7 @@ const SETTINGS: [Setting; 7] = [
 ];
 
 /// What `[identity]` says.
-#[derive(Debug)]
+#[expect(missing_debug_implementations, reason = "holds a secret")]
 pub struct IdentitySection {
     ledger_url: String,
     link_life: Duration,
@@ -82,6 +83,7 @@ pub struct IdentitySection {
     joins_per_minute: NonZeroU32,
     registrations_per_minute: NonZeroU32,
     registration: Registration,
+    ice: IceConfig,
 }
 
 impl Service for Server {
@@ -139,6 +141,7 @@ impl Service for Server {
             joins_per_minute,
             registrations_per_minute,
             registration,
+            ice: IceConfig::default(),
             link_life: time("identity.link_life", LINK_LIFE),
             link_first_message: time("identity.link_first_message", LINK_FIRST_MESSAGE),
             ledger_url: url
@@ -167,6 +170,7 @@ impl Service for Server {
                 registration: own.registration,
             },
             tls: parts.tls,
+            ice: own.ice,
             reflection: parts.server.reflection,
         };
         Self::bind(config).await.map_err(|error| match error {

@@ -10,6 +10,7 @@ use edge_ledger_core::identity::service_key::ServiceSigner;
 use edge_ledger_core::identity::{FormatError, Genesis, ServiceCertificate, ServiceRole};
 use edge_ledger_proto::DESCRIPTOR_SET;
 use edge_ledger_proto::identity::identity_service_server::{IdentityServiceServer, SERVICE_NAME};
+use edge_ledger_proto::signal::signal_service_server::SignalServiceServer;
 use edge_ledger_store::IdentityStore;
 use tonic::service::Routes;
 
@@ -23,6 +24,8 @@ use crate::rates::Rates;
 use crate::registration::{Door, Invites};
 use crate::rpc::Rpc;
 use crate::sessions::Sessions;
+use crate::signal::{IceConfig, Signals};
+use crate::switchboard::Switchboard;
 
 /// What a service is made of.
 #[expect(missing_debug_implementations, reason = "holds keys")]
@@ -48,6 +51,8 @@ pub struct Config {
     pub limits: Limits,
     /// Its certificate; none: plain HTTP/2.
     pub tls: Option<Tls>,
+    /// Servers that help devices to find a path to each other.
+    pub ice: IceConfig,
     /// Whether anybody may ask which calls there are (`grpc.reflection`).
     pub reflection: bool,
 }
@@ -90,10 +95,14 @@ impl Server {
         let stopping = listener.tasks().stopping();
         let following = config.signer.clone().follow(stopping.clone());
         listener.tasks().spawn(following);
-        let service = IdentityServiceServer::new(assemble(config, &listener))
-            .max_decoding_message_size(REQUEST_BYTES_MAX);
-        let mut routes =
-            Routes::new(service).add_service(health::service(SERVICE_NAME, store, stopping));
+        let (identity, signals) = assemble(config, &listener);
+        let identity =
+            IdentityServiceServer::new(identity).max_decoding_message_size(REQUEST_BYTES_MAX);
+        let signals =
+            SignalServiceServer::new(signals).max_decoding_message_size(REQUEST_BYTES_MAX);
+        let mut routes = Routes::new(identity)
+            .add_service(signals)
+            .add_service(health::service(SERVICE_NAME, store, stopping));
         if reflects {
             routes = reflection::add(routes, SERVICE_NAME, DESCRIPTOR_SET);
         }
@@ -127,7 +136,7 @@ fn check_signer(genesis: &Genesis, signer: &ServiceSigner) -> Result<(), FormatE
     }
 }
 
-fn assemble(config: Config, listener: &Listener) -> Rpc {
+fn assemble(config: Config, listener: &Listener) -> (Rpc, Signals) {
     let Config {
         store,
         genesis,
@@ -162,6 +171,16 @@ fn assemble(config: Config, listener: &Listener) -> Rpc {
         store: Arc::clone(&store),
         clock: clock.clone(),
     });
+    let signals = Signals {
+        authn: Arc::clone(&authn),
+        logs: Arc::clone(&logs),
+        switchboard: Switchboard::start(&tasks, store.changes()),
+        store: Arc::clone(&store),
+        announcements: announcements.clone(),
+        clock: clock.clone(),
+        tasks: tasks.clone(),
+        ice: config.ice,
+    };
     let links = Links {
         store,
         authn: Arc::clone(&authn),
@@ -171,7 +190,7 @@ fn assemble(config: Config, listener: &Listener) -> Rpc {
         limits: config.limits,
         rates: Arc::clone(&rates),
     };
-    Rpc {
+    let rpc = Rpc {
         authn,
         logs,
         links,
@@ -181,5 +200,6 @@ fn assemble(config: Config, listener: &Listener) -> Rpc {
         signer,
         ledger_url: config.ledger_url,
         clock,
-    }
+    };
+    (rpc, signals)
 }

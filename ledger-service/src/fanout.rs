@@ -64,6 +64,8 @@ pub(crate) async fn run(mut feed: ChangeFeed, ledgers: Arc<Ledgers>, stop: Cance
                     let _ = ledger.notices.send(Notice::Missed);
                 }
             }
+            // Those are heard by the identity service.
+            Ok(Change::Signal(_)) => {}
             Ok(Change::Opened {
                 identity,
                 device,

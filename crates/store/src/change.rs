@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use edge_ledger_core::ids::{DeviceId, IdentityId};
 use edge_ledger_core::ledger::VerifiedRun;
 use tokio::sync::broadcast;
@@ -55,8 +56,43 @@ pub enum Change {
         /// Of two streams of a device, the one with the higher number was opened later.
         order: u64,
     },
+    /// What a device says to others of its identity. Nothing was committed.
+    Signal(DeviceSignal),
     /// What other processes committed may have gone unheard: as if the receiver were behind.
     Lost,
+}
+
+/// What a device says to others of its identity that are there, at whatever process. It is passed
+/// on once or not at all, and kept nowhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceSignal {
+    /// Whose devices.
+    pub identity: IdentityId,
+    /// Who says it.
+    pub from: DeviceId,
+    /// To whom; `None` for all others.
+    pub to: Option<DeviceId>,
+    /// What.
+    pub word: SignalWord,
+}
+
+/// What a device can say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SignalWord {
+    /// It opened a stream; of two streams the one with the greater place stays.
+    Opened {
+        /// Service time in milliseconds since 1970, then a random number.
+        place: (i64, u64),
+    },
+    /// It is there.
+    Beacon {
+        /// What a call of it has to name.
+        nonce: [u8; 32],
+    },
+    /// Something for one device, at most 16 KiB.
+    Signal(Bytes),
+    /// It is there no more.
+    Left,
 }
 
 /// The receiving end of a change feed.

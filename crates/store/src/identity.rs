@@ -6,7 +6,7 @@ use edge_ledger_core::identity::{Cut, IdentityLog, SignedTip};
 use edge_ledger_core::ids::{DeviceId, IdentityId, StoreEpoch};
 use tokio::sync::watch;
 
-use crate::{ChangeFeed, Health, LogVersion, StoreError};
+use crate::{ChangeFeed, DeviceSignal, Health, LogVersion, StoreError};
 
 /// One place of an identity log as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -259,6 +259,11 @@ pub trait IdentityStore: Send + Sync {
     /// # Errors
     /// [`StoreError`].
     async fn close_link(&self, session: [u8; 32]) -> Result<(), StoreError>;
+
+    /// Passes on what a device says, to whoever follows the changes, here and in other processes:
+    /// [`Change::Signal`](crate::Change::Signal). What cannot be passed on is lost, and said again by
+    /// whoever needs it to be heard.
+    async fn tell_signal(&self, signal: DeviceSignal);
 
     /// What is committed from now on.
     fn changes(&self) -> ChangeFeed;

@@ -71,6 +71,7 @@ mod rights;
 mod script;
 #[cfg(any(test, feature = "testing"))]
 pub mod server;
+mod signals;
 mod stamp;
 mod survey;
 mod unfit;

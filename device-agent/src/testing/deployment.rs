@@ -168,6 +168,7 @@ impl<S: IdentityStore + LedgerStore + Clone + 'static> Deployment<S> {
             clock: Clock::system(),
             limits: identity_service::Limits::default(),
             tls: None,
+            ice: identity_service::IceConfig::default(),
             reflection: true,
         };
         Ok(identity_service::Server::bind(config).await?)

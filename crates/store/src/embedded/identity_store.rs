@@ -10,7 +10,7 @@ use crate::identity::{
     Adoption, LinkInbox, LinkOutcome, LinkSide, StatementAppend, StatementOutcome, StoredLog,
     StoredSession,
 };
-use crate::{ChangeFeed, Health, IdentityStore, StoreError};
+use crate::{Change, ChangeFeed, DeviceSignal, Health, IdentityStore, StoreError};
 
 /// Bytes that a write of a session, a nonce or a link is counted with.
 const SMALL_BYTES: usize = 256;
@@ -133,6 +133,11 @@ impl IdentityStore for Embedded {
     async fn close_link(&self, session: [u8; 32]) -> Result<(), StoreError> {
         self.write(SMALL_BYTES, move |tables| links::close(tables, &session))
             .await
+    }
+
+    async fn tell_signal(&self, signal: DeviceSignal) {
+        // Nobody listening is nobody's loss.
+        let _ = self.open.feed.send(Change::Signal(signal));
     }
 
     fn changes(&self) -> ChangeFeed {

@@ -16,6 +16,7 @@ use super::RedisStore;
 use super::connection::Connector;
 use super::fault::Fault;
 use super::keys::{CHANNELS, Keys, of_channel};
+use super::signals::{self, SIGNAL};
 use super::stamp::{Stamp, Stamps};
 use crate::{Change, Origin};
 
@@ -138,6 +139,12 @@ impl Listener {
         let identity = IdentityId::from_bytes(about);
         if code == OPENED {
             self.hear_opened(identity, origin);
+            return;
+        }
+        if code == SIGNAL {
+            if let Some(signal) = signals::decode(identity, origin) {
+                let _ = self.feed.send(Change::Signal(signal));
+            }
             return;
         }
         if origin == self.stamps.origin() {

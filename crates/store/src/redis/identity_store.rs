@@ -10,7 +10,7 @@ use crate::identity::{
     Adoption, LinkInbox, LinkOutcome, LinkSide, StatementAppend, StatementOutcome, StoredLog,
     StoredSession,
 };
-use crate::{ChangeFeed, Health, IdentityStore, StoreError};
+use crate::{ChangeFeed, DeviceSignal, Health, IdentityStore, StoreError};
 
 #[async_trait]
 impl IdentityStore for RedisStore {
@@ -103,6 +103,10 @@ impl IdentityStore for RedisStore {
 
     async fn close_link(&self, session: [u8; 32]) -> Result<(), StoreError> {
         self.end_link(session).await
+    }
+
+    async fn tell_signal(&self, signal: DeviceSignal) {
+        self.publish_signal(&signal).await;
     }
 
     fn changes(&self) -> ChangeFeed {
