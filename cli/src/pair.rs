@@ -57,6 +57,7 @@ impl Pair {
             clock: clock.clone(),
             limits: identity_service::Limits::default(),
             tls: tls.clone(),
+            ice: identity_service::IceConfig::default(),
             reflection: true,
         };
         let identity = identity_service::Server::bind(config).await;

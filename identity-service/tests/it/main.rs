@@ -18,5 +18,7 @@ mod rates;
 mod registration;
 mod root_session;
 mod session;
+mod signal;
+mod signal_bounds;
 mod watch;
 mod world;

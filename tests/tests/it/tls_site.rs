@@ -120,6 +120,7 @@ impl TlsSite {
             clock: Clock::system(),
             limits: identity_service::Limits::default(),
             tls: Some(tls.clone()),
+            ice: identity_service::IceConfig::default(),
             reflection: false,
         });
         Ok(Replica {
