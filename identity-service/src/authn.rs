@@ -148,6 +148,16 @@ impl Authn {
         }
     }
 
+    /// Which active device is behind a token: a key that is none has nothing to say to devices.
+    pub(crate) async fn device(&self, metadata: &MetadataMap) -> Result<Caller, Status> {
+        let caller = self.caller(metadata).await?;
+        if is_active(&caller.view, &caller.session.device) {
+            Ok(caller)
+        } else {
+            Err(refusals::no_device())
+        }
+    }
+
     fn audience<'a>(&self, extensions: &'a Extensions) -> Result<&'a str, Status> {
         let Authority(dialled) = extensions.get::<Authority>().ok_or_else(unknown_audience)?;
         self.audiences.check(dialled).ok_or_else(unknown_audience)
@@ -190,9 +200,20 @@ pub(crate) fn may_speak(view: &LogView, device: &DeviceId, now_ms: i64) -> bool 
     }
 }
 
+/// Whether it is a device that the log has not ended.
+pub(crate) fn is_active(view: &LogView, device: &DeviceId) -> bool {
+    let record = view.log.device(device);
+    record.is_some_and(|record| record.state == DeviceState::Active)
+}
+
 /// Refuses a device that the log has ended.
 pub(crate) fn revoked() -> Status {
     refusal(Reason::DeviceRevoked, "this device was revoked or replaced")
+}
+
+/// Ends what lives no longer than a session.
+pub(crate) fn session_ended() -> Status {
+    refusal(Reason::SessionInvalid, "the session ended")
 }
 
 fn bearer(metadata: &MetadataMap) -> Option<&str> {

@@ -2,7 +2,7 @@
 //!
 //! [`Server::bind`] starts the service, and `process` makes it a program of its own. A call enters at `rpc`, which reads it into the domain's
 //! types; `authn` says who calls; `log` is the only place that makes new positions of identity
-//! logs, by compare-and-append in the store; `registration` says who may have one; `link` relays sealed messages between two devices.
+//! logs, by compare-and-append in the store; `registration` says who may have one; `link` relays sealed messages between two devices; `signal` passes on what devices that are online say to each other.
 //! What is refused, and how, is in `refusals`.
 //!
 //! The service keeps nothing that matters in memory: any replica can answer any call.

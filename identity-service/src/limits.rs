@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use edge_ledger_core::limits::{FRAME_BYTES_MAX, STATEMENT_BYTES_MAX};
+use edge_ledger_core::limits::{FRAME_BYTES_MAX, SIGNAL_BYTES_MAX, STATEMENT_BYTES_MAX};
 
 use crate::registration::Registration;
 
@@ -44,16 +44,20 @@ pub(crate) const JOINS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(20).unwrap();
 /// Identities that an address may register in a minute.
 pub(crate) const REGISTRATIONS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(60).unwrap();
 
-/// What a device says to others in a second, and at once.
+/// Longest request of signalling: a signal and its envelope.
+pub(crate) const SIGNAL_REQUEST_BYTES_MAX: usize = SIGNAL_BYTES_MAX + 64;
+/// What a device does in signalling in a second, at one replica: messages, and calls.
 pub(crate) const SIGNALS_PER_SECOND: NonZeroU32 = NonZeroU32::new(16).unwrap();
-/// See [`SIGNALS_PER_SECOND`].
+/// What it does at once.
 pub(crate) const SIGNALS_AT_ONCE: NonZeroU32 = NonZeroU32::new(64).unwrap();
-/// Words of others that wait to be sent to a device; one that reads no more is cut off.
-pub(crate) const SIGNALS_OUTBOUND_MAX: usize = 64;
-/// Time that the last word of a signalling stream has to be sent.
-pub(crate) const SIGNAL_LAST_WORD: Duration = Duration::from_secs(1);
+/// Words of others that wait for a device; one that does not take them is cut off.
+pub(crate) const SIGNALS_WAITING_MAX: usize = 64;
+/// What a device is told that another stream of it took the place of: when to come back.
+pub(crate) const SUPERSEDED_FOR: Duration = Duration::from_secs(60);
 /// Life of an account at a TURN server, in seconds.
 pub(crate) const TURN_LIFE_S: i64 = 3_600;
+/// Longest secret that is shared with TURN servers.
+pub(crate) const TURN_SECRET_BYTES_MAX: usize = 1_024;
 
 /// Longest text of an invite.
 pub(crate) const INVITE_BYTES_MAX: usize = 256;

@@ -1,5 +1,7 @@
 //! The service as a process of its own, and its own settings.
 
+mod signal;
+
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -12,14 +14,14 @@ use edge_ledger_chassis::{KeysError, KeysFolder, Sealing};
 use crate::limits::{LINK_FIRST_MESSAGE, LINK_LIFE, Limits};
 use crate::registration::Registration;
 use crate::server::{BindError, Config, Server};
-use crate::signal::IceConfig;
+use signal::SignalSection;
 
 const PER_MINUTE: Form = Form::Count {
     min: 1,
     max: 1_000_000,
 };
 
-const SETTINGS: [Setting; 7] = [
+const SETTINGS: [Setting; 10] = [
     Setting {
         key: "identity.ledger_url",
         form: Form::Url,
@@ -70,9 +72,12 @@ const SETTINGS: [Setting; 7] = [
         meaning: "who may register an identity: anybody, whoever has an invite that `edge-ledger \
                   keys invite` made, or nobody",
     },
+    signal::STUN,
+    signal::TURN,
+    signal::TURN_SECRET,
 ];
 
-/// What `[identity]` says.
+/// What `[identity]` and `[signal]` say.
 #[expect(missing_debug_implementations, reason = "holds a secret")]
 pub struct IdentitySection {
     ledger_url: String,
@@ -82,7 +87,7 @@ pub struct IdentitySection {
     joins_per_minute: NonZeroU32,
     registrations_per_minute: NonZeroU32,
     registration: Registration,
-    ice: IceConfig,
+    signal: SignalSection,
 }
 
 impl Service for Server {
@@ -133,19 +138,24 @@ impl Service for Server {
             Some("closed") => Registration::Closed,
             _ => Registration::Open,
         };
+        let signal = SignalSection::read(reader);
         let mut time = |key, standard| reader.time(key).unwrap_or(standard);
         IdentitySection {
             challenges_per_minute,
             joins_per_minute,
             registrations_per_minute,
             registration,
-            ice: IceConfig::default(),
+            signal,
             link_life: time("identity.link_life", LINK_LIFE),
             link_first_message: time("identity.link_first_message", LINK_FIRST_MESSAGE),
             ledger_url: url
                 .map(|url| url.to_string().trim_end_matches('/').to_owned())
                 .unwrap_or_default(),
         }
+    }
+
+    fn look(reader: &mut Reader, own: &mut IdentitySection) {
+        own.signal.look(reader);
     }
 
     async fn start(parts: Parts<Sealing>, own: IdentitySection) -> Result<Self, StartError> {
@@ -168,7 +178,7 @@ impl Service for Server {
                 registration: own.registration,
             },
             tls: parts.tls,
-            ice: own.ice,
+            ice: own.signal.ice,
             reflection: parts.server.reflection,
         };
         Self::bind(config).await.map_err(|error| match error {

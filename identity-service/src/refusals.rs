@@ -10,6 +10,11 @@ pub(crate) fn not_yours() -> Status {
     refusal(Reason::Forbidden, "this is not your identity")
 }
 
+/// Refuses a key that is no device, where only devices are.
+pub(crate) fn no_device() -> Status {
+    refusal(Reason::Forbidden, "this is for devices alone")
+}
+
 /// Refuses a statement that follows another head than the log's.
 pub(crate) fn conflict() -> Status {
     refusal(

@@ -12,14 +12,14 @@ use edge_ledger_core::identity::service_key::ServiceSigner;
 use edge_ledger_core::identity::{FormatError, Genesis, ServiceCertificate, ServiceRole};
 use edge_ledger_proto::DESCRIPTOR_SET;
 use edge_ledger_proto::identity::identity_service_server::{IdentityServiceServer, SERVICE_NAME};
-use edge_ledger_proto::signal::signal_service_server::SignalServiceServer;
+use edge_ledger_proto::signal::signal_service_server::{self as signalling, SignalServiceServer};
 use edge_ledger_store::IdentityStore;
 use tonic::service::Routes;
 
 use crate::announcements::Announcements;
 use crate::authn::Authn;
 use crate::challenge::Sealer;
-use crate::limits::{Limits, REQUEST_BYTES_MAX};
+use crate::limits::{Limits, REQUEST_BYTES_MAX, SIGNAL_REQUEST_BYTES_MAX};
 use crate::link::Links;
 use crate::log::Logs;
 use crate::rates::Rates;
@@ -28,6 +28,9 @@ use crate::rpc::Rpc;
 use crate::sessions::Sessions;
 use crate::signal::{IceConfig, Signals};
 use crate::switchboard::Switchboard;
+
+/// What a process serves.
+const SERVICES: [&str; 2] = [SERVICE_NAME, signalling::SERVICE_NAME];
 
 /// What a service is made of.
 #[expect(missing_debug_implementations, reason = "holds keys")]
@@ -103,12 +106,12 @@ impl Server {
         let identity =
             IdentityServiceServer::new(identity).max_decoding_message_size(REQUEST_BYTES_MAX);
         let signals =
-            SignalServiceServer::new(signals).max_decoding_message_size(REQUEST_BYTES_MAX);
+            SignalServiceServer::new(signals).max_decoding_message_size(SIGNAL_REQUEST_BYTES_MAX);
         let mut routes = Routes::new(identity)
             .add_service(signals)
-            .add_service(health::service(SERVICE_NAME, store, stopping));
+            .add_service(health::service(&SERVICES, store, stopping));
         if reflects {
-            routes = reflection::add(routes, SERVICE_NAME, DESCRIPTOR_SET);
+            routes = reflection::add(routes, &SERVICES, DESCRIPTOR_SET);
         }
         let serving = listener.serve(routes, limits, tls);
         Ok(Self { serving })
@@ -181,9 +184,10 @@ fn assemble(config: Config, listener: &Listener) -> (Rpc, Signals) {
         switchboard: Switchboard::start(&tasks, store.changes()),
         store: Arc::clone(&store),
         announcements: announcements.clone(),
+        rates: Arc::clone(&rates),
         clock: clock.clone(),
         tasks: tasks.clone(),
-        ice: config.ice,
+        ice: Arc::new(config.ice),
     };
     let links = Links {
         store,

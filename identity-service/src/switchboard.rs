@@ -1,8 +1,8 @@
 //! Who is listening here, by identity: what the store passes on of a device goes to the streams of
 //! the others.
 //!
-//! One task reads the store's feed. A device that does not read what it hears is cut off: nothing
-//! waits for it beyond its queue.
+//! One task reads the store's feed, and waits for nobody: a device that does not take what it hears
+//! is cut off when its queue is full.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,29 +10,45 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use edge_ledger_chassis::Tasks;
 use edge_ledger_core::ids::{DeviceId, IdentityId};
-use edge_ledger_store::{Change, ChangeFeed, DeviceSignal, SignalWord};
+use edge_ledger_store::{Change, ChangeFeed, DeviceSignal, SignalWord, StreamPlace};
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
-use crate::limits::SIGNALS_OUTBOUND_MAX;
+use crate::limits::SIGNALS_WAITING_MAX;
+use crate::sessions::Session;
 
-/// Of two streams of one device, the one with the greater place stays.
-pub(crate) type Place = (i64, u64);
+/// Why a stream is cut off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// Another one of its device was opened later.
+    Superseded,
+    /// Its device does not take what it hears.
+    Slow,
+}
+
+/// The streams of one identity here, and what was heard of its devices.
+#[derive(Default)]
+struct Group {
+    streams: Vec<Listening>,
+    /// The devices that are there, each with its last stream that was heard of. Nothing is in it
+    /// that is no device of the identity's log.
+    there: BTreeMap<DeviceId, StreamPlace>,
+}
 
 struct Listening {
     number: u64,
     device: DeviceId,
-    place: Place,
-    /// Dropped when it takes no more, or gave way.
+    place: StreamPlace,
     heard: mpsc::Sender<DeviceSignal>,
+    cut: watch::Sender<Option<Cut>>,
 }
 
-type Streams = Mutex<BTreeMap<IdentityId, Vec<Listening>>>;
+type Groups = Mutex<BTreeMap<IdentityId, Group>>;
 
 /// Passes on what devices say.
 #[derive(Clone, Default)]
 pub(crate) struct Switchboard {
-    streams: Arc<Streams>,
+    groups: Arc<Groups>,
     numbers: Arc<AtomicU64>,
 }
 
@@ -41,7 +57,8 @@ pub(crate) struct Line {
     identity: IdentityId,
     number: u64,
     heard: mpsc::Receiver<DeviceSignal>,
-    streams: Arc<Streams>,
+    cut: watch::Receiver<Option<Cut>>,
+    groups: Arc<Groups>,
 }
 
 impl Switchboard {
@@ -52,7 +69,7 @@ impl Switchboard {
         tasks.spawn(async move {
             while let Some(change) = stopping.run_until_cancelled(feed.recv()).await {
                 match change {
-                    Ok(Change::Signal(signal)) => reader.pass_on(&signal),
+                    Ok(Change::Signal(signal)) => reader.pass_on(signal),
                     // What was missed is said again by whoever needs it to be heard.
                     Ok(_) | Err(RecvError::Lagged(_)) => {}
                     Err(RecvError::Closed) => break,
@@ -62,143 +79,140 @@ impl Switchboard {
         switchboard
     }
 
-    /// Listens for a device from now on.
-    pub(crate) fn line(&self, identity: IdentityId, device: DeviceId, place: Place) -> Line {
+    /// Listens for the device of a session from now on. Older streams of it are cut off, and so is
+    /// this one if a later one is here.
+    pub(crate) fn line(&self, session: &Session, place: StreamPlace) -> Line {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
-        let (sender, heard) = mpsc::channel(SIGNALS_OUTBOUND_MAX);
-        lock(&self.streams)
-            .entry(identity)
-            .or_default()
-            .push(Listening {
-                number,
-                device,
-                place,
-                heard: sender,
-            });
+        let (sender, heard) = mpsc::channel(SIGNALS_WAITING_MAX);
+        let (cut, cut_off) = watch::channel(None);
+        let mut groups = lock(&self.groups);
+        let group = groups.entry(session.identity).or_default();
+        group.streams.push(Listening {
+            number,
+            device: session.device,
+            place,
+            heard: sender,
+            cut,
+        });
+        let of_device = group.streams.iter();
+        let of_device = of_device.filter(|stream| stream.device == session.device);
+        let last = of_device.map(|stream| stream.place).max();
+        group.opened(session.device, last.unwrap_or(place));
         Line {
-            identity,
+            identity: session.identity,
             number,
             heard,
-            streams: Arc::clone(&self.streams),
+            cut: cut_off,
+            groups: Arc::clone(&self.groups),
         }
     }
 
-    fn pass_on(&self, signal: &DeviceSignal) {
-        let mut streams = lock(&self.streams);
-        let Some(listening) = streams.get_mut(&signal.identity) else {
-            return;
-        };
-        listening.retain(|stream| {
-            let own = stream.device == signal.from;
-            match &signal.word {
-                SignalWord::Opened { place } => {
-                    !own || *place <= stream.place || {
-                        // It is told, if it reads at all.
-                        let _ = stream.heard.try_send(signal.clone());
-                        false
-                    }
+    fn pass_on(&self, signal: DeviceSignal) {
+        if let Some(group) = lock(&self.groups).get_mut(&signal.identity) {
+            group.pass_on(signal);
+        }
+    }
+}
+
+impl Group {
+    fn pass_on(&mut self, signal: DeviceSignal) {
+        match signal.word {
+            SignalWord::Opened { place } => {
+                self.opened(signal.from, place);
+                // Whoever knew the stream before hears that it ended, so that the beacon that comes
+                // next is one of a device that it hears for the first time, and is answered.
+                if self
+                    .there
+                    .get(&signal.from)
+                    .is_some_and(|known| *known < place)
+                {
+                    let word = SignalWord::Left { place };
+                    self.tell(&DeviceSignal { word, ..signal });
                 }
-                _ if own || signal.to.is_some_and(|to| to != stream.device) => true,
-                _ => stream.heard.try_send(signal.clone()).is_ok(),
+                let last = self.there.entry(signal.from).or_default();
+                *last = place.max(*last);
             }
+            SignalWord::Left { place } => {
+                // What ended may not be what is there by now.
+                if self
+                    .there
+                    .get(&signal.from)
+                    .is_none_or(|last| *last <= place)
+                {
+                    self.there.remove(&signal.from);
+                    self.tell(&signal);
+                }
+            }
+            SignalWord::Beacon { .. } => {
+                self.there.entry(signal.from).or_default();
+                self.tell(&signal);
+            }
+            SignalWord::Signal(_) => self.tell(&signal),
+        }
+    }
+
+    /// Cuts off the streams of a device that were opened before this one.
+    fn opened(&mut self, device: DeviceId, place: StreamPlace) {
+        self.streams.retain(|stream| {
+            let is_older = stream.device == device && stream.place < place;
+            if is_older {
+                stream.cut.send_replace(Some(Cut::Superseded));
+            }
+            !is_older
+        });
+    }
+
+    /// Hands a word to all that it is for. Who has no room for it is cut off.
+    fn tell(&mut self, signal: &DeviceSignal) {
+        self.streams.retain(|stream| {
+            let is_for =
+                stream.device != signal.from && signal.to.is_none_or(|to| to == stream.device);
+            let has_room = !is_for || stream.heard.try_send(signal.clone()).is_ok();
+            if !has_room {
+                stream.cut.send_replace(Some(Cut::Slow));
+            }
+            has_room
         });
     }
 }
 
 impl Line {
-    /// What other devices say, and last that another stream of this one was opened. `None` when the
-    /// stream was cut off, because it does not read.
-    pub(crate) async fn heard(&mut self) -> Option<DeviceSignal> {
-        self.heard.recv().await
+    /// What another device says. Waits for ever once the stream was cut off.
+    pub(crate) async fn heard(&mut self) -> DeviceSignal {
+        match self.heard.recv().await {
+            Some(signal) => signal,
+            None => std::future::pending().await,
+        }
     }
-}
 
-impl Drop for Line {
-    fn drop(&mut self) {
-        let mut streams = lock(&self.streams);
-        if let Some(listening) = streams.get_mut(&self.identity) {
-            listening.retain(|stream| stream.number != self.number);
-            if listening.is_empty() {
-                streams.remove(&self.identity);
+    /// Waits until the stream is cut off, however full its queue is.
+    pub(crate) fn cut(&self) -> impl Future<Output = Cut> + Send + use<> {
+        let mut cut = self.cut.clone();
+        async move {
+            let cut = cut.wait_for(Option::is_some).await.ok();
+            match cut.and_then(|cut| *cut) {
+                Some(cut) => cut,
+                None => std::future::pending().await,
             }
         }
     }
 }
 
-fn lock(streams: &Streams) -> MutexGuard<'_, BTreeMap<IdentityId, Vec<Listening>>> {
-    streams.lock().unwrap_or_else(PoisonError::into_inner)
+impl Drop for Line {
+    fn drop(&mut self) {
+        let mut groups = lock(&self.groups);
+        if let Some(group) = groups.get_mut(&self.identity) {
+            group.streams.retain(|stream| stream.number != self.number);
+            if group.streams.is_empty() {
+                groups.remove(&self.identity);
+            }
+        }
+    }
+}
+
+fn lock(groups: &Groups) -> MutexGuard<'_, BTreeMap<IdentityId, Group>> {
+    groups.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn signal(from: u8, to: Option<u8>, word: SignalWord) -> DeviceSignal {
-        DeviceSignal {
-            identity: IdentityId::from_bytes([1; 32]),
-            from: DeviceId::from_bytes([from; 16]),
-            to: to.map(|to| DeviceId::from_bytes([to; 16])),
-            word,
-        }
-    }
-
-    fn beacon(from: u8) -> DeviceSignal {
-        signal(from, None, SignalWord::Beacon { nonce: [from; 32] })
-    }
-
-    fn line(switchboard: &Switchboard, device: u8, place: Place) -> Line {
-        let identity = IdentityId::from_bytes([1; 32]);
-        switchboard.line(identity, DeviceId::from_bytes([device; 16]), place)
-    }
-
-    #[test]
-    fn others_hear_it_or_the_one_it_is_for_and_nobody_else() {
-        let switchboard = Switchboard::default();
-        let (mut one, mut two) = (line(&switchboard, 1, (0, 0)), line(&switchboard, 2, (0, 0)));
-        let foreign = IdentityId::from_bytes([9; 32]);
-        let mut other = switchboard.line(foreign, DeviceId::from_bytes([2; 16]), (0, 0));
-        switchboard.pass_on(&beacon(1));
-        assert_eq!(two.heard.try_recv().unwrap(), beacon(1));
-        let word = SignalWord::Signal(bytes::Bytes::from_static(b"offer"));
-        switchboard.pass_on(&signal(3, Some(1), word.clone()));
-        assert_eq!(one.heard.try_recv().unwrap().word, word);
-        for line in [&mut one, &mut two, &mut other] {
-            assert!(line.heard.try_recv().is_err());
-        }
-        drop((one, two, other));
-        assert!(lock(&switchboard.streams).is_empty());
-    }
-
-    #[test]
-    fn the_stream_that_was_opened_last_stays_whatever_is_heard_first() {
-        let switchboard = Switchboard::default();
-        let (mut old, mut new) = (line(&switchboard, 1, (5, 9)), line(&switchboard, 1, (6, 0)));
-        for place in [(6, 0), (5, 9)] {
-            switchboard.pass_on(&signal(1, None, SignalWord::Opened { place }));
-        }
-        assert!(matches!(
-            old.heard.try_recv().unwrap().word,
-            SignalWord::Opened { .. }
-        ));
-        switchboard.pass_on(&beacon(2));
-        assert_eq!(new.heard.try_recv().unwrap(), beacon(2));
-        assert!(old.heard.try_recv().is_err());
-    }
-
-    #[test]
-    fn who_does_not_read_is_cut_off_and_the_others_go_on() {
-        let switchboard = Switchboard::default();
-        let (mut slow, mut fast) = (line(&switchboard, 1, (0, 0)), line(&switchboard, 2, (0, 0)));
-        for _ in 0..=SIGNALS_OUTBOUND_MAX {
-            switchboard.pass_on(&beacon(3));
-            assert!(fast.heard.try_recv().is_ok());
-        }
-        for _ in 0..SIGNALS_OUTBOUND_MAX {
-            assert!(slow.heard.try_recv().is_ok());
-        }
-        assert_eq!(
-            slow.heard.try_recv(),
-            Err(mpsc::error::TryRecvError::Disconnected)
-        );
-    }
-}
+mod tests;

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use crate::announcements::Waiter;
-use crate::authn::{Caller, may_speak, revoked};
+use crate::authn::{Caller, may_speak, revoked, session_ended};
 use crate::limits::WATCH_EVERY;
 use crate::log::Logs;
 use crate::sessions::Session;
@@ -111,8 +111,4 @@ impl Watch {
         }
         Ok(())
     }
-}
-
-fn session_ended() -> Status {
-    refusal(Reason::SessionInvalid, "the session ended")
 }

@@ -65,7 +65,6 @@ pub(crate) async fn run(mut feed: ChangeFeed, ledgers: Arc<Ledgers>, stop: Cance
                 }
             }
             // Those are heard by the identity service.
-            Ok(Change::Signal(_)) => {}
             Ok(Change::Opened {
                 identity,
                 device,
@@ -80,7 +79,7 @@ pub(crate) async fn run(mut feed: ChangeFeed, ledgers: Arc<Ledgers>, stop: Cance
                     });
                 }
             }
-            Ok(Change::Link { .. }) => {}
+            Ok(Change::Link { .. } | Change::Signal(_)) => {}
             Ok(Change::Lost) => ledgers.all().iter().for_each(missed),
             Err(RecvError::Lagged(behind)) => {
                 tracing::warn!(behind, "announcements were missed");

@@ -93,9 +93,9 @@ impl Server {
             next_origin: AtomicU64::new(1),
         });
         let mut routes =
-            Routes::new(service).add_service(health::service(SERVICE_NAME, store, stopping));
+            Routes::new(service).add_service(health::service(&[SERVICE_NAME], store, stopping));
         if config.reflection {
-            routes = reflection::add(routes, SERVICE_NAME, DESCRIPTOR_SET);
+            routes = reflection::add(routes, &[SERVICE_NAME], DESCRIPTOR_SET);
         }
         let serving = listener.serve(routes, config.limits, config.tls);
         Ok(Self { serving })

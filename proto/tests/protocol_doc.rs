@@ -17,7 +17,7 @@ const PAGE: &str = include_str!("../../docs/protocol.md");
 const VECTORS: &str = include_str!("../../tests/vectors/protocol_v1.json");
 const LIMITS: &str = include_str!("../../crates/core/src/limits.rs");
 const REASONS: &str = include_str!("../../crates/chassis/src/status/table.rs");
-const CONTRACT: [&str; 8] = [
+const CONTRACT: [&str; 9] = [
     include_str!("../edgeledger/identity/v1/deployment.proto"),
     include_str!("../edgeledger/identity/v1/identity_service.proto"),
     include_str!("../edgeledger/identity/v1/link.proto"),
@@ -26,6 +26,7 @@ const CONTRACT: [&str; 8] = [
     include_str!("../edgeledger/ledger/v1/frame.proto"),
     include_str!("../edgeledger/ledger/v1/ledger_service.proto"),
     include_str!("../edgeledger/signal/v1/nearby.proto"),
+    include_str!("../edgeledger/signal/v1/signal_service.proto"),
 ];
 
 /// The rows of all tables that are marked as this kind, without their heads, as cells.

@@ -15,20 +15,21 @@ use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 use crate::serve::Leaving;
 use crate::status::{Reason, refusal};
 
-/// Serves the health of one service under its name, and of the process under the empty one.
+/// Serves the health of a process: under the names of what it serves, which is one, and under the
+/// empty name.
 pub fn service(
-    name: &'static str,
+    names: &'static [&'static str],
     store: watch::Receiver<StoreHealth>,
     stopping: CancellationToken,
 ) -> HealthServer<impl Health> {
     HealthServer::new(Probe {
-        name,
+        names,
         readiness: Readiness { store, stopping },
     })
 }
 
 struct Probe {
-    name: &'static str,
+    names: &'static [&'static str],
     readiness: Readiness,
 }
 
@@ -63,7 +64,7 @@ impl Readiness {
 
 impl Probe {
     fn knows(&self, name: &str) -> bool {
-        name.is_empty() || name == self.name
+        name.is_empty() || self.names.contains(&name)
     }
 }
 

@@ -23,6 +23,10 @@ pub const HEADER_LIST_BYTES_MAX: u32 = 16 * 1024;
 pub const METADATA_BYTES_MAX: usize = 8 * 1024;
 /// Entries of one request's metadata.
 pub const METADATA_ENTRIES_MAX: usize = 64;
+/// STUN servers that a configuration may name, and TURN servers.
+pub const ICE_SERVERS_MAX: usize = 8;
+/// Longest address of one of them.
+pub const ICE_SERVER_BYTES_MAX: usize = 255;
 /// Time from the accept to the first request.
 pub const FIRST_REQUEST: Duration = Duration::from_secs(5);
 /// Silence after which a connection is asked whether it lives.

@@ -1,10 +1,11 @@
-//! How often an address may call.
+//! How often an address may call, or somebody who has proved who it is.
 //!
-//! Counting costs a fixed amount of memory, however many addresses call: each falls into one of
-//! 65,536 buckets by a hash whose key nobody knows, and a bucket is one time stamp (GCRA, by
-//! `governor`). Never by key or identity: whoever knows those of a victim could lock it out.
+//! Counting costs a fixed amount of memory, however many call: each falls into one of 65,536
+//! buckets by a hash whose key nobody knows, and a bucket is one time stamp (GCRA, by `governor`).
+//! Calls without a session are never counted by key or identity: whoever knows those of a victim
+//! could lock it out.
 
-use std::hash::{BuildHasher as _, RandomState};
+use std::hash::{BuildHasher as _, Hash, RandomState};
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;
 
@@ -21,10 +22,54 @@ use crate::status::{Reason, refusal_retry};
 
 /// A limit of calls by address: so many at once, and as many again each minute.
 pub struct Rate<C: Clock = DefaultClock> {
-    buckets: RateLimiter<u16, HashMapStateStore<u16>, C, NoOpMiddleware<C::Instant>>,
+    buckets: Buckets<C>,
+    trusted: Vec<IpNet>,
+}
+
+/// A limit of what those do who have proved who they are: so much at once, and so much a second.
+pub struct Pace<C: Clock = DefaultClock>(Buckets<C>);
+
+struct Buckets<C: Clock> {
+    limiter: RateLimiter<u16, HashMapStateStore<u16>, C, NoOpMiddleware<C::Instant>>,
     clock: C,
     hash: RandomState,
-    trusted: Vec<IpNet>,
+}
+
+impl<C: Clock + Clone> Buckets<C> {
+    fn new(clock: C, quota: Quota) -> Self {
+        Self {
+            limiter: RateLimiter::new(quota, HashMapStateStore::default(), clock.clone()),
+            clock,
+            hash: RandomState::new(),
+        }
+    }
+
+    fn admit(&self, who: impl Hash, what: &str) -> Result<(), Status> {
+        let bucket = self.hash.hash_one(who).to_le_bytes();
+        let bucket = u16::from_le_bytes([bucket[0], bucket[1]]);
+        self.limiter.check_key(&bucket).map_err(|early| {
+            let wait = early.wait_time_from(self.clock.now());
+            refusal_retry(Reason::RateLimited, what, wait)
+        })
+    }
+}
+
+impl Pace {
+    /// Counts on the system's monotonic clock.
+    pub fn per_second(acts: NonZeroU32, at_once: NonZeroU32) -> Self {
+        let quota = Quota::per_second(acts).allow_burst(at_once);
+        Self(Buckets::new(DefaultClock::default(), quota))
+    }
+}
+
+impl<C: Clock + Clone> Pace<C> {
+    /// Counts what somebody does who has proved to be `who`.
+    ///
+    /// # Errors
+    /// `RATE_LIMITED`, with the time until the next is taken.
+    pub fn admit(&self, who: impl Hash) -> Result<(), Status> {
+        self.0.admit(who, "this device does too much at once")
+    }
 }
 
 impl Rate {
@@ -37,11 +82,8 @@ impl Rate {
 
 impl<C: Clock + Clone> Rate<C> {
     fn on(clock: C, calls: NonZeroU32, trusted: Vec<IpNet>) -> Self {
-        let quota = Quota::per_minute(calls);
         Self {
-            buckets: RateLimiter::new(quota, HashMapStateStore::default(), clock.clone()),
-            clock,
-            hash: RandomState::new(),
+            buckets: Buckets::new(clock, Quota::per_minute(calls)),
             trusted,
         }
     }
@@ -61,19 +103,20 @@ impl<C: Clock + Clone> Rate<C> {
         if is_trusted(&self.trusted, address) {
             return Ok(());
         }
-        let bucket = self.hash.hash_one(site(address)).to_le_bytes();
-        let bucket = u16::from_le_bytes([bucket[0], bucket[1]]);
-        self.buckets.check_key(&bucket).map_err(|early| {
-            let wait = early.wait_time_from(self.clock.now());
-            let what = "this address calls too often";
-            refusal_retry(Reason::RateLimited, what, wait)
-        })
+        let what = "this address calls too often";
+        self.buckets.admit(site(address), what)
     }
 }
 
 impl<C: Clock> std::fmt::Debug for Rate<C> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Rate").finish_non_exhaustive()
+    }
+}
+
+impl<C: Clock> std::fmt::Debug for Pace<C> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pace").finish_non_exhaustive()
     }
 }
 
@@ -127,6 +170,28 @@ mod tests {
     }
 
     #[test]
+    fn who_is_known_does_so_much_at_once_and_then_so_much_a_second() {
+        let clock = FakeRelativeClock::default();
+        let few = |count| NonZeroU32::new(count).unwrap();
+        let quota = Quota::per_second(few(2)).allow_burst(few(5));
+        let pace = Pace(Buckets::new(clock.clone(), quota));
+        for _ in 0..5 {
+            pace.admit("one").unwrap();
+        }
+        let wait = wait(&pace.admit("one").unwrap_err());
+        assert!(
+            wait > Duration::ZERO && wait <= Duration::from_millis(500),
+            "{wait:?}"
+        );
+        pace.admit("other").unwrap();
+        clock.advance(Duration::from_secs(1));
+        for _ in 0..2 {
+            pace.admit("one").unwrap();
+        }
+        assert!(pace.admit("one").is_err());
+    }
+
+    #[test]
     fn a_site_is_one_address_and_a_proxy_is_many() {
         let (rate, _) = rate(1);
         rate.admit_address(address("2001:db8:0:7::1")).unwrap();
@@ -145,7 +210,15 @@ mod tests {
             // Some fall into a bucket that is taken.
             let _ = rate.admit_address(IpAddr::V4(Ipv4Addr::from_bits(0x0a00_0000 + host)));
         }
-        assert!(rate.buckets.len() <= 1 << 16, "{}", rate.buckets.len());
-        assert!(rate.buckets.len() > 50_000, "{}", rate.buckets.len());
+        assert!(
+            rate.buckets.limiter.len() <= 1 << 16,
+            "{}",
+            rate.buckets.limiter.len()
+        );
+        assert!(
+            rate.buckets.limiter.len() > 50_000,
+            "{}",
+            rate.buckets.limiter.len()
+        );
     }
 }

@@ -15,19 +15,20 @@ use tower::Service;
 
 use crate::serve::Leaving;
 
-/// Adds reflection over a service and what every service has. `descriptors` is an encoded
-/// `FileDescriptorSet` that has the service.
+/// Adds reflection over what a process serves and what every process has. `descriptors` is an
+/// encoded `FileDescriptorSet` that has all of these services.
 ///
 /// # Panics
 /// When the descriptors cannot be read: they are made with the code.
-pub fn add(routes: Routes, service: &str, descriptors: &[u8]) -> Routes {
+pub fn add(routes: Routes, services: &[&str], descriptors: &[u8]) -> Routes {
     let about = |itself: &str| {
-        Builder::configure()
+        let builder = Builder::configure()
             .register_encoded_file_descriptor_set(descriptors)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-            .with_service_name(service)
             .with_service_name(health_server::SERVICE_NAME)
-            .with_service_name(itself)
+            .with_service_name(itself);
+        let services = services.iter().copied();
+        services.fold(builder, Builder::with_service_name)
     };
     let made = "descriptors are made with the code";
     let v1 = about("grpc.reflection.v1.ServerReflection").build_v1();

@@ -65,6 +65,10 @@ pub trait Service: Sized + Send {
     /// Reads its own settings, and checks them against the others.
     fn read(reader: &mut Reader, common: &Common) -> Self::Own;
 
+    /// Looks at what its own settings name on this machine. What is wrong with that is a problem of
+    /// the reader.
+    fn look(_reader: &mut Reader, _own: &mut Self::Own) {}
+
     /// Starts it.
     fn start(
         parts: Parts<Self::Secrets>,
@@ -160,8 +164,9 @@ fn check_settings<S: Service>(inputs: &Inputs) -> Result<(), Vec<Problem>> {
 /// Reads a service's configuration and what it names on this machine, or says everything that is
 /// wrong with either.
 fn configured<S: Service>(inputs: &Inputs) -> Result<Configured<S>, Vec<Problem>> {
-    let (mut reader, common, own) = read::<S>(inputs)?;
+    let (mut reader, common, mut own) = read::<S>(inputs)?;
     let named = named::look(&mut reader, &common);
+    S::look(&mut reader, &mut own);
     let problems = reader.into_problems();
     match named {
         Some(named) if problems.is_empty() => Ok(Configured { common, own, named }),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use edge_ledger_core::ids::{DeviceId, IdentityId};
 use edge_ledger_core::ledger::VerifiedRun;
+use edge_ledger_core::limits::SIGNAL_BYTES_MAX;
 use tokio::sync::broadcast;
 
 use crate::LogVersion;
@@ -63,7 +64,8 @@ pub enum Change {
 }
 
 /// What a device says to others of its identity that are there, at whatever process. It is passed
-/// on once or not at all, and kept nowhere.
+/// on once or not at all, and kept nowhere. One that says more than
+/// [`SIGNAL_BYTES_MAX`](edge_ledger_core::limits::SIGNAL_BYTES_MAX) is not passed on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceSignal {
     /// Whose devices.
@@ -81,8 +83,8 @@ pub struct DeviceSignal {
 pub enum SignalWord {
     /// It opened a stream; of two streams the one with the greater place stays.
     Opened {
-        /// Service time in milliseconds since 1970, then a random number.
-        place: (i64, u64),
+        /// Its place.
+        place: StreamPlace,
     },
     /// It is there.
     Beacon {
@@ -91,8 +93,25 @@ pub enum SignalWord {
     },
     /// Something for one device, at most 16 KiB.
     Signal(Bytes),
-    /// It is there no more.
-    Left,
+    /// A stream of it ended, and it did not give way to another one.
+    Left {
+        /// The place of that stream: a later one may be there.
+        place: StreamPlace,
+    },
+}
+
+/// Which of a device's streams was opened later: a number of the store's
+/// ([`stream_number`](crate::IdentityStore::stream_number)), then a random one.
+pub type StreamPlace = (u64, u64);
+
+impl DeviceSignal {
+    /// Whether it is small enough to be passed on.
+    pub(crate) fn fits(&self) -> bool {
+        match &self.word {
+            SignalWord::Signal(bytes) => bytes.len() <= SIGNAL_BYTES_MAX,
+            SignalWord::Opened { .. } | SignalWord::Beacon { .. } | SignalWord::Left { .. } => true,
+        }
+    }
 }
 
 /// The receiving end of a change feed.

@@ -21,6 +21,7 @@ pub mod logs;
 pub mod model;
 pub mod pages;
 pub mod passes;
+pub mod signals;
 
 use std::any::Any;
 use std::fmt;
@@ -104,6 +105,11 @@ macro_rules! conformance {
             a_store_that_commits_says_so
             logs_and_links_are_announced
             streams_are_announced_in_their_order
+        ]);
+        $crate::conformance!(@rules $make, signals: [
+            what_a_device_says_is_heard_once_and_in_order
+            what_is_too_large_is_not_passed_on
+            streams_are_numbered_in_the_order_of_their_opening
         ]);
     };
     (@rules $make:path, $room:ident: [$($rule:ident)+]) => {$(

@@ -30,6 +30,7 @@ mod tests;
 mod write;
 
 use std::path::Path;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -71,6 +72,8 @@ struct Open {
     feed: broadcast::Sender<Change>,
     health: watch::Receiver<Health>,
     level: Level,
+    /// Counts the streams that were opened.
+    streams: AtomicU64,
 }
 
 impl Embedded {
@@ -138,6 +141,7 @@ impl Embedded {
             feed,
             health,
             level,
+            streams: AtomicU64::new(0),
         };
         Ok(Self {
             open: Arc::new(open),

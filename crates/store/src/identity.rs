@@ -260,9 +260,16 @@ pub trait IdentityStore: Send + Sync {
     /// [`StoreError`].
     async fn close_link(&self, session: [u8; 32]) -> Result<(), StoreError>;
 
-    /// Passes on what a device says, to whoever follows the changes, here and in other processes:
-    /// [`Change::Signal`](crate::Change::Signal). What cannot be passed on is lost, and said again by
-    /// whoever needs it to be heard.
+    /// A number for a stream that is opened now. It is greater than those of all that were opened
+    /// before, at whatever process, as far as the store's clock goes.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn stream_number(&self) -> Result<u64, StoreError>;
+
+    /// Passes on what a device says, once to each who follows the changes, here and in other
+    /// processes: [`Change::Signal`](crate::Change::Signal). All hear what is told of one identity in
+    /// one order. What cannot be passed on is lost, and said again by whoever needs it to be heard.
     async fn tell_signal(&self, signal: DeviceSignal);
 
     /// What is committed from now on.

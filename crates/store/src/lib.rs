@@ -20,7 +20,7 @@ pub mod ledger;
 pub mod log_view;
 pub mod redis;
 
-pub use change::{Change, ChangeFeed, DeviceSignal, Origin, SignalWord};
+pub use change::{Change, ChangeFeed, DeviceSignal, Origin, SignalWord, StreamPlace};
 pub use embedded::{Embedded, OpenError};
 pub use health::Health;
 pub use identity::IdentityStore;

@@ -12,7 +12,7 @@
 //! | `el:fence:{g}` | string | nothing: a server that syncs once a second is waited for by it |
 //! | `el:probe:{g}` | string | nothing: it tells whether the server takes writes |
 //! | `el:probe:{g}:R` | string | nothing: it tells what the user may do; R is new each time |
-//! | `el:feed:{I}`, `el:feed:{S}` | channel | hints for other processes |
+//! | `el:feed:{I}`, `el:feed:{S}` | channel | hints for other processes, and what devices say |
 //!
 //! I, S, N and T stand for 64, D for 32, R for 16 hex digits. How values are laid out says `layout.rs`. All
 //! keys of an identity have one hash tag, so that one script can touch them wherever they are.

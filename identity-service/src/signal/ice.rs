@@ -3,6 +3,10 @@
 //! TURN servers are opened for an hour by names and passwords that coturn's `use-auth-secret` takes
 //! (draft-uberti-behave-turn-rest-00): the service and the servers share a secret, and nothing else.
 
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::Path;
+
 use data_encoding::BASE64;
 use edge_ledger_core::ids::DeviceId;
 use edge_ledger_proto::signal as wire;
@@ -10,7 +14,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha1::Sha1;
 use zeroize::Zeroizing;
 
-use crate::limits::TURN_LIFE_S;
+use crate::limits::{TURN_LIFE_S, TURN_SECRET_BYTES_MAX};
 
 /// What a service shares with its TURN servers.
 #[derive(Clone)]
@@ -21,6 +25,18 @@ impl TurnSecret {
     /// Takes a secret as the TURN server's configuration has it.
     pub fn new(secret: Vec<u8>) -> Self {
         Self(Zeroizing::new(secret))
+    }
+
+    /// Reads one that is the text of a file, but for white space around it; none if that is empty
+    /// or too long.
+    pub(crate) fn read(path: &Path) -> io::Result<Option<Self>> {
+        let mut bytes = Zeroizing::new(Vec::new());
+        // White space may be around it.
+        let most = u64::try_from(2 * TURN_SECRET_BYTES_MAX).unwrap_or(u64::MAX);
+        File::open(path)?.take(most).read_to_end(&mut bytes)?;
+        let secret = bytes.trim_ascii();
+        let fits = (1..=TURN_SECRET_BYTES_MAX).contains(&secret.len());
+        Ok(fits.then(|| Self::new(secret.to_vec())))
     }
 }
 

@@ -19,5 +19,7 @@ mod registration;
 mod root_session;
 mod sealing;
 mod session;
+mod signal;
+mod signal_bounds;
 mod watch;
 mod world;

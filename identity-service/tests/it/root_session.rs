@@ -6,11 +6,13 @@ use edge_ledger_core::identity::statement::SigningAs;
 use edge_ledger_core::identity::{Act, Challenge, RevokeReason};
 use edge_ledger_core::keys::SecretKey;
 use edge_ledger_proto::identity::{AuthenticateRequest, GetChallengeResponse, WatchLogRequest};
+use edge_ledger_proto::signal::GetIceServersRequest;
+use edge_ledger_proto::signal::signal_service_client::SignalServiceClient;
 use tonic::{Code, Status};
 
 use crate::keys::bad_signatures;
 use crate::person::{Person, answer, append, challenge, get_log, with_token};
-use crate::world::{Client, World, assert_refused, key};
+use crate::world::{Client, NAME, World, assert_refused, channel, key};
 
 fn root_answer(
     person: &Person,
@@ -69,6 +71,22 @@ async fn the_root_reads_the_log_and_signs_a_device_in_when_all_are_ended() {
         .await;
     let session = crate::person::session(&mut client, &person.log, &phone).await;
     session.unwrap();
+}
+
+#[tokio::test]
+async fn the_root_is_no_device_and_has_nothing_to_say_to_devices() {
+    let world = World::start().await;
+    let mut client = world.client().await;
+    let person = Person::registered(&world, &mut client, 10).await;
+    let token = root_session(&mut client, &person).await.unwrap();
+    let mut signals = SignalServiceClient::new(channel(&world.server, NAME).await);
+    let stream = signals.signal(with_token(tokio_stream::pending(), &token));
+    let status = stream.await.unwrap_err();
+    assert_refused(&status, Code::PermissionDenied, Reason::Forbidden);
+    let servers = signals.get_ice_servers(with_token(GetIceServersRequest {}, &token));
+    let status = servers.await.unwrap_err();
+    assert_refused(&status, Code::PermissionDenied, Reason::Forbidden);
+    person.still_works(&mut client).await;
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use edge_ledger_core::identity::{CreditPolicy, Genesis, Periods, ServiceCertific
 use edge_ledger_core::ids::LedgerId;
 use edge_ledger_core::keys::SecretKey;
 use edge_ledger_proto::identity::identity_service_client::IdentityServiceClient;
-use identity_service::{Config, Limits, Server};
+use identity_service::{Config, IceConfig, Limits, Server};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 
@@ -33,6 +33,7 @@ pub(crate) struct World {
     pub(crate) server: Server,
     clock: Clock,
     limits: Limits,
+    ice: IceConfig,
 }
 
 pub(crate) fn key(seed: u8) -> SecretKey {
@@ -45,6 +46,10 @@ impl World {
     }
 
     pub(crate) async fn with_limits(limits: Limits) -> Self {
+        Self::with(limits, IceConfig::default()).await
+    }
+
+    pub(crate) async fn with(limits: Limits, ice: IceConfig) -> Self {
         let genesis = Genesis::create(GenesisSpec {
             service_root: key(1).public_key(),
             next_service_root_hash: next_key_hash(&key(2).public_key()),
@@ -58,7 +63,8 @@ impl World {
         let place = Place::new().await;
         let store = place.store().await;
         let (clock, hands) = Clock::manual(1_800_000_000_000);
-        let config = config(&genesis, store.clone(), &clock, &limits, [4; 32].into());
+        let mut config = config(&genesis, store.clone(), &clock, &limits, [4; 32].into());
+        config.ice = ice.clone();
         Self {
             server: Server::bind(config).await.unwrap(),
             genesis,
@@ -67,6 +73,7 @@ impl World {
             hands,
             clock,
             limits,
+            ice,
         }
     }
 
@@ -78,7 +85,8 @@ impl World {
     /// One more replica, which seals and opens with other keys.
     pub(crate) async fn replica_with(&self, sealing: Sealing) -> Server {
         let store = self.place.store().await;
-        let config = config(&self.genesis, store, &self.clock, &self.limits, sealing);
+        let mut config = config(&self.genesis, store, &self.clock, &self.limits, sealing);
+        config.ice = self.ice.clone();
         Server::bind(config).await.unwrap()
     }
 
@@ -119,7 +127,7 @@ fn config(
         clock: clock.clone(),
         limits: limits.clone(),
         tls: None,
-        ice: identity_service::IceConfig::default(),
+        ice: IceConfig::default(),
         reflection: true,
     }
 }
@@ -137,6 +145,12 @@ pub(crate) async fn dial_from(server: &Server, name: &str, from: IpAddr) -> Clie
 
 pub(crate) async fn channel(server: &Server, name: &str) -> Channel {
     endpoint(server, name).connect().await.unwrap()
+}
+
+/// Dials a server as somebody who takes no more than so many bytes that were not read.
+pub(crate) async fn narrow_channel(server: &Server, name: &str, bytes: u32) -> Channel {
+    let endpoint = endpoint(server, name).initial_stream_window_size(bytes);
+    endpoint.connect().await.unwrap()
 }
 
 fn endpoint(server: &Server, name: &str) -> Endpoint {

@@ -6,6 +6,7 @@ use tonic::{Code, Status};
 
 use crate::link::End;
 use crate::person::{Person, append, get_log, session};
+use crate::signal::{Device, beacon, with_phone};
 use crate::watch::{next, watch};
 use crate::world::{Client, NAME, World, assert_refused, dial, key};
 
@@ -161,4 +162,29 @@ async fn s10_replicas_that_do_not_hear_each_other_still_agree() {
     assert!(next(&mut watching).await.unwrap().is_some());
     let ended = next(&mut watching).await.unwrap_err();
     assert_refused(&ended, Code::PermissionDenied, Reason::DeviceRevoked);
+}
+
+/// It is cut off within seconds where nobody hears of its end, and says nothing from the first
+/// moment on.
+#[tokio::test]
+async fn s10_a_revoked_device_signals_nothing_at_a_replica_that_hears_nothing() {
+    let world = World::start().await;
+    let replica = world.replica().await;
+    let (mut person, phone_key) = with_phone(&world, 10).await;
+    let mut laptop = Device::open(&world.server, &person, &person.laptop).await;
+    let mut phone = Device::open(&replica, &person, &phone_key).await;
+    phone.say(beacon(1)).await;
+    laptop.hears(phone.beacon(1)).await;
+    world.place.deafen(1);
+    let mut client = world.client().await;
+    let token = person.session(&mut client).await;
+    let revoke = person.revoke(phone.id);
+    person.append(&mut client, &token, revoke).await;
+    for number in 2..20 {
+        phone.say(beacon(number)).await;
+    }
+    phone
+        .is_refused(Code::PermissionDenied, Reason::DeviceRevoked)
+        .await;
+    laptop.hears(phone.left()).await;
 }

@@ -30,6 +30,10 @@ mod rates;
 mod registration;
 #[path = "../it/session.rs"]
 mod session;
+#[path = "../it/signal.rs"]
+mod signal;
+#[path = "../it/signal_bounds.rs"]
+mod signal_bounds;
 #[path = "../it/watch.rs"]
 mod watch;
 #[path = "../it/world.rs"]

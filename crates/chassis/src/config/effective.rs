@@ -37,7 +37,7 @@ fn shown(form: Form, value: &Value) -> Json {
     let text = text(value).unwrap_or_default();
     match form {
         Form::SecretUrl => hidden(&text).into(),
-        Form::Authorities | Form::Names | Form::Networks => {
+        Form::Authorities | Form::Names | Form::Networks | Form::IceServers(_) => {
             items(value).map_or(Json::Null, Json::from)
         }
         Form::Flag | Form::Count { .. } => {

@@ -16,6 +16,7 @@ use super::effective::{Effective, without_secrets};
 use super::inputs::{Inputs, Layer, variables};
 use super::problem::{CONFIGURATION, Problem};
 use super::setting::{Form, Setting};
+use crate::limits::{ICE_SERVER_BYTES_MAX, ICE_SERVERS_MAX};
 use crate::tls::TlsFiles;
 
 /// Where a value comes from that nobody set.
@@ -319,6 +320,26 @@ impl Reader {
         read.unwrap_or_default()
     }
 
+    /// A setting of [`Form::IceServers`]: a list, or a text with commas.
+    pub fn ice_servers(&mut self, key: &str) -> Vec<String> {
+        let read = self.read(key, |setting, value| {
+            let Form::IceServers(scheme) = setting.form else {
+                return Err("it has no scheme".to_owned());
+            };
+            let servers = items(value)?;
+            if servers.len() > ICE_SERVERS_MAX {
+                return Err(format!("{} are more than {ICE_SERVERS_MAX}", servers.len()));
+            }
+            match servers.iter().find(|server| !is_ice_server(scheme, server)) {
+                None => Ok(servers),
+                // Credentials are not written here, but may have been.
+                Some(odd) if odd.contains('@') => Err("one has a name or password".to_owned()),
+                Some(odd) => Err(format!("{odd:?} is no {scheme} server")),
+            }
+        });
+        read.unwrap_or_default()
+    }
+
     /// A setting of [`Form::Names`]: a list, or a text with commas.
     pub(super) fn names(&mut self, key: &str) -> Vec<String> {
         let read = self.read(key, |_, value| {
@@ -366,6 +387,28 @@ pub(super) fn items(value: &Value) -> Result<Vec<String>, String> {
         .filter(|item| !item.is_empty())
         .map(str::to_owned)
         .collect())
+}
+
+/// Whether it is the address of a server that devices can use, who ask over UDP: a scheme, a host,
+/// and maybe a port.
+fn is_ice_server(scheme: &str, server: &str) -> bool {
+    let rest = server.strip_prefix(scheme);
+    let Some(address) = rest.and_then(|rest| rest.strip_prefix(':')) else {
+        return false;
+    };
+    let address = match scheme {
+        "turn" => address.strip_suffix("?transport=udp").unwrap_or(address),
+        _ => address,
+    };
+    let Ok(authority) = address.parse::<Authority>() else {
+        return false;
+    };
+    let host = authority.host();
+    let whole = match authority.port_u16() {
+        Some(port) => port > 0 && address == format!("{host}:{port}"),
+        None => address == host,
+    };
+    whole && !host.is_empty() && server.is_ascii() && server.len() <= ICE_SERVER_BYTES_MAX
 }
 
 /// Whether a directive of a filter says which level it is about. The filter itself takes any word

@@ -48,6 +48,8 @@ pub enum Form {
         /// The longest.
         max: Duration,
     },
+    /// Servers of ICE, with their scheme: `stun` or `turn`.
+    IceServers(&'static str),
     /// A file or folder.
     Path,
     /// One of these words.
@@ -74,7 +76,11 @@ impl Setting {
     pub fn what_to_write(&self) -> String {
         match self.form {
             _ if self.default.is_empty() => format!("write {}", self.form),
-            Form::SecretUrl | Form::Authorities | Form::Names | Form::Path => {
+            Form::SecretUrl
+            | Form::Authorities
+            | Form::Names
+            | Form::IceServers(_)
+            | Form::Path => {
                 format!("write {}", self.form)
             }
             Form::Address
@@ -112,6 +118,7 @@ impl fmt::Display for Form {
                 );
                 write!(f, "a time from `{min}` to `{max}`")
             }
+            Self::IceServers(scheme) => write!(f, "a list of `{scheme}:HOST:PORT`"),
             Self::Path => f.write_str("a path"),
             Self::Word(words) => {
                 f.write_str("one of ")?;

@@ -1,5 +1,7 @@
 //! The identity service's seam, carried out by the rooms that know the tables.
 
+use std::sync::atomic::Ordering;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use edge_ledger_core::ids::IdentityId;
@@ -135,9 +137,16 @@ impl IdentityStore for Embedded {
             .await
     }
 
+    async fn stream_number(&self) -> Result<u64, StoreError> {
+        // One process has the file: no stream outlives it.
+        Ok(self.open.streams.fetch_add(1, Ordering::Relaxed))
+    }
+
     async fn tell_signal(&self, signal: DeviceSignal) {
-        // Nobody listening is nobody's loss.
-        let _ = self.open.feed.send(Change::Signal(signal));
+        if signal.fits() {
+            // Nobody listening is nobody's loss.
+            let _ = self.open.feed.send(Change::Signal(signal));
+        }
     }
 
     fn changes(&self) -> ChangeFeed {

@@ -2,7 +2,7 @@
 //!
 //! A hint names its process and its kind; what it is about stands in the channel. This process
 //! announces its own commits itself, with the verified runs, and passes over its own hints. Only
-//! that a device opened a stream is heard here too.
+//! that a device opened a stream, and what devices say to each other, is heard here too.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -105,6 +105,11 @@ impl IdentityStore for RedisStore {
         self.end_link(session).await
     }
 
+    async fn stream_number(&self) -> Result<u64, StoreError> {
+        let number = self.open.reader.time_us().await;
+        number.ok_or_else(|| StoreError::Unavailable("it does not tell its time".to_owned()))
+    }
+
     async fn tell_signal(&self, signal: DeviceSignal) {
         self.publish_signal(&signal).await;
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use edge_ledger_core::identity::Point;
+use edge_ledger_core::ids::DeviceId;
 use edge_ledger_store::conformance::Stores;
 use edge_ledger_store::conformance::fixtures::{
     Device, NOW_MS, append, fresh_bytes, fresh_identity, statement,
@@ -11,7 +12,7 @@ use edge_ledger_store::conformance::fixtures::{
 use edge_ledger_store::identity::{LinkSide, LogEnd};
 use edge_ledger_store::redis::RedisConfig;
 use edge_ledger_store::redis::server::Server;
-use edge_ledger_store::{Change, ChangeFeed};
+use edge_ledger_store::{Change, ChangeFeed, DeviceSignal, SignalWord};
 
 use super::conforming::stores;
 
@@ -63,6 +64,39 @@ async fn another_process_hears_of_entries_logs_and_links() {
     assert!(matches!(next(&mut own).await, Change::Link { .. }));
     append(&there, identity, &[&device.chain(Point::START, 3, 1)]).await;
     assert!(matches!(next(&mut own).await, Change::Elsewhere { .. }));
+}
+
+#[tokio::test]
+async fn what_a_device_says_is_heard_by_all_processes_in_one_order() {
+    let server = Server::start();
+    let (here, there) = two(&server).await;
+    let mut feeds = [here.identity.changes(), there.identity.changes()];
+    let identity = fresh_identity();
+    for stores in [&here, &there, &here] {
+        let number = stores.identity.stream_number().await.unwrap();
+        let signal = DeviceSignal {
+            identity,
+            from: DeviceId::from_bytes([1; 16]),
+            to: None,
+            word: SignalWord::Opened { place: (number, 0) },
+        };
+        stores.identity.tell_signal(signal).await;
+    }
+    let mut places = Vec::new();
+    for feed in &mut feeds {
+        for _ in 0..3 {
+            let Change::Signal(signal) = next(feed).await else {
+                panic!("something else was told");
+            };
+            let SignalWord::Opened { place } = signal.word else {
+                panic!("{signal:?}");
+            };
+            places.push(place);
+        }
+        assert!(feed.is_empty(), "each is heard once");
+    }
+    assert_eq!(places[..3], places[3..]);
+    assert!(places[..3].is_sorted(), "{places:?}");
 }
 
 #[tokio::test]
