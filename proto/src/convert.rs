@@ -7,6 +7,7 @@
 mod entry;
 mod frame;
 mod identity;
+mod peers;
 mod taken;
 
 pub use identity::certificate_parts;

@@ -44,6 +44,8 @@ pub const HEADS_TIPS_MAX: usize =
     DEVICES_EVER_MAX * JOURNAL_TIPS_MAX * (2 + REVOKES_PER_LINEAGE_MAX);
 /// Most acks in one frame.
 pub const FRAME_ACKS_MAX: usize = 2_048;
+/// Most acks in one frame that a device passes on.
+pub const FRAME_RELAYED_ACKS_MAX: usize = 64;
 
 /// Most bytes of runs that wait for something below them, per identity.
 pub const WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;

@@ -20,12 +20,17 @@ mod exchange;
 mod frame;
 mod handshake;
 mod identifying;
+mod meeting;
+mod peer_handshake;
 mod session;
 mod shell;
 
-pub use frame::{AckParts, Frame, GoAwayReason, Outcome};
+pub use frame::{AckParts, Frame, GoAwayReason, Outcome, RelayedAck};
 pub use handshake::{
     Greeting, HandshakeError, Hello, HelloBody, NewGreeting, Welcome, WelcomeBody, greet,
+};
+pub use peer_handshake::{
+    Fingerprints, Greetings, PeerChannel, PeerGreeting, PeerWelcome, check_peer_hello, say_hello,
 };
 pub use session::Session;
 pub use shell::{Close, Input, Output, Outputs, Standing, WhoWeAre};

@@ -45,6 +45,8 @@ pub enum Tag {
     Hello,
     /// A welcome, by a service key.
     Welcome,
+    /// A hello between devices, by the one that says it.
+    PeerHello,
     /// Keys of the sealed channel of a link session; without a `ledger_id`.
     LinkKey,
     /// What the two devices of a link session told each other; without a `ledger_id`.
@@ -57,7 +59,7 @@ pub enum Tag {
 
 impl Tag {
     /// All tags, for tables and for tests over every pair.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Genesis,
         Self::DeviceId,
         Self::Nameplate,
@@ -76,6 +78,7 @@ impl Tag {
         Self::Greeting,
         Self::Hello,
         Self::Welcome,
+        Self::PeerHello,
         Self::LinkKey,
         Self::LinkTranscript,
         Self::LinkCommitment,
@@ -103,6 +106,7 @@ impl Tag {
             Self::Greeting => b"edge-ledger/greeting/v1\0",
             Self::Hello => b"edge-ledger/hello/v1\0",
             Self::Welcome => b"edge-ledger/welcome/v1\0",
+            Self::PeerHello => b"edge-ledger/peer-hello/v1\0",
             Self::LinkKey => b"edge-ledger/link-key/v1\0",
             Self::LinkTranscript => b"edge-ledger/link-transcript/v1\0",
             Self::LinkCommitment => b"edge-ledger/link-commitment/v1\0",

@@ -434,3 +434,13 @@ pub(crate) struct WelcomeBody {
     #[prost(bytes = "vec", tag = "4")]
     pub(crate) store_epoch: Vec<u8>,
 }
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct PeerGreetingBody {
+    #[prost(bytes = "vec", tag = "1")]
+    pub(crate) nonce: Vec<u8>,
+    #[prost(bytes = "vec", tag = "2")]
+    pub(crate) ledger_id: Vec<u8>,
+    #[prost(uint32, tag = "3")]
+    pub(crate) version: u32,
+}

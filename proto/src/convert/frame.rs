@@ -4,7 +4,9 @@ use bytes::Bytes;
 use edge_ledger_core::identity::receipt::ReceiptParts;
 use edge_ledger_core::ids::Digest;
 use edge_ledger_core::ledger::Run;
-use edge_ledger_core::sync::{AckParts, Frame, GoAwayReason, Greeting, Hello, Outcome, Welcome};
+use edge_ledger_core::sync::{
+    AckParts, Frame, GoAwayReason, Greeting, Hello, Outcome, PeerGreeting, RelayedAck, Welcome,
+};
 
 use super::identity::{certificate, certificate_parts};
 use super::{ConvertError, fixed, known, present, signature};
@@ -51,6 +53,15 @@ impl From<Frame> for ledger::Frame {
                 reason: ledger::GoAwayReason::from(reason).into(),
                 retry_after_ms,
             }),
+            Frame::PeerGreeting(greeting) => Message::PeerGreeting(ledger::PeerGreeting {
+                body: greeting.body,
+            }),
+            Frame::PeerHello(hello) => Message::PeerHello(hello.into()),
+            Frame::PeerWelcome(welcome) => Message::PeerWelcome(welcome.into()),
+            Frame::Flow { wanted } => Message::Flow(ledger::Flow { wanted }),
+            Frame::RelayedAcks(acks) => Message::RelayedAcks(ledger::RelayedAcks {
+                acks: acks.into_iter().map(ledger::RelayedAck::from).collect(),
+            }),
         };
         Self {
             message: Some(message),
@@ -96,6 +107,13 @@ impl TryFrom<ledger::Frame> for Frame {
                     .try_into()?,
                 retry_after_ms: go_away.retry_after_ms,
             },
+            Message::PeerGreeting(greeting) => Self::PeerGreeting(PeerGreeting {
+                body: greeting.body,
+            }),
+            Message::PeerHello(hello) => Self::PeerHello(hello.try_into()?),
+            Message::PeerWelcome(welcome) => Self::PeerWelcome(welcome.try_into()?),
+            Message::Flow(ledger::Flow { wanted }) => Self::Flow { wanted },
+            Message::RelayedAcks(acks) => Self::RelayedAcks(all::<_, RelayedAck>(acks.acks)?),
         })
     }
 }

@@ -12,6 +12,7 @@
 
 mod acks;
 mod compare;
+mod flow;
 mod incoming;
 mod outgoing;
 mod peer;
@@ -25,22 +26,44 @@ use std::sync::Arc;
 
 use crate::identity::{IdentityLog, ServiceCertificate};
 use crate::ids::{DeviceId, StoreEpoch};
-use crate::sync::frame::{AckParts, Frame};
+use crate::sync::frame::Frame;
 use crate::sync::shell::{Close, Input, Output, Outputs, Standing};
 
+use acks::AckToCheck;
 use compare::Compare;
+use flow::Flow;
 use incoming::Incoming;
 use outgoing::Outgoing;
 use peer::PeerHas;
 use statements::Statements;
 use tips::Tips;
 
+/// What the two ends are to each other.
+pub(super) enum Role {
+    /// A service, which serves this device.
+    Service {
+        /// The device.
+        device: DeviceId,
+    },
+    /// This device, with a service.
+    Device {
+        /// The device.
+        device: DeviceId,
+        /// The service's key.
+        service: Box<ServiceCertificate>,
+    },
+    /// This device, with another one.
+    Peer {
+        /// This one.
+        ours: DeviceId,
+        /// The other.
+        theirs: DeviceId,
+    },
+}
+
 /// What the handshake found out about the two ends.
 pub(super) struct Opening {
-    /// The device of the session: whom a service serves, or ourselves.
-    pub(super) device: DeviceId,
-    /// The service's key, on a device.
-    pub(super) service: Option<ServiceCertificate>,
+    pub(super) role: Role,
     /// Where the peer's log ends.
     pub(super) peer_log: u64,
     /// Whether both digests are equal.
@@ -49,8 +72,9 @@ pub(super) struct Opening {
 
 pub(super) struct Exchange {
     log: Arc<IdentityLog>,
-    device: DeviceId,
-    service: Option<ServiceCertificate>,
+    role: Role,
+    /// Whether entries are exchanged now.
+    flow: Flow,
     store_epoch: StoreEpoch,
     /// What the peer has; `None` until it told.
     peer: Option<PeerHas>,
@@ -59,7 +83,7 @@ pub(super) struct Exchange {
     outgoing: Outgoing,
     incoming: Incoming,
     compare: Compare,
-    acks_waiting: VecDeque<AckParts>,
+    acks_waiting: VecDeque<AckToCheck>,
 }
 
 impl Exchange {
@@ -77,21 +101,27 @@ impl Exchange {
         } = standing;
         let peer = opening.equal.then(|| PeerHas::of(&heads));
         let mut statements = Statements::new(opening.peer_log);
-        if !opening.equal && !statements.tell_tips_after(&log) {
+        let flow = Flow::new(&opening.role);
+        if flow.is_on() && !opening.equal && !statements.tell_tips_after(&log) {
             out.push(Output::Send(Frame::Heads(heads)));
         }
-        let is_service = opening.service.is_none();
+        // One comparison is enough for both ends.
+        let asks_late = match &opening.role {
+            Role::Service { .. } => true,
+            Role::Device { .. } => false,
+            Role::Peer { ours, theirs } => ours > theirs,
+        };
         let mut exchange = Self {
             log,
-            device: opening.device,
-            service: opening.service,
+            role: opening.role,
+            flow,
             store_epoch,
             peer,
             statements,
             tips: Tips::default(),
             outgoing: Outgoing::new(),
             incoming: Incoming::default(),
-            compare: Compare::new(now_ms, is_service),
+            compare: Compare::new(now_ms, asks_late),
             acks_waiting: VecDeque::new(),
         };
         exchange.pump(out);
@@ -136,9 +166,15 @@ impl Exchange {
             Input::Located(points) => self.located(points, out),
             Input::Heads(heads) => self.heads_read(now_ms, heads, out),
             Input::Acks(acks) => acks::send(&acks, out),
-            Input::Flush { ping_id } => {
+            Input::RelayAcks(acks) => self.relay_acks(&acks, out),
+            Input::Flow { wanted } => self.want_flow(wanted, out),
+            Input::Flush { ping_id } if self.flow.is_on() => {
                 let asked = self.outgoing.reads();
                 self.compare.flush(ping_id, asked, out);
+            }
+            Input::Flush { ping_id } => {
+                let equal = false;
+                out.push(Output::Flushed { ping_id, equal });
             }
             Input::Tick => self.tick(now_ms, out)?,
             Input::Opened
@@ -187,6 +223,8 @@ impl Exchange {
             | Input::Located(_)
             | Input::Heads(_)
             | Input::Receipts(_)
+            | Input::RelayAcks(_)
+            | Input::Flow { .. }
             | Input::Tick
             | Input::GoAway(_) => {}
         }
@@ -211,10 +249,18 @@ impl Exchange {
             Frame::Runs { frame_id, runs } => self.judge(frame_id, runs, out)?,
             Frame::Taken { frame_id, outcomes } => self.taken(now_ms, frame_id, &outcomes, out)?,
             Frame::Acks(acks) => self.acks(acks, out)?,
+            Frame::RelayedAcks(acks) => self.relayed_acks(acks, out)?,
+            Frame::Flow { wanted } => self.peer_wants_flow(wanted, out)?,
             Frame::Locator(points) => self.peer_points(points),
             Frame::Ping { ping_id, digest } => self.ping(ping_id, digest)?,
             Frame::Pong { ping_id, digest } => self.pong(ping_id, digest),
-            Frame::Greeting(_) | Frame::Hello(_) | Frame::Welcome(_) | Frame::GoAway { .. } => {
+            Frame::Greeting(_)
+            | Frame::Hello(_)
+            | Frame::Welcome(_)
+            | Frame::PeerGreeting(_)
+            | Frame::PeerHello(_)
+            | Frame::PeerWelcome(_)
+            | Frame::GoAway { .. } => {
                 return Err(Close::BadMessage(frame.name()));
             }
         }

@@ -1,15 +1,19 @@
 //! The frames of a session, as the domain sees them.
 
-use crate::identity::Point;
+use bytes::Bytes;
+
 use crate::identity::receipt::ReceiptParts;
-use crate::ids::{DeviceId, Digest};
+use crate::identity::{Point, ServiceCertificate};
+use crate::ids::{DeviceId, Digest, StoreEpoch};
 use crate::keys::Signature;
 use crate::ledger::admission::Refusal;
 use crate::ledger::{Ack, Heads, Level, Run, Tip};
 use crate::limits::{
-    FRAME_ACKS_MAX, FRAME_RUNS_MAX, FRAME_STATEMENTS_MAX, HEADS_TIPS_MAX, LOCATOR_FRAME_POINTS_MAX,
+    FRAME_ACKS_MAX, FRAME_RELAYED_ACKS_MAX, FRAME_RUNS_MAX, FRAME_STATEMENTS_MAX, HEADS_TIPS_MAX,
+    LOCATOR_FRAME_POINTS_MAX,
 };
 use crate::sync::handshake::{Greeting, Hello, Welcome};
+use crate::sync::peer_handshake::{PeerGreeting, PeerWelcome};
 
 /// One message of a session.
 #[derive(Debug, Clone)]
@@ -68,6 +72,19 @@ pub enum Frame {
         /// How long to wait before coming back; 0 for the usual back-off.
         retry_after_ms: u64,
     },
+    /// Both devices speak first.
+    PeerGreeting(PeerGreeting),
+    /// Each answers the other's greeting.
+    PeerHello(Hello),
+    /// Each lets the other in.
+    PeerWelcome(PeerWelcome),
+    /// Whether the sender wants entries of this peer: it has no service that takes its own.
+    Flow {
+        /// Whether it does.
+        wanted: bool,
+    },
+    /// Receipts of the service that a device passes on.
+    RelayedAcks(Vec<RelayedAck>),
 }
 
 impl Frame {
@@ -87,6 +104,11 @@ impl Frame {
             Self::Ping { .. } => "Ping",
             Self::Pong { .. } => "Pong",
             Self::GoAway { .. } => "GoAway",
+            Self::PeerGreeting(_) => "PeerGreeting",
+            Self::PeerHello(_) => "PeerHello",
+            Self::PeerWelcome(_) => "PeerWelcome",
+            Self::Flow { .. } => "Flow",
+            Self::RelayedAcks(_) => "RelayedAcks",
         }
     }
 
@@ -99,13 +121,18 @@ impl Frame {
             Self::Locator(points) => points.len() > LOCATOR_FRAME_POINTS_MAX,
             Self::Statements(parts) => parts.len() > FRAME_STATEMENTS_MAX,
             Self::Acks(acks) => acks.len() > FRAME_ACKS_MAX,
+            Self::RelayedAcks(acks) => acks.len() > FRAME_RELAYED_ACKS_MAX,
             Self::Greeting(_)
             | Self::Hello(_)
             | Self::Welcome(_)
             | Self::LogWanted { .. }
             | Self::Ping { .. }
             | Self::Pong { .. }
-            | Self::GoAway { .. } => false,
+            | Self::GoAway { .. }
+            | Self::PeerGreeting(_)
+            | Self::PeerHello(_)
+            | Self::PeerWelcome(_)
+            | Self::Flow { .. } => false,
         }
     }
 }
@@ -161,6 +188,31 @@ impl From<&Ack> for AckParts {
             service_time_ms: ack.body.service_time_ms,
             key_serial: ack.body.key_serial,
             signature: ack.signature,
+        }
+    }
+}
+
+/// An ack as a peer passes it on: with what its receiver cannot know of the service that gave it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RelayedAck {
+    /// The ack.
+    pub ack: AckParts,
+    /// The identity's place in that service's store.
+    pub store_epoch: StoreEpoch,
+    /// Encoded body of the service key's certificate.
+    pub certificate_body: Bytes,
+    /// The service root's signature of it.
+    pub certificate_signature: Signature,
+}
+
+impl RelayedAck {
+    /// What is passed on of an ack that was checked.
+    pub fn new(ack: &Ack, service: &ServiceCertificate) -> Self {
+        Self {
+            ack: ack.into(),
+            store_epoch: ack.body.store_epoch,
+            certificate_body: service.body().clone(),
+            certificate_signature: *service.signature(),
         }
     }
 }

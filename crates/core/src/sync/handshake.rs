@@ -143,6 +143,21 @@ pub struct HelloBody {
     pub nonce: [u8; 32],
 }
 
+impl HelloBody {
+    pub(super) fn encode(&self) -> Bytes {
+        let body = wire::HelloBody {
+            identity: self.identity.as_bytes().to_vec(),
+            public_key: self.key.as_bytes().to_vec(),
+            log_position: self.log.position,
+            log_hash: self.log.hash.as_bytes().to_vec(),
+            digest: self.digest.as_bytes().to_vec(),
+            version: PROTOCOL_VERSION,
+            nonce: self.nonce.to_vec(),
+        };
+        Bytes::from(body.encode_to_vec())
+    }
+}
+
 impl Hello {
     /// Signs a hello for one greeting.
     pub fn sign(
@@ -151,18 +166,7 @@ impl Hello {
         key: &SecretKey,
         hello: &HelloBody,
     ) -> Self {
-        let body = Bytes::from(
-            wire::HelloBody {
-                identity: hello.identity.as_bytes().to_vec(),
-                public_key: hello.key.as_bytes().to_vec(),
-                log_position: hello.log.position,
-                log_hash: hello.log.hash.as_bytes().to_vec(),
-                digest: hello.digest.as_bytes().to_vec(),
-                version: PROTOCOL_VERSION,
-                nonce: hello.nonce.to_vec(),
-            }
-            .encode_to_vec(),
-        );
+        let body = hello.encode();
         let proof = key.sign(&proof_hash(ledger_id, greeting, &body));
         Self { body, proof }
     }
@@ -176,29 +180,34 @@ impl Hello {
         ledger_id: LedgerId,
         greeting: &Greeting,
     ) -> Result<HelloBody, HandshakeError> {
-        let body: wire::HelloBody = decode_canonical("a hello", &self.body)?;
-        if body.version != PROTOCOL_VERSION {
-            return Err(HandshakeError::Version(body.version));
-        }
-        let key = PublicKey::from_bytes(&body.public_key)
-            .map_err(|e| FormatError::Key("the key of a hello", e))?;
-        let field = |what| move |_| FormatError::Field(what);
-        let hello = HelloBody {
-            identity: IdentityId::try_from(&body.identity[..])
-                .map_err(field("the identity of a hello"))?,
-            key,
-            log: LogHead {
-                position: body.log_position,
-                hash: LogHash::try_from(&body.log_hash[..]).map_err(field("the log of a hello"))?,
-            },
-            digest: Digest::try_from(&body.digest[..]).map_err(field("the digest of a hello"))?,
-            nonce: body.nonce[..]
-                .try_into()
-                .map_err(|_| FormatError::Field("the nonce of a hello"))?,
-        };
-        key.verify(&proof_hash(ledger_id, greeting, &self.body), &self.proof)?;
-        Ok(hello)
+        check_hello(self, &proof_hash(ledger_id, greeting, &self.body))
     }
+}
+
+/// Checks a hello whose proof signs this hash.
+pub(super) fn check_hello(hello: &Hello, hash: &[u8; 32]) -> Result<HelloBody, HandshakeError> {
+    let body: wire::HelloBody = decode_canonical("a hello", &hello.body)?;
+    if body.version != PROTOCOL_VERSION {
+        return Err(HandshakeError::Version(body.version));
+    }
+    let key = PublicKey::from_bytes(&body.public_key)
+        .map_err(|e| FormatError::Key("the key of a hello", e))?;
+    let field = |what| move |_| FormatError::Field(what);
+    let said = HelloBody {
+        identity: IdentityId::try_from(&body.identity[..])
+            .map_err(field("the identity of a hello"))?,
+        key,
+        log: LogHead {
+            position: body.log_position,
+            hash: LogHash::try_from(&body.log_hash[..]).map_err(field("the log of a hello"))?,
+        },
+        digest: Digest::try_from(&body.digest[..]).map_err(field("the digest of a hello"))?,
+        nonce: body.nonce[..]
+            .try_into()
+            .map_err(|_| FormatError::Field("the nonce of a hello"))?,
+    };
+    key.verify(hash, &hello.proof)?;
+    Ok(said)
 }
 
 /// Both messages are covered: their lengths are hashed too, so that no byte can move between them.

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use crate::identity::receipt::ReceiptParts;
 use crate::identity::{DeviceState, IdentityLog, ServiceCertificate};
 use crate::keys::Signature;
-use crate::sync::exchange::{Exchange, Opening, fitting};
+use crate::sync::exchange::{Exchange, Opening, Role, fitting};
 use crate::sync::frame::{Frame, GoAwayReason};
 use crate::sync::handshake::{Greeting, Hello, HelloBody, Welcome, WelcomeBody};
 use crate::sync::identifying::Identifying;
+use crate::sync::meeting::Meeting;
 use crate::sync::shell::{Close, Input, Output, Outputs, Standing, WhoWeAre};
 
 enum Phase {
@@ -23,6 +24,8 @@ enum Phase {
         proof: Signature,
         reading: bool,
     },
+    /// Two devices find out whether they let each other in.
+    Meeting(Box<Meeting>),
     /// Both exchange entries.
     Open(Box<Exchange>),
     /// Told to end: what was taken from the peer is answered, and nothing else is done.
@@ -43,10 +46,20 @@ pub struct Session {
 impl Session {
     /// A session before its stream is open.
     pub fn new(who: WhoWeAre) -> Self {
-        Self {
-            who,
-            phase: Phase::First,
-        }
+        let phase = match &who {
+            WhoWeAre::Service { .. } | WhoWeAre::Device { .. } => Phase::First,
+            WhoWeAre::Peer {
+                key,
+                log,
+                heads,
+                channel,
+            } => {
+                let meeting =
+                    Meeting::new(key.clone(), log.clone(), heads.clone(), channel.clone());
+                Phase::Meeting(Box::new(meeting))
+            }
+        };
+        Self { who, phase }
     }
 
     /// Takes one input. `now_ms` is any clock that never goes back.
@@ -74,7 +87,9 @@ impl Session {
     pub fn is_idle(&self) -> bool {
         match &self.phase {
             Phase::Open(exchange) | Phase::Leaving { exchange, .. } => exchange.is_idle(),
-            Phase::First | Phase::Identifying(_) | Phase::Welcoming { .. } => false,
+            Phase::First | Phase::Identifying(_) | Phase::Welcoming { .. } | Phase::Meeting(_) => {
+                false
+            }
             Phase::Closed => true,
         }
     }
@@ -83,7 +98,11 @@ impl Session {
     pub fn unanswered(&self) -> usize {
         match &self.phase {
             Phase::Open(exchange) | Phase::Leaving { exchange, .. } => exchange.unanswered(),
-            Phase::First | Phase::Identifying(_) | Phase::Welcoming { .. } | Phase::Closed => 0,
+            Phase::First
+            | Phase::Identifying(_)
+            | Phase::Welcoming { .. }
+            | Phase::Meeting(_)
+            | Phase::Closed => 0,
         }
     }
 
@@ -92,6 +111,14 @@ impl Session {
             exchange.settle(now_ms, input, out)?;
             return leave_if_answered(exchange, *reason, out);
         }
+        let input = match (&mut self.phase, input) {
+            (Phase::Meeting(_), input @ (Input::Frame(_) | Input::GoAway(_))) => input,
+            (Phase::Meeting(meeting), input) => {
+                meeting.input(input, out)?;
+                return self.meet(now_ms, out);
+            }
+            (_, input) => input,
+        };
         match input {
             Input::Opened => self.opened(out),
             Input::Frame(frame) => return self.frame(now_ms, frame, out),
@@ -106,6 +133,8 @@ impl Session {
             | Input::Located(_)
             | Input::Heads(_)
             | Input::Acks(_)
+            | Input::RelayAcks(_)
+            | Input::Flow { .. }
             | Input::Flush { .. }
             | Input::Tick) => {
                 if let Phase::Open(exchange) = &mut self.phase {
@@ -149,6 +178,10 @@ impl Session {
         match (&mut self.phase, frame) {
             (Phase::Open(exchange), frame) => exchange.frame(now_ms, frame, out),
             (Phase::Leaving { .. } | Phase::Closed, _) => Ok(()),
+            (Phase::Meeting(meeting), frame) => {
+                meeting.frame(frame, out)?;
+                self.meet(now_ms, out)
+            }
             (Phase::First, Frame::Hello(hello)) => self.hello(&hello, out),
             (Phase::First, Frame::Greeting(greeting)) => self.greeting(&greeting, out),
             (Phase::First, _) => Err(self.expected_first()),
@@ -180,6 +213,7 @@ impl Session {
         Close::Expected(match self.who {
             WhoWeAre::Service { .. } => "Hello",
             WhoWeAre::Device { .. } => "Greeting",
+            WhoWeAre::Peer { .. } => "PeerGreeting",
         })
     }
 
@@ -223,8 +257,9 @@ impl Session {
         let welcome = Welcome::sign(signer, ledger_id, proof, &welcome);
         out.push(Output::Send(Frame::Welcome(welcome)));
         let opening = Opening {
-            device: hello.key.device_id(),
-            service: None,
+            role: Role::Service {
+                device: hello.key.device_id(),
+            },
             peer_log: hello.log.position,
             equal: digest == hello.digest,
         };
@@ -281,8 +316,10 @@ impl Session {
             return Err(Close::LogForked);
         }
         let opening = Opening {
-            device: key.public_key().device_id(),
-            service: Some(certificate),
+            role: Role::Device {
+                device: key.public_key().device_id(),
+                service: Box::new(certificate),
+            },
             peer_log: welcome.log.position,
             equal: heads.digest(log) == welcome.digest,
         };
@@ -303,6 +340,21 @@ impl Session {
         self.phase = Phase::Open(Box::new(exchange));
     }
 
+    /// Opens the exchange of two devices that have let each other in.
+    fn meet(&mut self, now_ms: u64, out: &mut Outputs) -> Result<(), Close> {
+        let Phase::Meeting(meeting) = &mut self.phase else {
+            return Ok(());
+        };
+        let Some(met) = meeting.met()? else {
+            return Ok(());
+        };
+        self.open(now_ms, met.standing, met.opening, out);
+        match &mut self.phase {
+            Phase::Open(exchange) if met.missed => exchange.input(now_ms, Input::Missed, out),
+            _ => Ok(()),
+        }
+    }
+
     fn receipts(&mut self, now_ms: u64, mut parts: Vec<ReceiptParts>, out: &mut Outputs) {
         match &mut self.phase {
             Phase::Open(exchange) => exchange.receipts(now_ms, parts, out),
@@ -312,7 +364,11 @@ impl Session {
                     out.push(Output::Send(Frame::Statements(parts)));
                 }
             }
-            Phase::First | Phase::Identifying(_) | Phase::Leaving { .. } | Phase::Closed => {}
+            Phase::First
+            | Phase::Identifying(_)
+            | Phase::Meeting(_)
+            | Phase::Leaving { .. }
+            | Phase::Closed => {}
         }
     }
 
@@ -320,7 +376,11 @@ impl Session {
         match &mut self.phase {
             Phase::Open(exchange) => return exchange.log_changed(log, out),
             Phase::Identifying(identifying) => identifying.log_changed(&log),
-            Phase::First | Phase::Welcoming { .. } | Phase::Leaving { .. } | Phase::Closed => {}
+            Phase::First
+            | Phase::Welcoming { .. }
+            | Phase::Meeting(_)
+            | Phase::Leaving { .. }
+            | Phase::Closed => {}
         }
         if let WhoWeAre::Device { log: ours, key, .. } = &mut self.who {
             let us = key.public_key().device_id();

@@ -11,6 +11,7 @@ use crate::ledger::journals::Have;
 use crate::ledger::{Ack, Heads, KeptRun, Run, Tip, VerifiedRun};
 use crate::sync::frame::{Frame, GoAwayReason, Outcome};
 use crate::sync::handshake::{Greeting, HandshakeError};
+use crate::sync::peer_handshake::PeerChannel;
 
 /// What happened outside, for the session to know.
 #[derive(Debug)]
@@ -57,6 +58,13 @@ pub enum Input {
     Receipts(Vec<ReceiptParts>),
     /// Receipts for entries that were kept before, to be sent; on the service's side only.
     Acks(Vec<Ack>),
+    /// Receipts of the service to be passed on to a peer, each with the key that signed it.
+    RelayAcks(Vec<(Ack, ServiceCertificate)>),
+    /// Whether this device wants entries of a peer: it has no service that takes its own.
+    Flow {
+        /// Whether it does.
+        wanted: bool,
+    },
     /// Somebody wants to know when both ends have told each other everything; only between
     /// [`Output::Live`] and [`Output::Close`].
     Flush {
@@ -175,7 +183,7 @@ pub enum Close {
     GoAway(GoAwayReason),
 }
 
-/// What a service knows of who says hello.
+/// What this end knows of who says hello.
 #[derive(Debug, Clone)]
 pub struct Standing {
     /// The identity's log.
@@ -211,6 +219,17 @@ pub enum WhoWeAre {
         dialled: String,
         /// 32 random bytes, of this stream alone.
         nonce: [u8; 32],
+    },
+    /// A device, with another device of its identity at the other end.
+    Peer {
+        /// Its key.
+        key: Arc<SecretKey>,
+        /// Its log.
+        log: Arc<IdentityLog>,
+        /// Its tips.
+        heads: Heads,
+        /// The other end.
+        channel: PeerChannel,
     },
 }
 

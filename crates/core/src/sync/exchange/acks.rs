@@ -1,10 +1,23 @@
-//! Acks: sent by the service, checked by the device.
+//! Acks: sent by the service, checked by the device, and passed on between devices.
+//!
+//! Whatever way they come, they are receipts of the service and signed by it: what a peer says
+//! itself has no form that could be taken for one.
 
-use super::Exchange;
+use super::{Exchange, Role};
+use crate::identity::{ServiceCertificate, ServiceRole};
+use crate::ids::StoreEpoch;
 use crate::ledger::ack::{Ack, AckBody};
-use crate::limits::{FRAME_ACKS_MAX, WAITING_ACKS_MAX};
-use crate::sync::frame::{AckParts, Frame};
+use crate::limits::{FRAME_ACKS_MAX, FRAME_RELAYED_ACKS_MAX, WAITING_ACKS_MAX};
+use crate::sync::frame::{AckParts, Frame, RelayedAck};
 use crate::sync::shell::{Close, Output, Outputs};
+
+/// An ack with what it is checked by.
+#[derive(Debug)]
+pub(super) struct AckToCheck {
+    parts: AckParts,
+    store_epoch: StoreEpoch,
+    service: ServiceCertificate,
+}
 
 /// Sends receipts for entries, in as many frames as they need.
 pub(super) fn send(acks: &[Ack], out: &mut Outputs) {
@@ -15,18 +28,71 @@ pub(super) fn send(acks: &[Ack], out: &mut Outputs) {
 }
 
 impl Exchange {
-    /// Checks acks; those that name a place of the log that is not known yet wait for it.
+    /// Acks of the service at the other end.
     pub(super) fn acks(&mut self, acks: Vec<AckParts>, out: &mut Outputs) -> Result<(), Close> {
-        let mut checked = Vec::new();
-        for parts in acks {
-            let Some(service) = &self.service else {
-                return Err(Close::BadMessage("Acks"));
-            };
+        let Role::Device { service, .. } = &self.role else {
+            return Err(Close::BadMessage("Acks"));
+        };
+        let with = |parts| AckToCheck {
+            parts,
+            store_epoch: self.store_epoch,
+            service: (**service).clone(),
+        };
+        self.check_acks(acks.into_iter().map(with).collect(), out)
+    }
+
+    /// Acks of a service that a peer passes on.
+    pub(super) fn relayed_acks(
+        &mut self,
+        acks: Vec<RelayedAck>,
+        out: &mut Outputs,
+    ) -> Result<(), Close> {
+        let Role::Peer { .. } = &self.role else {
+            return Err(Close::BadMessage("RelayedAcks"));
+        };
+        let genesis = self.log.genesis();
+        let with = |relayed: RelayedAck| {
+            let (body, signature) = (relayed.certificate_body, relayed.certificate_signature);
+            let service = ServiceCertificate::verify(genesis, body, signature).ok();
+            let service = service.filter(|service| service.role() == ServiceRole::Service);
+            Some(AckToCheck {
+                parts: relayed.ack,
+                store_epoch: relayed.store_epoch,
+                service: service?,
+            })
+        };
+        let acks: Option<Vec<AckToCheck>> = acks.into_iter().map(with).collect();
+        let acks = acks.ok_or(Close::BadMessage("RelayedAcks"))?;
+        self.check_acks(acks, out)
+    }
+
+    /// Passes receipts on, in as many frames as they need.
+    pub(super) fn relay_acks(&self, acks: &[(Ack, ServiceCertificate)], out: &mut Outputs) {
+        if !matches!(self.role, Role::Peer { .. }) {
+            return;
+        }
+        for acks in acks.chunks(FRAME_RELAYED_ACKS_MAX) {
+            let relayed = acks
+                .iter()
+                .map(|(ack, service)| RelayedAck::new(ack, service));
+            out.push(Output::Send(Frame::RelayedAcks(relayed.collect())));
+        }
+    }
+
+    /// Checks acks; those that name a place of the log that is not known yet wait for it.
+    pub(super) fn check_acks(
+        &mut self,
+        acks: Vec<AckToCheck>,
+        out: &mut Outputs,
+    ) -> Result<(), Close> {
+        let mut checked: Vec<(Ack, ServiceCertificate)> = Vec::new();
+        for ack in acks {
+            let parts = &ack.parts;
             let Some(log_hash) = self.log.hash_at(parts.log_position) else {
                 if self.acks_waiting.len() >= WAITING_ACKS_MAX {
                     self.acks_waiting.pop_front();
                 }
-                self.acks_waiting.push_back(parts);
+                self.acks_waiting.push_back(ack);
                 continue;
             };
             let body = AckBody {
@@ -36,25 +102,30 @@ impl Exchange {
                 log_position: parts.log_position,
                 log_hash,
                 level: parts.level,
-                store_epoch: self.store_epoch,
+                store_epoch: ack.store_epoch,
                 service_time_ms: parts.service_time_ms,
                 key_serial: parts.key_serial,
             };
-            let ack = Ack {
-                body,
-                signature: parts.signature,
-            };
-            if ack.verify(self.log.ledger_id(), service).is_err() {
+            let signature = parts.signature;
+            let full = Ack { body, signature };
+            if full.verify(self.log.ledger_id(), &ack.service).is_err() {
                 return Err(Close::BadMessage("Acks"));
             }
-            checked.push(ack);
+            checked.push((full, ack.service));
         }
-        if let Some(service) = self.service.as_ref().filter(|_| !checked.is_empty()) {
+        told(checked, out);
+        Ok(())
+    }
+}
+
+/// Tells what was checked: one output for each key.
+fn told(checked: Vec<(Ack, ServiceCertificate)>, out: &mut Outputs) {
+    for same in checked.chunk_by(|(_, one), (_, other)| one == other) {
+        if let Some((_, service)) = same.first() {
             out.push(Output::Acked {
-                acks: checked,
+                acks: same.iter().map(|(ack, _)| *ack).collect(),
                 service: service.clone(),
             });
         }
-        Ok(())
     }
 }

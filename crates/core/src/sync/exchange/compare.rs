@@ -90,9 +90,10 @@ pub(super) struct Compare {
 }
 
 impl Compare {
-    /// One comparison is enough for both ends: the device asks, the service only if it does not.
-    pub(super) fn new(now_ms: u64, is_service: bool) -> Self {
-        let every_ms = DIGEST_EVERY_MS + if is_service { DIGEST_SLACK_MS } else { 0 };
+    /// `asks_late`: one comparison is enough for both ends, so this one asks only if the other does
+    /// not.
+    pub(super) fn new(now_ms: u64, asks_late: bool) -> Self {
+        let every_ms = DIGEST_EVERY_MS + if asks_late { DIGEST_SLACK_MS } else { 0 };
         Self {
             every_ms,
             next_at_ms: now_ms + every_ms,
@@ -130,6 +131,19 @@ impl Compare {
         if now_ms >= self.next_at_ms {
             self.due = true;
             self.next_at_ms = now_ms + self.every_ms;
+        }
+    }
+
+    /// Nothing is compared any more: whoever waits is told so.
+    pub(super) fn rest(&mut self, out: &mut Outputs) {
+        let asked = self
+            .probe
+            .take()
+            .map_or_else(Vec::new, |probe| probe.flushes);
+        let waiting = self.flushes.drain(..).map(|flush| flush.ping_id);
+        for ping_id in asked.into_iter().chain(waiting) {
+            let equal = false;
+            out.push(Output::Flushed { ping_id, equal });
         }
     }
 
@@ -193,6 +207,9 @@ impl Exchange {
     }
 
     fn start_probe(&mut self, out: &mut Outputs) {
+        if !self.flow.is_on() {
+            return;
+        }
         let at_rest = self.at_rest();
         let compare = &mut self.compare;
         let answered = |flush: &Flush| {

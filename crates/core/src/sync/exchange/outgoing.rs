@@ -101,7 +101,8 @@ impl Outgoing {
 impl Exchange {
     pub(super) fn read_entries(&mut self, out: &mut Outputs) {
         let outgoing = &self.outgoing;
-        let ready = outgoing.dirty && outgoing.reading == Reading::No && outgoing.has_room();
+        let may = self.flow.is_on() && outgoing.has_room();
+        let ready = may && outgoing.dirty && outgoing.reading == Reading::No;
         let Some(peer) = self.peer.as_ref().filter(|_| ready) else {
             return;
         };
@@ -145,7 +146,8 @@ impl Exchange {
             .collect();
         let bytes: usize = fresh.iter().map(|run| run.payload_bytes()).sum();
         let small = fresh.len() <= FRAME_RUNS_MAX && bytes <= PAGE_BYTES_MAX;
-        let free = self.peer.is_some() && self.outgoing.is_told() && self.outgoing.has_room();
+        let on = self.flow.is_on();
+        let free = on && self.peer.is_some() && self.outgoing.is_told() && self.outgoing.has_room();
         if free && small && self.statements_are_told() && self.all_follow(&fresh) {
             let kept = |run: &&VerifiedRun| KeptRun {
                 run: run.to_run(),

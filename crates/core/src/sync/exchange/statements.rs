@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use prost::Message as _;
 
-use super::Exchange;
+use super::{Exchange, Role};
 use crate::identity::receipt::ReceiptParts;
 use crate::identity::{DeviceState, IdentityLog};
+use crate::ids::DeviceId;
 use crate::limits::{
     DIGEST_EVERY_MS, FRAME_STATEMENTS_MAX, LOG_ASKS_MAX, PAGE_BYTES_MAX, STATEMENTS_AGAIN_MS,
 };
@@ -198,12 +199,22 @@ impl Exchange {
         self.must_be_active(out)
     }
 
+    /// Who was ended is told so by the other end.
     fn must_be_active(&self, out: &mut Outputs) -> Result<(), Close> {
-        let device = self.log.device(&self.device);
-        if device.is_some_and(|d| d.state == DeviceState::Active) {
+        let (us, them) = match &self.role {
+            Role::Service { device } => (None, Some(device)),
+            Role::Device { device, .. } => (Some(device), None),
+            Role::Peer { ours, theirs } => (Some(ours), Some(theirs)),
+        };
+        let is_ended = |device: &DeviceId| {
+            let record = self.log.device(device);
+            record.is_none_or(|record| record.state != DeviceState::Active)
+        };
+        let they_ended = them.is_some_and(is_ended);
+        if !us.is_some_and(is_ended) && !they_ended {
             return Ok(());
         }
-        if self.service.is_none() {
+        if they_ended {
             let reason = GoAwayReason::DeviceRevoked;
             out.push(Output::Send(Frame::GoAway {
                 reason,
@@ -229,14 +240,15 @@ impl Exchange {
         }
         self.tips.may_tell_again();
         let acks = std::mem::take(&mut self.acks_waiting);
-        self.acks(acks.into(), out)?;
+        self.check_acks(acks.into(), out)?;
         // What is being read may need the new statements at the peer.
         self.outgoing.start_anew();
         let cuts_changed = self
             .log
             .devices()
             .any(|(id, d)| d.cut.as_ref() != cut_before.cut(id));
-        if std::mem::take(&mut self.statements.tell_tips) || cuts_changed {
+        let tell = std::mem::take(&mut self.statements.tell_tips) || cuts_changed;
+        if tell && self.flow.is_on() {
             self.tips.tell(out);
         }
         self.pump(out);
