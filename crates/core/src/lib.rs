@@ -20,6 +20,7 @@ pub mod text;
 
 pub mod identity;
 pub mod ledger;
+pub mod signal;
 pub mod sync;
 
 mod wire;

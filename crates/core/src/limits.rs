@@ -139,3 +139,9 @@ pub const MEND_WAIT_MS_MAX: u64 = 32 * DIGEST_EVERY_MS;
 /// Requests for statements that may come to nothing before a run of an unknown device counts as
 /// foreign.
 pub const LOG_ASKS_MAX: u32 = 8;
+/// Longest signal between devices, in bytes.
+pub const SIGNAL_BYTES_MAX: usize = 16_384;
+/// Longest description of an end of a channel in a signal, in bytes.
+pub const SIGNAL_SDP_BYTES_MAX: usize = 12_288;
+/// Attempts to get a channel that are remembered, so that none is followed twice.
+pub const SIGNALS_SEEN_MAX: usize = 1_024;

@@ -47,6 +47,8 @@ pub enum Tag {
     Welcome,
     /// A hello between devices, by the one that says it.
     PeerHello,
+    /// An offer or answer between devices, by the one that makes it.
+    Signal,
     /// Keys of the sealed channel of a link session; without a `ledger_id`.
     LinkKey,
     /// What the two devices of a link session told each other; without a `ledger_id`.
@@ -59,7 +61,7 @@ pub enum Tag {
 
 impl Tag {
     /// All tags, for tables and for tests over every pair.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Genesis,
         Self::DeviceId,
         Self::Nameplate,
@@ -79,6 +81,7 @@ impl Tag {
         Self::Hello,
         Self::Welcome,
         Self::PeerHello,
+        Self::Signal,
         Self::LinkKey,
         Self::LinkTranscript,
         Self::LinkCommitment,
@@ -107,6 +110,7 @@ impl Tag {
             Self::Hello => b"edge-ledger/hello/v1\0",
             Self::Welcome => b"edge-ledger/welcome/v1\0",
             Self::PeerHello => b"edge-ledger/peer-hello/v1\0",
+            Self::Signal => b"edge-ledger/signal/v1\0",
             Self::LinkKey => b"edge-ledger/link-key/v1\0",
             Self::LinkTranscript => b"edge-ledger/link-transcript/v1\0",
             Self::LinkCommitment => b"edge-ledger/link-commitment/v1\0",

@@ -444,3 +444,40 @@ pub(crate) struct PeerGreetingBody {
     #[prost(uint32, tag = "3")]
     pub(crate) version: u32,
 }
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enumeration)]
+pub(crate) enum SignalKind {
+    Unspecified = 0,
+    Offer = 1,
+    Answer = 2,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct SignalBody {
+    #[prost(enumeration = "SignalKind", tag = "1")]
+    pub(crate) kind: i32,
+    #[prost(bytes = "vec", tag = "2")]
+    pub(crate) identity: Vec<u8>,
+    #[prost(bytes = "vec", tag = "3")]
+    pub(crate) public_key: Vec<u8>,
+    #[prost(bytes = "vec", tag = "4")]
+    pub(crate) to: Vec<u8>,
+    #[prost(bytes = "vec", tag = "5")]
+    pub(crate) nonce: Vec<u8>,
+    #[prost(bytes = "vec", tag = "6")]
+    pub(crate) connection: Vec<u8>,
+    #[prost(bytes = "vec", tag = "7")]
+    pub(crate) fingerprint: Vec<u8>,
+    #[prost(string, tag = "8")]
+    pub(crate) sdp: String,
+    #[prost(int64, tag = "9")]
+    pub(crate) made_ms: i64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Signal {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(crate) body: Bytes,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub(crate) signature: Bytes,
+}
