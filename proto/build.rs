@@ -4,7 +4,7 @@ use std::path::Path;
 
 use prost::Message as _;
 
-const FILES: [&str; 7] = [
+const FILES: [&str; 8] = [
     "edgeledger/identity/v1/deployment.proto",
     "edgeledger/identity/v1/identity_service.proto",
     "edgeledger/identity/v1/link.proto",
@@ -12,6 +12,7 @@ const FILES: [&str; 7] = [
     "edgeledger/ledger/v1/entry.proto",
     "edgeledger/ledger/v1/frame.proto",
     "edgeledger/ledger/v1/ledger_service.proto",
+    "edgeledger/signal/v1/signal.proto",
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -8,6 +8,8 @@ pub use convert::{ConvertError, Problem};
 pub use edgeledger::identity::v1 as identity;
 /// `edgeledger.ledger.v1`: journals, and the frames that sync them.
 pub use edgeledger::ledger::v1 as ledger;
+/// `edgeledger.signal.v1`: how devices find a channel to each other.
+pub use edgeledger::signal::v1 as signal;
 
 /// The whole contract as an encoded `google.protobuf.FileDescriptorSet`.
 pub const DESCRIPTOR_SET: &[u8] = tonic::include_file_descriptor_set!("edgeledger");
@@ -28,6 +30,11 @@ mod edgeledger {
     pub mod ledger {
         pub mod v1 {
             tonic::include_proto!("edgeledger.ledger.v1");
+        }
+    }
+    pub mod signal {
+        pub mod v1 {
+            tonic::include_proto!("edgeledger.signal.v1");
         }
     }
 }

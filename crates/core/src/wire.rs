@@ -446,6 +446,7 @@ pub(crate) struct PeerGreetingBody {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enumeration)]
+#[repr(i32)]
 pub(crate) enum SignalKind {
     Unspecified = 0,
     Offer = 1,
@@ -478,6 +479,6 @@ pub(crate) struct SignalBody {
 pub(crate) struct Signal {
     #[prost(bytes = "bytes", tag = "1")]
     pub(crate) body: Bytes,
-    #[prost(bytes = "bytes", tag = "2")]
-    pub(crate) signature: Bytes,
+    #[prost(bytes = "vec", tag = "2")]
+    pub(crate) signature: Vec<u8>,
 }
