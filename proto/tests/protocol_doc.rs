@@ -16,7 +16,7 @@ const PAGE: &str = include_str!("../../docs/protocol.md");
 const VECTORS: &str = include_str!("../../tests/vectors/protocol_v1.json");
 const LIMITS: &str = include_str!("../../crates/core/src/limits.rs");
 const REASONS: &str = include_str!("../../crates/chassis/src/status/table.rs");
-const CONTRACT: [&str; 7] = [
+const CONTRACT: [&str; 8] = [
     include_str!("../edgeledger/identity/v1/deployment.proto"),
     include_str!("../edgeledger/identity/v1/identity_service.proto"),
     include_str!("../edgeledger/identity/v1/link.proto"),
@@ -24,6 +24,7 @@ const CONTRACT: [&str; 7] = [
     include_str!("../edgeledger/ledger/v1/entry.proto"),
     include_str!("../edgeledger/ledger/v1/frame.proto"),
     include_str!("../edgeledger/ledger/v1/ledger_service.proto"),
+    include_str!("../edgeledger/signal/v1/signal.proto"),
 ];
 
 /// The rows of all tables that are marked as this kind, without their heads, as cells.
@@ -224,6 +225,7 @@ fn limits_and_their_values() {
         FRAME_STATEMENTS_MAX,
         HEADS_TIPS_MAX,
         FRAME_ACKS_MAX,
+        FRAME_RELAYED_ACKS_MAX,
         WAITING_BYTES_MAX,
         WAITING_RUNS_MAX,
         DEVICES_ACTIVE_MAX,
@@ -258,6 +260,7 @@ fn limits_and_their_values() {
         MISBEHAVED_RUNS_MAX,
         MISBEHAVED_WINDOW_MS,
         STALLED_AFTER_MS,
+        PEER_OPENING_MS_MAX,
         WAITING_ACKS_MAX,
         STATEMENTS_AGAIN_MS,
         PINGS_DUE_MAX,
@@ -265,6 +268,10 @@ fn limits_and_their_values() {
         UNSURE_COMPARISONS_MAX,
         MEND_WAIT_MS_MAX,
         LOG_ASKS_MAX,
+        SIGNAL_BYTES_MAX,
+        SIGNAL_SDP_BYTES_MAX,
+        SIGNAL_BY_HAND_MS_MAX,
+        SIGNALS_SEEN_MAX,
     ];
     let named: BTreeSet<&str> = code.iter().map(|(name, _)| name.as_str()).collect();
     let constants = LIMITS
