@@ -4,7 +4,7 @@ use std::path::Path;
 
 use prost::Message as _;
 
-const FILES: [&str; 9] = [
+const FILES: [&str; 10] = [
     "edgeledger/identity/v1/deployment.proto",
     "edgeledger/identity/v1/identity_service.proto",
     "edgeledger/identity/v1/link.proto",
@@ -13,6 +13,7 @@ const FILES: [&str; 9] = [
     "edgeledger/ledger/v1/frame.proto",
     "edgeledger/ledger/v1/ledger_service.proto",
     "edgeledger/signal/v1/nearby.proto",
+    "edgeledger/signal/v1/signal.proto",
     "edgeledger/signal/v1/signal_service.proto",
 ];
 

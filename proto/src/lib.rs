@@ -8,7 +8,7 @@ pub use convert::{ConvertError, Problem};
 pub use edgeledger::identity::v1 as identity;
 /// `edgeledger.ledger.v1`: journals, and the frames that sync them.
 pub use edgeledger::ledger::v1 as ledger;
-/// `edgeledger.signal.v1`: how devices find each other.
+/// `edgeledger.signal.v1`: how devices find a channel to each other.
 pub use edgeledger::signal::v1 as signal;
 
 /// The whole contract as an encoded `google.protobuf.FileDescriptorSet`.

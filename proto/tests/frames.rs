@@ -130,9 +130,37 @@ fn exchange() -> impl Strategy<Value = Message> {
     ]
 }
 
+fn relayed_ack() -> impl Strategy<Value = ledger::RelayedAck> {
+    (ack(), exactly(16), certificate()).prop_map(|(ack, store_epoch, certificate)| {
+        ledger::RelayedAck {
+            ack: Some(ack),
+            store_epoch,
+            certificate: Some(certificate),
+        }
+    })
+}
+
+fn between_devices() -> impl Strategy<Value = Message> {
+    prop_oneof![
+        blob().prop_map(|body| Message::PeerGreeting(ledger::PeerGreeting { body })),
+        (blob(), exactly(64))
+            .prop_map(|(body, proof)| Message::PeerHello(ledger::Hello { body, proof })),
+        (any::<u64>(), exactly(32), exactly(32)).prop_map(|(log_position, log_hash, digest)| {
+            Message::PeerWelcome(ledger::PeerWelcome {
+                log_position,
+                log_hash,
+                digest,
+            })
+        }),
+        any::<bool>().prop_map(|wanted| Message::Flow(ledger::Flow { wanted })),
+        vec(relayed_ack(), 0..4)
+            .prop_map(|acks| Message::RelayedAcks(ledger::RelayedAcks { acks })),
+    ]
+}
+
 proptest! {
     #[test]
-    fn every_frame_survives(message in prop_oneof![opening(), exchange()]) {
+    fn every_frame_survives(message in prop_oneof![opening(), exchange(), between_devices()]) {
         let frame = ledger::Frame { message: Some(message) };
         let read = ledger::Frame::decode(&frame.encode_to_vec()[..]).unwrap();
         let domain = Frame::try_from(read).unwrap();
@@ -154,6 +182,23 @@ fn what_is_missing_is_named() {
         refused(Some(greeting)),
         ("greeting.certificate", Problem::Missing)
     );
+    let relayed = |relayed: ledger::RelayedAck| {
+        let acks = vec![relayed];
+        refused(Some(Message::RelayedAcks(ledger::RelayedAcks { acks })))
+    };
+    assert_eq!(
+        relayed(ledger::RelayedAck::default()),
+        ("relayed_ack.certificate", Problem::Missing)
+    );
+    let certificate = Some(ServiceKeyCertificate {
+        body: Bytes::new(),
+        signature: vec![0; 64].into(),
+    });
+    let without_ack = ledger::RelayedAck {
+        certificate,
+        ..ledger::RelayedAck::default()
+    };
+    assert_eq!(relayed(without_ack), ("relayed_ack.ack", Problem::Missing));
     let statements = ledger::Statements {
         statements: vec![ReceiptedStatement::default()],
     };
@@ -172,6 +217,11 @@ fn wrong_lengths_are_named() {
     assert_eq!(
         refused(Some(hello)),
         ("hello.proof", Problem::Length { expected: 64 })
+    );
+    let welcome = Message::PeerWelcome(ledger::PeerWelcome::default());
+    assert_eq!(
+        refused(Some(welcome)),
+        ("peer_welcome.log_hash", Problem::Length { expected: 32 })
     );
     let ping = Message::Ping(ledger::Ping::default());
     assert_eq!(

@@ -17,7 +17,7 @@ const PAGE: &str = include_str!("../../docs/protocol.md");
 const VECTORS: &str = include_str!("../../tests/vectors/protocol_v1.json");
 const LIMITS: &str = include_str!("../../crates/core/src/limits.rs");
 const REASONS: &str = include_str!("../../crates/chassis/src/status/table.rs");
-const CONTRACT: [&str; 9] = [
+const CONTRACT: [&str; 10] = [
     include_str!("../edgeledger/identity/v1/deployment.proto"),
     include_str!("../edgeledger/identity/v1/identity_service.proto"),
     include_str!("../edgeledger/identity/v1/link.proto"),
@@ -26,6 +26,7 @@ const CONTRACT: [&str; 9] = [
     include_str!("../edgeledger/ledger/v1/frame.proto"),
     include_str!("../edgeledger/ledger/v1/ledger_service.proto"),
     include_str!("../edgeledger/signal/v1/nearby.proto"),
+    include_str!("../edgeledger/signal/v1/signal.proto"),
     include_str!("../edgeledger/signal/v1/signal_service.proto"),
 ];
 
@@ -227,6 +228,7 @@ fn limits_and_their_values() {
         FRAME_STATEMENTS_MAX,
         HEADS_TIPS_MAX,
         FRAME_ACKS_MAX,
+        FRAME_RELAYED_ACKS_MAX,
         WAITING_BYTES_MAX,
         WAITING_RUNS_MAX,
         DEVICES_ACTIVE_MAX,
@@ -261,6 +263,7 @@ fn limits_and_their_values() {
         MISBEHAVED_RUNS_MAX,
         MISBEHAVED_WINDOW_MS,
         STALLED_AFTER_MS,
+        PEER_OPENING_MS_MAX,
         WAITING_ACKS_MAX,
         STATEMENTS_AGAIN_MS,
         PINGS_DUE_MAX,
@@ -268,6 +271,10 @@ fn limits_and_their_values() {
         UNSURE_COMPARISONS_MAX,
         MEND_WAIT_MS_MAX,
         LOG_ASKS_MAX,
+        SIGNAL_BYTES_MAX,
+        SIGNAL_SDP_BYTES_MAX,
+        SIGNAL_BY_HAND_MS_MAX,
+        SIGNALS_SEEN_MAX,
     ];
     let named: BTreeSet<&str> = code.iter().map(|(name, _)| name.as_str()).collect();
     let constants = LIMITS

@@ -42,6 +42,7 @@ macro_rules! all_set {
 mod signed_bytes {
     mod handshake;
     mod keys;
+    mod peers;
 }
 
 fn is_set<T: Default + PartialEq + Debug>(name: &str, value: &T) {

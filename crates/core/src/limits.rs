@@ -124,6 +124,9 @@ pub const MISBEHAVED_WINDOW_MS: u64 = 60_000;
 /// The longest frame takes 7 minutes at 20 kbit/s, which is slow and not stuck; whether anybody
 /// is there at all is found out by the transport, far sooner.
 pub const STALLED_AFTER_MS: u64 = 600_000;
+/// A session between devices ends when nothing arrives for this long before it is open, in
+/// milliseconds.
+pub const PEER_OPENING_MS_MAX: u64 = 10_000;
 /// Most acks that wait for the statements that they name; the oldest give way.
 pub const WAITING_ACKS_MAX: usize = 64;
 /// Statements that a peer lacks are not sent to it again within this time, in milliseconds.
@@ -143,5 +146,8 @@ pub const LOG_ASKS_MAX: u32 = 8;
 pub const SIGNAL_BYTES_MAX: usize = 16_384;
 /// Longest description of an end of a channel in a signal, in bytes.
 pub const SIGNAL_SDP_BYTES_MAX: usize = 12_288;
+/// Life of an offer that is carried by hand, in milliseconds. The clocks of two devices may differ
+/// by as much, either way.
+pub const SIGNAL_BY_HAND_MS_MAX: i64 = 600_000;
 /// Attempts to get a channel that are remembered, so that none is followed twice.
 pub const SIGNALS_SEEN_MAX: usize = 1_024;

@@ -1,9 +1,9 @@
 //! Offers and answers by which two devices find a channel to each other.
 //!
 //! Whoever passes them on (the identity service, a network, a person) is not trusted with them: the
-//! device that makes one signs it, for one other device, one attempt and one certificate. What is
-//! said over the channel is judged by the session that runs over it; this only keeps strangers from
-//! making devices open channels, and old offers from being shown again.
+//! device that makes one signs it, for one other device, one attempt and one certificate. Here
+//! nothing is decided but whether it is worth a channel: who the other device is, the session that
+//! runs over the channel finds out for itself, before anything of the ledger is said.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -13,9 +13,14 @@ use prost::Message as _;
 use crate::identity::{DeviceState, FormatError, IdentityLog, decode_canonical};
 use crate::ids::{DeviceId, IdentityId, LedgerId};
 use crate::keys::{PublicKey, SecretKey, Signature};
-use crate::limits::{SIGNAL_BYTES_MAX, SIGNAL_SDP_BYTES_MAX, SIGNALS_SEEN_MAX};
+use crate::limits::{
+    SIGNAL_BY_HAND_MS_MAX, SIGNAL_BYTES_MAX, SIGNAL_SDP_BYTES_MAX, SIGNALS_SEEN_MAX,
+};
 use crate::tags::Tag;
 use crate::wire;
+
+/// The nonce of an offer that is carried by hand: nobody has said anything that it could answer.
+const BY_HAND: [u8; 32] = [0; 32];
 
 /// What a signal is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,7 +115,7 @@ impl Signal {
     pub fn encode(&self) -> Bytes {
         let signal = wire::Signal {
             body: self.body.clone(),
-            signature: Bytes::copy_from_slice(self.signature.as_bytes()),
+            signature: self.signature.as_bytes().to_vec(),
         };
         Bytes::from(signal.encode_to_vec())
     }
@@ -120,12 +125,11 @@ impl Signal {
     /// # Errors
     /// [`FormatError`].
     pub fn decode(bytes: &[u8]) -> Result<Self, FormatError> {
-        let field = FormatError::Field("a signal");
         if bytes.len() > SIGNAL_BYTES_MAX {
-            return Err(field);
+            return Err(FormatError::Field("the length of a signal"));
         }
-        let signal = wire::Signal::decode(bytes).map_err(|_| field.clone())?;
-        let signature = signal.signature[..].try_into().map_err(|_| field)?;
+        let signal: wire::Signal = decode_canonical("a signal", bytes)?;
+        let signature = fixed(&signal.signature, "the signature of a signal")?;
         Ok(Self {
             body: signal.body,
             signature: Signature::from_bytes(signature),
@@ -134,13 +138,13 @@ impl Signal {
 
     /// What an answer to this offer names.
     pub fn hash(&self, ledger_id: LedgerId) -> [u8; 32] {
-        Tag::Signal.hash(ledger_id, &[&self.body, self.signature.as_bytes()])
+        Tag::Offer.hash(ledger_id, &[&self.body, self.signature.as_bytes()])
     }
 
     /// Checks that a device of this identity, which the log has not ended, signed this for `us` and
-    /// for the certificate that the description names. Whether it is fresh is the caller's to say:
-    /// an offer names a nonce that the caller gave, an answer the caller's own offer. A device that
-    /// the log does not have yet may call: the session asks for the log.
+    /// for the certificate that the description names. Whether it is what is awaited, and fresh, is
+    /// a second question: [`SignalBody::is_offer_to`] and its like. A device that the log does not
+    /// have yet may call: the session asks for the log.
     ///
     /// # Errors
     /// [`SignalError`].
@@ -182,8 +186,9 @@ impl Signal {
         if body.sdp.len() > SIGNAL_SDP_BYTES_MAX {
             return Err(field("the description of a signal"));
         }
+        let nonce = fixed(&body.nonce, "the nonce of a signal")?;
         let to = match &body.to[..] {
-            [] => None,
+            [] if kind == SignalKind::Offer && nonce == BY_HAND => None,
             to => Some(DeviceId::try_from(to).map_err(|_| field("the receiver of a signal"))?),
         };
         Ok(SignalBody {
@@ -192,7 +197,7 @@ impl Signal {
                 .map_err(|_| field("the identity of a signal"))?,
             author,
             to,
-            nonce: fixed(&body.nonce, "the nonce of a signal")?,
+            nonce,
             connection: fixed(&body.connection, "the connection of a signal")?,
             fingerprint: fixed(&body.fingerprint, "the fingerprint of a signal")?,
             sdp: body.sdp,
@@ -205,6 +210,60 @@ fn fixed<const N: usize>(bytes: &[u8], what: &'static str) -> Result<[u8; N], Fo
     bytes.try_into().map_err(|_| FormatError::Field(what))
 }
 
+impl SignalBody {
+    /// Checks that this is an offer that answers what this device said last: `nonces` are those of
+    /// its words that are still good.
+    ///
+    /// # Errors
+    /// [`SignalError::Kind`], [`SignalError::Stale`].
+    pub fn is_offer_to(&self, nonces: &[[u8; 32]]) -> Result<(), SignalError> {
+        self.is_an_offer()?;
+        if self.nonce == BY_HAND || !nonces.contains(&self.nonce) {
+            return Err(SignalError::Stale);
+        }
+        Ok(())
+    }
+
+    /// Checks that this is an offer that was carried by hand, made not long before or after `now_ms`
+    /// by this device's clock.
+    ///
+    /// # Errors
+    /// [`SignalError::Kind`], [`SignalError::Stale`].
+    pub fn is_offer_by_hand(&self, now_ms: i64) -> Result<(), SignalError> {
+        self.is_an_offer()?;
+        let age_ms = now_ms.saturating_sub(self.made_ms).saturating_abs();
+        if self.nonce != BY_HAND || age_ms > SIGNAL_BY_HAND_MS_MAX {
+            return Err(SignalError::Stale);
+        }
+        Ok(())
+    }
+
+    /// Checks that this is the answer to an offer of this device, with its [`Signal::hash`].
+    ///
+    /// # Errors
+    /// [`SignalError::Kind`], [`SignalError::Stale`], and [`SignalError::NotForUs`] if it is of
+    /// another device than the offer was for.
+    pub fn is_answer_to(&self, offer: &Self, hash: &[u8; 32]) -> Result<(), SignalError> {
+        if self.kind != SignalKind::Answer {
+            return Err(SignalError::Kind("an answer"));
+        }
+        if self.nonce != *hash || self.connection != offer.connection {
+            return Err(SignalError::Stale);
+        }
+        if offer.to.is_some_and(|to| to != self.author.device_id()) {
+            return Err(SignalError::NotForUs);
+        }
+        Ok(())
+    }
+
+    fn is_an_offer(&self) -> Result<(), SignalError> {
+        match self.kind {
+            SignalKind::Offer => Ok(()),
+            SignalKind::Answer => Err(SignalError::Kind("an offer")),
+        }
+    }
+}
+
 /// Whether a description names this certificate, and no other (RFC 8122).
 fn names_only(sdp: &str, fingerprint: &[u8; 32]) -> bool {
     let mut named = sdp
@@ -215,11 +274,17 @@ fn names_only(sdp: &str, fingerprint: &[u8; 32]) -> bool {
         let Some((function, hex)) = line.split_once(' ') else {
             return false;
         };
-        let bytes = hex.split(':').map(|byte| u8::from_str_radix(byte, 16));
-        let bytes: Result<Vec<u8>, _> = bytes.collect();
-        function.eq_ignore_ascii_case("sha-256") && bytes.is_ok_and(|b| b == fingerprint)
+        let bytes: Option<Vec<u8>> = hex.split(':').map(hex_byte).collect();
+        function.eq_ignore_ascii_case("sha-256") && bytes.is_some_and(|b| b == fingerprint)
     };
     named.peek().is_some() && named.all(is_signed)
+}
+
+/// Two digits; the parser of the standard library would take a sign too.
+fn hex_byte(digits: &str) -> Option<u8> {
+    let mut byte = [0];
+    hex::decode_to_slice(digits, &mut byte).ok()?;
+    Some(byte[0])
 }
 
 /// Attempts that were seen, so that none is followed twice: the last 1,024.

@@ -49,6 +49,8 @@ pub enum Tag {
     PeerHello,
     /// An offer or answer between devices, by the one that makes it.
     Signal,
+    /// The hash of a signed offer, which its answer names.
+    Offer,
     /// Keys of the sealed channel of a link session; without a `ledger_id`.
     LinkKey,
     /// What the two devices of a link session told each other; without a `ledger_id`.
@@ -67,7 +69,7 @@ pub enum Tag {
 
 impl Tag {
     /// All tags, for tables and for tests over every pair.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::Genesis,
         Self::DeviceId,
         Self::Nameplate,
@@ -88,6 +90,7 @@ impl Tag {
         Self::Welcome,
         Self::PeerHello,
         Self::Signal,
+        Self::Offer,
         Self::LinkKey,
         Self::LinkTranscript,
         Self::LinkCommitment,
@@ -120,6 +123,7 @@ impl Tag {
             Self::Welcome => b"edge-ledger/welcome/v1\0",
             Self::PeerHello => b"edge-ledger/peer-hello/v1\0",
             Self::Signal => b"edge-ledger/signal/v1\0",
+            Self::Offer => b"edge-ledger/offer/v1\0",
             Self::LinkKey => b"edge-ledger/link-key/v1\0",
             Self::LinkTranscript => b"edge-ledger/link-transcript/v1\0",
             Self::LinkCommitment => b"edge-ledger/link-commitment/v1\0",

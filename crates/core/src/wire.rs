@@ -478,6 +478,6 @@ pub(crate) struct SignalBody {
 pub(crate) struct Signal {
     #[prost(bytes = "bytes", tag = "1")]
     pub(crate) body: Bytes,
-    #[prost(bytes = "bytes", tag = "2")]
-    pub(crate) signature: Bytes,
+    #[prost(bytes = "vec", tag = "2")]
+    pub(crate) signature: Vec<u8>,
 }

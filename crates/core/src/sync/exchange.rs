@@ -129,7 +129,7 @@ impl Exchange {
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.peer.is_some()
+        (self.peer.is_some() || !self.flow.is_on())
             && self.told()
             && self.outgoing.is_answered()
             && self.incoming.is_answered()
@@ -277,11 +277,13 @@ impl Exchange {
         self.told_since(u64::MAX)
     }
 
-    /// Whether it was told of all that was here when the store had been read so many times.
+    /// Whether it was told of all that was here when the store had been read so many times. While
+    /// entries do not flow, there are none to be told.
     fn told_since(&self, reads: u64) -> bool {
+        let flows_to_peer = self.flow.is_on() && self.peer.is_some();
         self.statements_are_told()
             && self.tips.are_told()
-            && (self.peer.is_none() || self.outgoing.is_told_since(reads))
+            && (!flows_to_peer || self.outgoing.is_told_since(reads))
     }
 
     /// Whether, beyond that, nothing is on the way in either direction.

@@ -3,6 +3,8 @@
 //! Both greet, both say hello, and each judges the other by its log as a service would. Whoever has
 //! let the other in says so; an end is open when it has let the other in and was let in itself, so
 //! nothing of the ledger is said to anybody who might not listen, or must not.
+//!
+//! Whoever has the shorter log asks for the rest of it, and is answered by who has let it in.
 
 use std::sync::Arc;
 
@@ -11,8 +13,9 @@ use crate::identity::{DeviceState, IdentityLog};
 use crate::ids::DeviceId;
 use crate::keys::SecretKey;
 use crate::ledger::Heads;
+use crate::limits::PEER_OPENING_MS_MAX;
 use crate::sync::exchange::{Opening, Role, fitting};
-use crate::sync::frame::Frame;
+use crate::sync::frame::{Frame, GoAwayReason};
 use crate::sync::handshake::{Hello, HelloBody};
 use crate::sync::identifying::Identifying;
 use crate::sync::peer_handshake::{
@@ -35,16 +38,17 @@ pub(super) struct Meeting {
     /// The position after which the peer asked for statements, before it was judged.
     asked: Option<u64>,
     reading: bool,
-    /// Whether entries were committed since the tips were read.
-    missed: bool,
+    /// Whether this end wants entries, once the exchange is open.
+    flow_wanted: bool,
+    /// When something arrived last.
+    heard_ms: u64,
 }
 
 /// What an exchange is opened with.
 pub(super) struct Met {
     pub(super) standing: Standing,
     pub(super) opening: Opening,
-    /// Whether entries were committed since the tips were read.
-    pub(super) missed: bool,
+    pub(super) flow_wanted: bool,
 }
 
 impl Meeting {
@@ -66,7 +70,8 @@ impl Meeting {
             welcomed: None,
             asked: None,
             reading: false,
-            missed: false,
+            flow_wanted: false,
+            heard_ms: 0,
         }
     }
 
@@ -75,21 +80,34 @@ impl Meeting {
     }
 
     /// Takes what is not a frame.
-    pub(super) fn input(&mut self, input: Input, out: &mut Outputs) -> Result<(), Close> {
+    pub(super) fn input(
+        &mut self,
+        now_ms: u64,
+        input: Input,
+        out: &mut Outputs,
+    ) -> Result<(), Close> {
         match input {
-            Input::Opened => out.push(Output::Send(Frame::PeerGreeting(self.ours.clone()))),
+            Input::Opened => {
+                self.heard_ms = now_ms;
+                out.push(Output::Send(Frame::PeerGreeting(self.ours.clone())));
+            }
             Input::Identified(standing) => return self.identified(standing, out),
             Input::Receipts(parts) => self.receipts(parts, out),
-            Input::LogChanged(log) => return self.log_changed(log),
-            Input::Committed(_) | Input::Missed => self.missed = true,
-            Input::Frame(_)
+            Input::LogChanged(log) => return self.log_changed(log, out),
+            Input::Flow { wanted } => self.flow_wanted = wanted,
+            Input::Tick if self.heard_ms + PEER_OPENING_MS_MAX < now_ms => {
+                return Err(Close::Stalled);
+            }
+            // What was committed meanwhile is found when the exchange reads the store.
+            Input::Committed(_)
+            | Input::Missed
+            | Input::Frame(_)
             | Input::Judged { .. }
             | Input::Page { .. }
             | Input::Located(_)
             | Input::Heads(_)
             | Input::Acks(_)
             | Input::RelayAcks(_)
-            | Input::Flow { .. }
             | Input::Flush { .. }
             | Input::Tick
             | Input::GoAway(_) => {}
@@ -97,7 +115,13 @@ impl Meeting {
         Ok(())
     }
 
-    pub(super) fn frame(&mut self, frame: Frame, out: &mut Outputs) -> Result<(), Close> {
+    pub(super) fn frame(
+        &mut self,
+        now_ms: u64,
+        frame: Frame,
+        out: &mut Outputs,
+    ) -> Result<(), Close> {
+        self.heard_ms = now_ms;
         match frame {
             Frame::PeerGreeting(greeting) if self.theirs.is_none() => self.greeted(greeting, out),
             Frame::PeerHello(hello) if self.identifying.is_none() => self.hello(&hello, out),
@@ -111,9 +135,8 @@ impl Meeting {
                 Ok(())
             }
             Frame::PeerWelcome(welcome) if self.welcomed.is_none() => {
-                // It knows whom it lets in: it has judged this end's hello.
-                if self.theirs.is_none() {
-                    return Err(Close::Expected("PeerGreeting"));
+                if self.identifying.is_none() {
+                    return Err(Close::Expected("PeerHello"));
                 }
                 self.welcomed = Some(welcome);
                 Ok(())
@@ -124,12 +147,12 @@ impl Meeting {
         }
     }
 
-    /// Both have let each other in.
+    /// Both have let each other in, and nothing is being read for the peer.
     pub(super) fn met(&mut self) -> Result<Option<Met>, Close> {
-        if self.judged.is_none() || self.welcomed.is_none() {
+        let Some(welcome) = self.welcomed.filter(|_| !self.reading) else {
             return Ok(None);
-        }
-        let (Some(standing), Some(welcome)) = (self.judged.take(), self.welcomed.take()) else {
+        };
+        let Some(standing) = self.judged.take() else {
             return Ok(None);
         };
         let ours = standing.log.hash_at(welcome.log.position);
@@ -147,7 +170,7 @@ impl Meeting {
         Ok(Some(Met {
             standing,
             opening,
-            missed: self.missed,
+            flow_wanted: self.flow_wanted,
         }))
     }
 
@@ -199,6 +222,9 @@ impl Meeting {
     }
 
     fn identified(&mut self, standing: Option<Standing>, out: &mut Outputs) -> Result<(), Close> {
+        if let Some(standing) = &standing {
+            self.must_be_active(&standing.log, out)?;
+        }
         let Some(identifying) = self.identifying.as_mut().filter(|_| self.judged.is_none()) else {
             return Ok(());
         };
@@ -209,7 +235,6 @@ impl Meeting {
             log: standing.log.head(),
             digest: standing.heads.digest(&standing.log),
         })));
-        self.missed = false;
         self.log = standing.log.clone();
         self.judged = Some(standing);
         self.read_statements(out);
@@ -234,23 +259,38 @@ impl Meeting {
         }
     }
 
-    fn log_changed(&mut self, log: Arc<IdentityLog>) -> Result<(), Close> {
-        let ended = |device: &DeviceId| {
-            let record = log.device(device);
-            record.is_some_and(|record| record.state != DeviceState::Active)
-        };
-        if ended(&self.us()) || self.judged.is_some() && ended(&self.channel.expected) {
-            return Err(Close::DeviceRevoked);
+    fn log_changed(&mut self, log: Arc<IdentityLog>, out: &mut Outputs) -> Result<(), Close> {
+        if log.head().position <= self.log.head().position {
+            return Ok(());
         }
+        self.must_be_active(&log, out)?;
         if let Some(identifying) = &mut self.identifying {
             identifying.log_changed(&log);
         }
         if let Some(standing) = &mut self.judged {
             standing.log = log.clone();
-            // What is kept may have changed with it.
-            self.missed = true;
         }
         self.log = log;
+        Ok(())
+    }
+
+    /// Neither end may be one that a log has ended. The peer is told of its own end once it has
+    /// proved who it is: there is no status that could say so.
+    fn must_be_active(&self, log: &IdentityLog, out: &mut Outputs) -> Result<(), Close> {
+        let ended = |device: &DeviceId| {
+            let record = log.device(device);
+            record.is_some_and(|record| record.state != DeviceState::Active)
+        };
+        let they_ended = self.identifying.is_some() && ended(&self.channel.expected);
+        if they_ended {
+            out.push(Output::Send(Frame::GoAway {
+                reason: GoAwayReason::DeviceRevoked,
+                retry_after_ms: 0,
+            }));
+        }
+        if they_ended || ended(&self.us()) {
+            return Err(Close::DeviceRevoked);
+        }
         Ok(())
     }
 }

@@ -114,7 +114,7 @@ impl Session {
         let input = match (&mut self.phase, input) {
             (Phase::Meeting(_), input @ (Input::Frame(_) | Input::GoAway(_))) => input,
             (Phase::Meeting(meeting), input) => {
-                meeting.input(input, out)?;
+                meeting.input(now_ms, input, out)?;
                 return self.meet(now_ms, out);
             }
             (_, input) => input,
@@ -179,7 +179,7 @@ impl Session {
             (Phase::Open(exchange), frame) => exchange.frame(now_ms, frame, out),
             (Phase::Leaving { .. } | Phase::Closed, _) => Ok(()),
             (Phase::Meeting(meeting), frame) => {
-                meeting.frame(frame, out)?;
+                meeting.frame(now_ms, frame, out)?;
                 self.meet(now_ms, out)
             }
             (Phase::First, Frame::Hello(hello)) => self.hello(&hello, out),
@@ -349,10 +349,11 @@ impl Session {
             return Ok(());
         };
         self.open(now_ms, met.standing, met.opening, out);
-        match &mut self.phase {
-            Phase::Open(exchange) if met.missed => exchange.input(now_ms, Input::Missed, out),
-            _ => Ok(()),
+        if let Phase::Open(exchange) = &mut self.phase {
+            let wanted = met.flow_wanted;
+            exchange.input(now_ms, Input::Flow { wanted }, out)?;
         }
+        Ok(())
     }
 
     fn receipts(&mut self, now_ms: u64, mut parts: Vec<ReceiptParts>, out: &mut Outputs) {

@@ -58,9 +58,11 @@ pub enum Input {
     Receipts(Vec<ReceiptParts>),
     /// Receipts for entries that were kept before, to be sent; on the service's side only.
     Acks(Vec<Ack>),
-    /// Receipts of the service to be passed on to a peer, each with the key that signed it.
+    /// Receipts of the service to be passed on to a peer, each with the key that signed it; only
+    /// between [`Output::Live`] and [`Output::Close`].
     RelayAcks(Vec<(Ack, ServiceCertificate)>),
-    /// Whether this device wants entries of a peer: it has no service that takes its own.
+    /// Whether this device wants entries of a peer: it has no service that takes its own. At any
+    /// time; it does not until it is said.
     Flow {
         /// Whether it does.
         wanted: bool,
@@ -125,7 +127,7 @@ pub enum Output {
     },
     /// Handshake done: frames of entries flow from here on.
     Live {
-        /// The identity's place in the service's store.
+        /// The identity's place in the service's store; of no meaning between devices.
         store_epoch: StoreEpoch,
     },
     /// Answers [`Input::Flush`]: everything that either side had when it was asked was sent to
@@ -137,7 +139,8 @@ pub enum Output {
         /// again: something new is on the way, or a difference is being mended.
         equal: bool,
     },
-    /// The peer is about to end the stream.
+    /// The peer is about to end the stream. The reason is its word alone: what a device is, its log
+    /// says.
     PeerGoesAway {
         /// Why.
         reason: GoAwayReason,
@@ -190,7 +193,7 @@ pub struct Standing {
     pub log: Arc<IdentityLog>,
     /// All tips.
     pub heads: Heads,
-    /// The identity's place in the store.
+    /// The identity's place in the service's store; between devices it is not looked at.
     pub store_epoch: StoreEpoch,
 }
 

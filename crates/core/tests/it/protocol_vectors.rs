@@ -3,6 +3,8 @@
 //! With `EDGE_LEDGER_WRITE_VECTORS=1` the file is written, otherwise it is compared: a difference
 //! is a change of the protocol.
 
+mod peers;
+
 use std::path::Path;
 
 use edge_ledger_core::identity::genesis::next_key_hash;
@@ -452,6 +454,7 @@ fn vectors() -> Value {
         "digests": digests(&log, &tips),
         "challenge": challenge(&world),
         "handshake": handshake(&world, &log, &Heads::new(tips)),
+        "peers": peers::peers(&world, &log, &Heads::new(tips)),
         "issuer_proofs": issuer_proofs(&world),
         "evidence": evidence(&world),
     })

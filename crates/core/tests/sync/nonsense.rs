@@ -227,6 +227,8 @@ impl Questions {
             | Input::Committed(_)
             | Input::Missed
             | Input::Acks(_)
+            | Input::RelayAcks(_)
+            | Input::Flow { .. }
             | Input::Flush { .. }
             | Input::Tick
             | Input::GoAway(_) => return true,

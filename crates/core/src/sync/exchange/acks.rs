@@ -50,20 +50,33 @@ impl Exchange {
         let Role::Peer { .. } = &self.role else {
             return Err(Close::BadMessage("RelayedAcks"));
         };
-        let genesis = self.log.genesis();
-        let with = |relayed: RelayedAck| {
-            let (body, signature) = (relayed.certificate_body, relayed.certificate_signature);
-            let service = ServiceCertificate::verify(genesis, body, signature).ok();
-            let service = service.filter(|service| service.role() == ServiceRole::Service);
-            Some(AckToCheck {
+        let mut to_check: Vec<AckToCheck> = Vec::with_capacity(acks.len());
+        for relayed in acks {
+            // Most are of one key, which needs to be checked once.
+            let before = to_check.last().map(|ack| &ack.service).filter(|service| {
+                *service.body() == relayed.certificate_body
+                    && *service.signature() == relayed.certificate_signature
+            });
+            let service = match before {
+                Some(service) => service.clone(),
+                None => self.service_key(&relayed)?,
+            };
+            to_check.push(AckToCheck {
                 parts: relayed.ack,
                 store_epoch: relayed.store_epoch,
-                service: service?,
-            })
-        };
-        let acks: Option<Vec<AckToCheck>> = acks.into_iter().map(with).collect();
-        let acks = acks.ok_or(Close::BadMessage("RelayedAcks"))?;
-        self.check_acks(acks, out)
+                service,
+            });
+        }
+        self.check_acks(to_check, out)
+    }
+
+    fn service_key(&self, relayed: &RelayedAck) -> Result<ServiceCertificate, Close> {
+        let body = relayed.certificate_body.clone();
+        let genesis = self.log.genesis();
+        ServiceCertificate::verify(genesis, body, relayed.certificate_signature)
+            .ok()
+            .filter(|service| service.role() == ServiceRole::Service)
+            .ok_or(Close::BadMessage("RelayedAcks"))
     }
 
     /// Passes receipts on, in as many frames as they need.
@@ -109,7 +122,10 @@ impl Exchange {
             let signature = parts.signature;
             let full = Ack { body, signature };
             if full.verify(self.log.ledger_id(), &ack.service).is_err() {
-                return Err(Close::BadMessage("Acks"));
+                return Err(Close::BadMessage(match &self.role {
+                    Role::Peer { .. } => "RelayedAcks",
+                    Role::Service { .. } | Role::Device { .. } => "Acks",
+                }));
             }
             checked.push((full, ack.service));
         }

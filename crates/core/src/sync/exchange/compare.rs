@@ -271,7 +271,9 @@ impl Exchange {
     }
 
     pub(super) fn compare_heads(&mut self, now_ms: u64, heads: &Heads, out: &mut Outputs) {
-        let Some(probe) = self.compare.probe.take() else {
+        // The tips may have been read for a probe that was given up.
+        let comparing = |probe: &mut Probe| matches!(probe.step, Step::Comparing(_));
+        let Some(probe) = self.compare.probe.take_if(comparing) else {
             return;
         };
         let Step::Comparing(answer) = probe.step else {
@@ -335,8 +337,10 @@ impl Exchange {
             ping_id: due.ping_id,
             digest,
         }));
-        let sure = due.covers == Some(self.outgoing.next_frame_id());
-        self.compared(now_ms, heads, due.theirs, sure, out);
+        if self.flow.is_on() {
+            let sure = due.covers == Some(self.outgoing.next_frame_id());
+            self.compared(now_ms, heads, due.theirs, sure, out);
+        }
     }
 }
 

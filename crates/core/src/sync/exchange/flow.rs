@@ -39,29 +39,38 @@ impl Exchange {
         if by_us != wanted {
             out.push(Output::Send(Frame::Flow { wanted }));
             let by_us = wanted;
-            self.change_flow(Flow::Wanted { by_us, by_peer }, out);
+            self.change_flow(Flow::Wanted { by_us, by_peer }, wanted, out);
         }
     }
 
     /// The peer does.
     pub(super) fn peer_wants_flow(&mut self, wanted: bool, out: &mut Outputs) -> Result<(), Close> {
-        let Flow::Wanted { by_us, .. } = self.flow else {
+        let Flow::Wanted { by_us, by_peer } = self.flow else {
             return Err(Close::BadMessage("Flow"));
         };
+        let newly = wanted && !by_peer;
         let by_peer = wanted;
-        self.change_flow(Flow::Wanted { by_us, by_peer }, out);
+        self.change_flow(Flow::Wanted { by_us, by_peer }, newly, out);
         Ok(())
     }
 
-    fn change_flow(&mut self, flow: Flow, out: &mut Outputs) {
+    /// Much may have come by other ways in the meantime, so when one end `newly` wants entries,
+    /// both tell what they have: also the one that had them flow anyway, for the other may have
+    /// stopped a moment ago, and have forgotten what it knew.
+    fn change_flow(&mut self, flow: Flow, newly: bool, out: &mut Outputs) {
         let (was_on, is_on) = (self.flow.is_on(), flow.is_on());
         self.flow = flow;
         if !was_on && is_on {
-            // Much may have come by other ways in the meantime: both tell what they have.
             self.peer = None;
-            self.outgoing.start_anew();
+        }
+        if newly {
             self.tips.tell(out);
-        } else if was_on && !is_on {
+        }
+        if was_on != is_on {
+            // What is being read was asked for before.
+            self.outgoing.start_anew();
+        }
+        if was_on && !is_on {
             self.compare.rest(out);
         }
     }

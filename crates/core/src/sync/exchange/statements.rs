@@ -181,7 +181,7 @@ impl Exchange {
         if log {
             self.statements.tell_tips = true;
             self.ask_for_statements(now_ms, out);
-        } else if heads {
+        } else if heads && self.flow.is_on() {
             self.tips.tell_for_waiting(now_ms, out);
         }
     }

@@ -118,7 +118,7 @@ impl Exchange {
             Some(HeadsFor::Tell) => {
                 if std::mem::take(&mut self.tips.again) {
                     self.tips.read(HeadsFor::Tell, out);
-                } else {
+                } else if self.flow.is_on() {
                     out.push(Output::Send(Frame::Heads(heads)));
                 }
             }
