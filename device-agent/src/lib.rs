@@ -208,7 +208,9 @@ pub use error::{AgentError, HomeError, Refusal, RootError};
 pub use event::{Event, Events, KeyChange};
 pub use link::{Confirmation, Invitation};
 pub use recover::{Begun, Recovered, recover, recovery_begun};
-pub use restore::{back_up, prove_backup, restore, take_off_root_keys, write_backup};
+pub use restore::{
+    back_up, back_up_proved, prove_backup, restore, take_off_root_keys, write_backup,
+};
 pub use security::{ClientFiles, Security, is_loopback};
 pub use status::{Balance, DeviceInfo, ForkedLog, HistoryItem, State, Status};
 pub use tls::TlsProblem;

@@ -42,6 +42,32 @@ pub fn back_up(home: &Path) -> Result<Backup, AgentError> {
     })
 }
 
+/// Reads what a backup of the device in a home folder holds, and holds it against the identity's log
+/// at the service. Keys that moved up by a rotation elsewhere are told as the log has them. The
+/// device need not have heard of that, and can run meanwhile.
+///
+/// # Errors
+/// As [`back_up`] and [`prove_backup`].
+pub async fn back_up_proved(
+    home: &Path,
+    identity_url: &str,
+    security: &Security,
+) -> Result<(Backup, Proof), AgentError> {
+    let backup = back_up(home)?;
+    let proof = prove_backup(identity_url, security, home, &backup).await?;
+    Ok(match (proof, backup.next_root.clone()) {
+        (Proof::Outdated, Some(root)) => {
+            let moved_up = Backup {
+                root,
+                next_root: None,
+                ..backup
+            };
+            (moved_up, Proof::RootOnly)
+        }
+        (proof, _) => (backup, proof),
+    })
+}
+
 /// Writes a sealed backup to a file of mode 0600 that must not be there yet.
 ///
 /// # Errors
