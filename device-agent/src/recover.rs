@@ -33,7 +33,8 @@ pub enum Recovered {
         /// When it takes effect, by the service's clock, in milliseconds since 1970.
         effective_ms: i64,
     },
-    /// This device is one of the identity, an admin, and holds its root keys.
+    /// This device is one of the identity, an admin, and holds its root keys. See to the other
+    /// devices, and then call [`recovery_ended`].
     Linked(Enrolled),
 }
 
@@ -48,21 +49,37 @@ pub struct Begun {
     pub identity_url: String,
     /// When it takes effect, once the service has taken it.
     pub effective_ms: Option<i64>,
+    /// Whether its device lives in the folder, and [`recovery_ended`] was not called since.
+    pub linked: bool,
 }
 
 /// What was begun in a home folder, if anything.
 ///
 /// # Errors
-/// [`AgentError::Home`], also when a device lives there.
+/// [`AgentError::Home`], also when a device lives there that no recovery made.
 pub fn recovery_begun(home: &Path) -> Result<Option<Begun>, AgentError> {
-    vault::must_be_free(home)?;
-    let state = Recovering::read(home)?;
-    Ok(state.map(|state| Begun {
+    let occupied = vault::must_be_free(home);
+    let linked = occupied.is_err();
+    let Some(state) = Recovering::read(home)? else {
+        return Ok(occupied.map(|()| None)?);
+    };
+    Ok(Some(Begun {
         identity: state.identity,
         ledger_id: state.ledger_id,
         identity_url: state.identity_url,
         effective_ms: state.effective_ms,
+        linked,
     }))
+}
+
+/// Forgets that a recovery made the device in a home folder: its person has seen to the other
+/// devices of the identity, which can still speak until then.
+///
+/// # Errors
+/// [`AgentError::Home`], also when no device lives there.
+pub fn recovery_ended(home: &Path) -> Result<(), AgentError> {
+    vault::membership(home)?;
+    Ok(vault::forget_recovering(home)?)
 }
 
 /// Recovers an identity with the words of its recovery key. They are needed until the service has
@@ -227,7 +244,7 @@ impl Attempt<'_> {
             next: Some(self.next),
         };
         let enrolled = enter(self.vault, self.new, deployment, session, &holder).await?;
-        self.vault.forget_recovering()?;
+        self.vault.forget_recovering_keys()?;
         Ok(Recovered::Linked(enrolled))
     }
 }

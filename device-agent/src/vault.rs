@@ -37,7 +37,7 @@ mod recovering;
 mod roots;
 
 pub(crate) use evidence::{evidence, keep_evidence};
-pub(crate) use recovering::Recovering;
+pub(crate) use recovering::{Recovering, forget as forget_recovering};
 pub(crate) use roots::{later_root_key, remove_root_keys, root_keys};
 
 const DEVICE_KEY: &str = "device.key";
