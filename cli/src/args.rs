@@ -10,7 +10,7 @@ mod joining;
 mod roots;
 mod services;
 
-pub(crate) use joining::{EnrolTokens, Join, Leave};
+pub(crate) use joining::{EnrolTokens, Init, Join, Leave};
 pub(crate) use roots::{Recover, Recoveries, Rotate};
 pub(crate) use services::{CreditSource, Keys, KeysInit, KeysInvite, KeysRotate, Periods, Up};
 
@@ -161,7 +161,7 @@ pub(crate) enum DeviceCommand {
     /// Without --ledger-id the service is trusted at first sight: a person confirms its ledger id,
     /// or it runs on this very machine.
     #[command(
-        after_help = "Example:\n  edge-ledger init --name kitchen --ledger-id 0123456789abcdef0123456789abcdef"
+        after_help = "Example:\n  edge-ledger init --name kitchen --ledger-id 0123456789abcdef0123456789abcdef\n  edge-ledger init --from-backup pikey.backup"
     )]
     Init(Init),
     /// Join an identity with the code or link that a linked device shows, or with a token
@@ -266,20 +266,6 @@ pub(crate) enum UseCommand {
     /// Show how this device is
     #[command(after_help = "Example:\n  edge-ledger status")]
     Status,
-}
-
-/// Options of `init`.
-#[derive(Debug, Args)]
-pub(crate) struct Init {
-    /// The deployment to trust, 32 hex digits, as `up` prints it
-    #[arg(long, value_name = "ID")]
-    pub(crate) ledger_id: Option<String>,
-    /// Name of this device [default: this machine's name]
-    #[arg(long)]
-    pub(crate) name: Option<String>,
-    /// The operator's invite, where the service wants one
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) invite: Option<String>,
 }
 
 /// Options of `link`.

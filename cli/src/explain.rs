@@ -221,6 +221,9 @@ impl From<AgentError> for Failure {
             AgentError::UnknownIdentity => {
                 Self::refused("UNKNOWN_IDENTITY", message).next(roots::UNKNOWN_IDENTITY)
             }
+            AgentError::IdentityExists => {
+                Self::refused("IDENTITY_EXISTS", message).next(roots::IDENTITY_EXISTS)
+            }
             AgentError::Root(root) => roots::explain(root, message),
             AgentError::TimedOut => Self::new(Exit::Temporary, "TIMED_OUT", message),
             AgentError::Stopped => Self::refused("STOPPED", message),

@@ -99,6 +99,9 @@ pub enum AgentError {
     /// The service knows no identity of which this is the root key.
     #[error("the service knows no identity that has this root key now")]
     UnknownIdentity,
+    /// The identity of a root key cannot be made: it was made already.
+    #[error("the identity of this key was made already")]
+    IdentityExists,
     /// The root key or the recovery key cannot do what was asked.
     #[error(transparent)]
     Root(#[from] RootError),
@@ -179,6 +182,9 @@ pub(crate) const PROBATION: &str = "PROBATION";
 
 /// The reason of a refusal to open a link session under a name that is in use.
 pub(crate) const LINK_TAKEN: &str = "LINK_TAKEN";
+
+/// The reason of a refusal of a statement that does not follow the log's head.
+pub(crate) const VERSION_CONFLICT: &str = "VERSION_CONFLICT";
 
 /// A typed refusal of a service.
 #[derive(Debug, Clone, PartialEq, Eq)]

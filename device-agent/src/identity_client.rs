@@ -14,7 +14,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 use tonic_types::StatusExt as _;
 
-use crate::error::{AgentError, Refusal};
+use crate::error::{AgentError, Refusal, VERSION_CONFLICT};
 use crate::limits::{CALL_WITHIN, CONNECT_WITHIN, KEEPALIVE_EVERY, KEEPALIVE_WITHIN};
 use crate::security::Secured;
 use crate::tls::{self, root_cause};
@@ -242,12 +242,15 @@ impl IdentityClient {
             .rpc
             .register(timed(pb::RegisterRequest { statement, invite }))
             .await;
-        receipted(
-            response
-                .map_err(|s| self.refused(&s))?
-                .into_inner()
-                .statement,
-        )
+        let refused = |status: Status| {
+            let reason = status.get_details_error_info().map(|info| info.reason);
+            // The log begins with another statement, and will for ever.
+            match reason.as_deref() {
+                Some(VERSION_CONFLICT) => AgentError::IdentityExists,
+                _ => self.refused(&status),
+            }
+        };
+        receipted(response.map_err(refused)?.into_inner().statement)
     }
 
     /// Proves the caller's key for this service and opens a session.

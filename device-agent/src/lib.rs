@@ -182,6 +182,7 @@ mod history;
 mod identity_client;
 mod limits;
 mod link;
+mod pikey;
 pub mod probe;
 mod recover;
 mod restore;
@@ -207,6 +208,7 @@ pub use enrolment::{Enrolment, EnrolmentInfo, EnrolmentToken, TokenError, join_b
 pub use error::{AgentError, HomeError, Refusal, RootError};
 pub use event::{Event, Events, KeyChange};
 pub use link::{Confirmation, Invitation};
+pub use pikey::init_from_backup;
 pub use recover::{Begun, Recovered, recover, recovery_begun, recovery_ended};
 pub use restore::{
     back_up, back_up_proved, prove_backup, restore, take_off_root_keys, write_backup,

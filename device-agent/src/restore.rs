@@ -18,7 +18,7 @@ use crate::error::{AgentError, RootError};
 use crate::identity_client::{Caller, CallerKey, Deployment, IdentityClient, IdentitySession};
 use crate::security::{Secured, Security};
 use crate::statement;
-use crate::vault::{self, Membership, Vault};
+use crate::vault::{self, Vault};
 
 /// Reads what a backup of the device in a home folder holds. Works while the device runs.
 ///
@@ -174,10 +174,7 @@ pub(crate) async fn enter(
     mut session: IdentitySession,
     holder: &Holder,
 ) -> Result<Enrolled, AgentError> {
-    let Deployment {
-        genesis,
-        ledger_url,
-    } = deployment;
+    let genesis = deployment.genesis.clone();
     let (identity, root) = (holder.identity, &holder.root);
     // What is in the way is told before anything is said.
     vault.has_room_for_root_keys(root, holder.next.as_ref())?;
@@ -187,7 +184,7 @@ pub(crate) async fn enter(
     let certificate = Certificate::sign(genesis.ledger_id(), &key, &description)?;
     let statements = statement::append(
         &mut session,
-        &IdentityLog::empty(genesis.clone(), identity),
+        &IdentityLog::empty(genesis, identity),
         |log| log.device(&device).is_some(),
         |_| Act::AddDevice {
             certificate: Box::new(certificate.clone()),
@@ -200,12 +197,7 @@ pub(crate) async fn enter(
     if let Some(next) = &holder.next {
         vault.next_root_key(*next.seed())?;
     }
-    let membership = Membership {
-        identity,
-        genesis,
-        identity_url: new.identity_url.clone(),
-        ledger_url: new.ledger_url.clone().unwrap_or(ledger_url),
-    };
+    let membership = new.membership(identity, deployment);
     settle(vault, &membership, device, &statements).await
 }
 
@@ -218,8 +210,8 @@ fn trust(backup: &Backup, otherwise: Trust) -> Trust {
 }
 
 /// A session that a backup opened.
-struct Opened {
-    session: IdentitySession,
+pub(crate) struct Opened {
+    pub(crate) session: IdentitySession,
     /// The key that opened it: the root of today.
     root: Arc<SecretKey>,
     /// The backup's key after that.
@@ -228,7 +220,7 @@ struct Opened {
 
 /// Opens a session with the root key of a backup, or with its next one, which may be the root by
 /// now.
-async fn root_session(
+pub(crate) async fn root_session(
     url: &str,
     secured: &Secured,
     ledger_id: LedgerId,

@@ -131,6 +131,23 @@ impl Vault {
         self.key_or(DEVICE_KEY, fresh_seed)
     }
 
+    /// The device's first key, if the folder has one.
+    ///
+    /// # Errors
+    /// [`HomeError`].
+    pub(crate) fn made_device_key(&self) -> Result<Option<SecretKey>, HomeError> {
+        read_key(&self.folder, DEVICE_KEY)
+    }
+
+    /// Takes keys away that no log has: those of an identity that could not be made.
+    ///
+    /// # Errors
+    /// [`HomeError`].
+    pub(crate) fn forget_first_keys(&self) -> Result<(), HomeError> {
+        remove_root_keys(&self.folder)?;
+        remove(&self.folder, &[DEVICE_KEY])
+    }
+
     /// Writes what the device belongs to. From here on the folder is occupied.
     ///
     /// # Errors

@@ -7,6 +7,26 @@ use clap::{Args, Subcommand};
 use edge_ledger_core::limits::{ENROLMENT_LIFE_MS_MAX, ENROLMENT_USES_MAX};
 use serde::{Deserialize, Serialize};
 
+/// Options of `init`.
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// The deployment to trust, 32 hex digits, as `up` prints it
+    #[arg(long, value_name = "ID")]
+    pub(crate) ledger_id: Option<String>,
+    /// Name of this device [default: this machine's name]
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// The operator's invite, where the service wants one
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) invite: Option<String>,
+    /// Make the identity of the PiKey in this backup of the JavaScript service
+    #[arg(long, value_name = "FILE")]
+    pub(crate) from_backup: Option<PathBuf>,
+    /// A file with the backup's password in its first line, or - for standard input [default: it is typed]
+    #[arg(long, value_name = "FILE", requires = "from_backup")]
+    pub(crate) password_file: Option<PathBuf>,
+}
+
 /// Options of `join`.
 #[derive(Debug, Args)]
 pub(crate) struct Join {

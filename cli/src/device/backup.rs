@@ -1,13 +1,12 @@
 //! `backup`: the identity's root keys in a file, and a new device out of that file.
 
+pub(super) mod file;
 mod password;
 
 use std::fmt;
-use std::fs;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use device_agent::backup::{self, BACKUP_BYTES_MAX, Backup, BackupFormat, Proof};
+use device_agent::backup::{self, Backup, Proof};
 use device_agent::{AgentError, Enrolled, NewDevice, RootError, Trust};
 use edge_ledger_core::identity::pikey::short_id;
 use serde::Serialize;
@@ -122,7 +121,7 @@ async fn take_off(
     url: &str,
     global: &Global,
 ) -> Result<(), Failure> {
-    let (read, _) = open(file, password)?;
+    let (read, _) = file::open(file, password)?;
     let kept = |failure: Failure| {
         let (file, program) = (file.display(), program());
         failure.next(format!(
@@ -156,16 +155,15 @@ async fn verify(
     global: &Global,
     output: &Output,
 ) -> Result<(), Failure> {
-    // What cannot be read is told before a password is asked for.
-    let bytes = read(file)?;
-    let password = password::known(password, global, output)?;
-    let (keys, format) = unseal(&bytes, &password)?;
-    let url = identity_url(global, &keys);
-    let proof = prove(&url, global, &keys).await?;
+    let opened = file::ask(file, password, global, output)?;
+    let (keys, format) = &opened;
+    let url = identity_url(global, keys);
+    let proof = prove(&url, global, keys).await;
+    let proof = proof.map_err(|failure| file::explain(failure, &opened, file))?;
     let identity = keys.identity();
     output
         .print(&Verified {
-            format: format_name(format),
+            format: file::format_name(*format),
             weak: format.is_weak(),
             identity: identity.to_string(),
             short_id: short_id(&identity),
@@ -196,11 +194,10 @@ async fn restore(
     output: &Output,
 ) -> Result<(), Failure> {
     let new = new_device(name, global)?;
-    let bytes = read(file)?;
-    let password = password::known(password, global, output)?;
-    let (keys, format) = unseal(&bytes, &password)?;
+    let opened = file::ask(file, password, global, output)?;
+    let (keys, format) = &opened;
     let new = NewDevice {
-        identity_url: identity_url(global, &keys),
+        identity_url: identity_url(global, keys),
         ..new
     };
     // A backup that names its deployment trusts no other; the old formats name none.
@@ -215,8 +212,9 @@ async fn restore(
             new.name
         ))
         .await;
-    let restoring = device_agent::restore(&new, &keys, trust);
-    let enrolled: Enrolled = unless_interrupted(restoring).await?;
+    let restoring = device_agent::restore(&new, keys, trust);
+    let restored = unless_interrupted(restoring).await;
+    let enrolled: Enrolled = restored.map_err(|failure| file::explain(failure, &opened, file))?;
     output
         .print(&Restored {
             identity: enrolled.identity.to_string(),
@@ -265,41 +263,6 @@ fn exists(file: &Path) -> Failure {
         file.display()
     );
     Failure::refused("FILE_EXISTS", message).next("give another name")
-}
-
-fn read(file: &Path) -> Result<Vec<u8>, Failure> {
-    let failed = |error: &std::io::Error| {
-        Failure::refused(
-            "BACKUP_IO",
-            format!("cannot read {}: {error}", file.display()),
-        )
-        .next("give the file that `edge-ledger backup create` wrote")
-    };
-    let opened = fs::File::open(file).map_err(|error| failed(&error))?;
-    let mut bytes = Vec::new();
-    let limit = BACKUP_BYTES_MAX as u64 + 1;
-    opened
-        .take(limit)
-        .read_to_end(&mut bytes)
-        .map_err(|error| failed(&error))?;
-    Ok(bytes)
-}
-
-fn unseal(bytes: &[u8], password: &str) -> Result<(Backup, BackupFormat), Failure> {
-    Ok(backup::open(bytes, password).map_err(AgentError::from)?)
-}
-
-fn open(file: &Path, password: &str) -> Result<(Backup, BackupFormat), Failure> {
-    unseal(&read(file)?, password)
-}
-
-fn format_name(format: BackupFormat) -> &'static str {
-    match format {
-        BackupFormat::V3 => "v3",
-        BackupFormat::PiKeyV2 => "pikey-v2",
-        BackupFormat::PiKeyV1 => "pikey-v1",
-        BackupFormat::NodeIdentity => "node-identity",
-    }
 }
 
 impl fmt::Display for Made {
@@ -353,7 +316,7 @@ impl fmt::Display for Verified {
             )?;
         }
         if self.weak {
-            write!(f, "\n{WEAK}")?;
+            write!(f, "\n{}", file::WEAK)?;
         }
         Ok(())
     }
@@ -363,10 +326,6 @@ impl fmt::Display for Verified {
 const ROOT_ONLY: &str = "root_only: it lacks the next root key, so it brings the identity back and \
                          cannot rotate its key.";
 
-/// What is said of a format that protects nothing.
-const WEAK: &str = "Its format lets a password be guessed fast: make a new backup with \
-                    `edge-ledger backup create FILE`, and destroy this one.";
-
 impl fmt::Display for Restored {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
@@ -375,7 +334,7 @@ impl fmt::Display for Restored {
             self.name, self.short_id
         )?;
         if self.weak {
-            writeln!(f, "{WEAK}")?;
+            writeln!(f, "{}", file::WEAK)?;
         }
         write!(
             f,

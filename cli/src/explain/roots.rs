@@ -9,6 +9,8 @@ pub(super) const NO_ROOT_KEY: &str = "the device that made the identity has it, 
 pub(super) const UNKNOWN_IDENTITY: &str = "a root key that was rotated or recovered is worth nothing: use a backup made after that; or give \
      the service that holds the identity with --identity-url URL: one that lost its data gets it back \
      from any device that still runs";
+pub(super) const IDENTITY_EXISTS: &str = "make this machine a device of it with `edge-ledger backup restore FILE`; an `init` that was \
+     interrupted is finished by the same one again, with the same --name";
 
 /// Explains one of the errors that are about them.
 pub(super) fn explain(error: &RootError, message: String) -> Failure {
