@@ -55,6 +55,9 @@ struct Row {
     state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     replaced_by: Option<String>,
+    /// Why it was revoked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
     /// Until when it has no admin rights though it is an admin.
     #[serde(skip_serializing_if = "Option::is_none")]
     probation_ends_ms: Option<i64>,
@@ -133,6 +136,7 @@ impl Row {
             admin: device.admin,
             state,
             replaced_by,
+            reason: device.revoked_for.map(reason_word),
             probation_ends_ms: device.probation_at(now_ms),
             added_at: device.added_at,
             added_ms: device.added_ms,
@@ -149,6 +153,15 @@ impl Row {
             Some(ends_ms) => format!("all, from {} on", utc(ends_ms)),
             None if self.admin => "all".to_owned(),
             None => "earn, spend".to_owned(),
+        }
+    }
+
+    /// Where it stands, and why.
+    fn stands(&self) -> String {
+        let state = self.state.to_owned();
+        match self.reason {
+            Some(reason) => format!("{state}: {reason}"),
+            None => state,
         }
     }
 
@@ -180,13 +193,22 @@ impl fmt::Display for List {
                 row.device.clone(),
                 row.platform.clone(),
                 row.may(),
-                row.state.to_owned(),
+                row.stands(),
                 utc(row.added_ms),
                 row.added_by.to_string(),
                 row.last_act(),
             ]);
         }
         write!(f, "{}", table.trim_fmt())
+    }
+}
+
+/// A reason, as it is typed and printed.
+pub(super) fn reason_word(reason: RevokeReason) -> &'static str {
+    match reason {
+        RevokeReason::Lost => "lost",
+        RevokeReason::Compromised => "compromised",
+        RevokeReason::Retired => "retired",
     }
 }
 
@@ -222,17 +244,17 @@ async fn revoke(
     output: &Output,
 ) -> Result<(), Failure> {
     let target = resolve(agent, typed).await?;
-    let (why, word) = match reason {
-        Reason::Lost => (RevokeReason::Lost, "lost"),
-        Reason::Compromised => (RevokeReason::Compromised, "compromised"),
-        Reason::Retired => (RevokeReason::Retired, "retired"),
+    let why = match reason {
+        Reason::Lost => RevokeReason::Lost,
+        Reason::Compromised => RevokeReason::Compromised,
+        Reason::Retired => RevokeReason::Retired,
     };
     acted(agent, agent.revoke(target.device, why).await)?;
     let changed = Changed {
         device: target.device.to_string(),
         before: target.name.clone(),
         name: target.name,
-        reason: Some(word),
+        reason: Some(reason_word(why)),
         log_position: agent.status().log_position,
     };
     output.print(&changed).await
@@ -339,6 +361,7 @@ mod tests {
             admin: id == 1,
             probation_ends_ms: None,
             state,
+            revoked_for: None,
             added_at: id.into(),
             added_ms: 0,
             added_by: AddedBy::Root,

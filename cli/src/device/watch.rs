@@ -8,6 +8,7 @@ use edge_ledger_core::text::shown;
 use serde::Serialize;
 
 use super::calendar::utc;
+use super::devices::reason_word;
 use super::link::may;
 use super::posting::level;
 use super::state::{spendable, unit};
@@ -59,6 +60,7 @@ enum Line {
     DeviceRevoked {
         device: String,
         name: String,
+        reason: &'static str,
     },
     KeysChanged(Change),
     Forked {
@@ -165,10 +167,19 @@ pub(super) fn told(event: Event, unit: &Unit) -> Told {
             platform,
             admin,
         } => linked(device.to_string(), name, platform, admin),
-        Event::DeviceRevoked { device, name } => {
-            let device = device.to_string();
-            let words = format!("\"{}\" ({device}) was revoked", shown(&name));
-            (Line::DeviceRevoked { device, name }, words)
+        Event::DeviceRevoked {
+            device,
+            name,
+            reason,
+        } => {
+            let (device, reason) = (device.to_string(), reason_word(reason));
+            let words = format!("\"{}\" ({device}) was revoked: {reason}", shown(&name));
+            let line = Line::DeviceRevoked {
+                device,
+                name,
+                reason,
+            };
+            (line, words)
         }
         Event::KeysChanged { change } => keys_changed(change),
         Event::Forked { device } => {
