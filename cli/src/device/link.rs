@@ -220,13 +220,14 @@ impl fmt::Display for Step {
                 write!(f, "That is not its number. It can be typed {times}.")
             }
             Self::Linked {
-                name,
+                device,
                 admin,
                 probation_ends_ms,
                 ..
             } => {
                 let (may, from) = (may(*admin), but_from(*probation_ends_ms));
-                let undo = format!("edge-ledger devices revoke \"{name}\"");
+                // Another device may have the same name.
+                let undo = format!("edge-ledger devices revoke {device}");
                 write!(f, "Linked. It can {may}{from}.  Undo:  {undo}")
             }
         }

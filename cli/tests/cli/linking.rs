@@ -1,6 +1,6 @@
 //! The number that a person carries from the new device to the linked one.
 
-use super::process::{Device, Ran, Running, Up};
+use super::process::{Device, Ran, Running, Up, pair_with_laptop_and_phone};
 
 /// A device that shows a code, and one that joins with it and shows the number.
 fn asks(laptop: &Device, other: &Device) -> (Running, Running, String) {
@@ -160,4 +160,24 @@ fn the_words_say_who_asks_and_what_to_type() {
     linking.event("linked");
     let ran = joining.end();
     assert!(ran.stdout.contains("Joined π:"), "{ran:?}");
+}
+
+/// What undoes a link means the device that was linked, whatever others are called.
+#[test]
+fn what_undoes_a_link_is_not_ambiguous() {
+    let (_folder, up, laptop, phone) = pair_with_laptop_and_phone();
+    let twin = up.device("twin");
+    let mut linking = Running::start(&mut laptop.words(&["link"]));
+    let shown = linking.text_until("  code  ");
+    let code = shown.split_whitespace().next_back().unwrap();
+    let join = ["join", code, "--identity-url", &twin.identity_url];
+    let mut joining = Running::start(twin.command(&join).args(["--name", "phone"]));
+    linking.types(joining.event("number")["number"].as_str().unwrap());
+    let joined = joining.event("joined");
+    let said = linking.end();
+    let (_, undo) = said.stdout.split_once("Undo:").unwrap();
+    let undo: Vec<&str> = undo.split_whitespace().skip(1).collect();
+    assert_eq!(laptop.run(&undo).done()["device"], joined["device"]);
+    twin.run(&["balance"]).failed(1, "DEVICE_REVOKED");
+    phone.run(&["balance"]).done();
 }
