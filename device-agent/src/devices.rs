@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use edge_ledger_core::identity::{Act, DeviceRecord, DeviceState, IdentityLog, RevokeReason};
 use edge_ledger_core::identity::statement::Signer;
+use edge_ledger_core::identity::{Act, DeviceRecord, DeviceState, IdentityLog, RevokeReason};
 use edge_ledger_core::ids::DeviceId;
 
 use crate::status::DeviceInfo;

@@ -286,7 +286,7 @@ async fn resolve(agent: &Agent, typed: &str) -> Result<DeviceInfo, Failure> {
 
 /// What means this device and no other: its name; where that could mean another one too, the
 /// name with the log position; and where somebody is called that, the id.
-fn label(device: &DeviceInfo, all: &[DeviceInfo]) -> String {
+pub(super) fn label(device: &DeviceInfo, all: &[DeviceInfo]) -> String {
     let others = || all.iter().filter(|other| other.device != device.device);
     let is_free = |label: &String| {
         label.parse::<DeviceId>().is_err()

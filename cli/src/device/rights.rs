@@ -1,8 +1,10 @@
 //! What a device may do about others, and what to do when it may not yet.
 
-use device_agent::{Agent, AgentError, DeviceInfo};
+use device_agent::{Agent, AgentError, DeviceId, DeviceInfo, DeviceState};
+use edge_ledger_core::text::shown;
 
 use super::calendar::utc;
+use super::devices::label;
 use crate::explain::Failure;
 
 /// Refuses what only an admin can do, before anybody has gone to another machine for it.
@@ -14,6 +16,50 @@ pub(super) fn check_admin(agent: &Agent, what: &str) -> Result<(), Failure> {
     let message = format!("this device may not {what}");
     Err(Failure::refused("FORBIDDEN", message)
         .next("type this on a device that may: `edge-ledger devices` shows which those are"))
+}
+
+/// Who may sign about others now.
+pub(super) struct Admins {
+    /// Whether this device may.
+    pub(super) here: bool,
+    /// Labels of the other devices that may.
+    pub(super) others: Vec<String>,
+}
+
+impl Admins {
+    /// Those that are known here, but for one: a thief's, say.
+    pub(super) fn but(agent: &Agent, left_out: Option<DeviceId>) -> Self {
+        let (all, now_ms) = (agent.devices(), agent.now_ms());
+        let may = |device: &&DeviceInfo| {
+            device.admin
+                && device.state == DeviceState::Active
+                && device.probation_at(now_ms).is_none()
+                && Some(device.device) != left_out
+        };
+        let others = all.iter().filter(may).filter(|device| !device.this);
+        Self {
+            here: all.iter().filter(may).any(|device| device.this),
+            others: others.map(|device| label(device, &all)).collect(),
+        }
+    }
+
+    /// A command of theirs, with where it is to be typed unless that is here.
+    pub(super) fn type_there(&self, command: &str) -> String {
+        if self.here {
+            return format!("edge-ledger {command}");
+        }
+        if self.others.is_empty() {
+            return format!(
+                "this device may not undo it, and none is left that may: bring one back with \
+                 edge-ledger backup restore FILE, and type there:  edge-ledger {command}"
+            );
+        }
+        let others = shown(&self.others.join("\", \"")).into_owned();
+        format!(
+            "this device may not undo it: on an admin device (\"{others}\") type  edge-ledger \
+             {command}"
+        )
+    }
 }
 
 /// What came of an act about others. One that came too early is told when it can be done.
