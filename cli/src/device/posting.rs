@@ -63,7 +63,7 @@ async fn post(kind: Kind, options: Posted, agent: &Agent, output: &Output) -> Re
         }
     };
     let recorded = recorded.map_err(|error| in_units(error, &unit))?;
-    let before = before.map_err(|failure| though_recorded(failure, &recorded.event_key))?;
+    let before = before.map_err(|failure| though_recorded(failure, &recorded.event_key, agent))?;
     let act = Act {
         kind,
         amount,
@@ -119,14 +119,21 @@ async fn own_debit(agent: &Agent, key: &EventKey) -> Result<u64, Failure> {
 }
 
 /// A failure that came after the act was on disk: who repeats it must know.
-fn though_recorded(failure: Failure, key: &EventKey) -> Failure {
+fn though_recorded(failure: Failure, key: &EventKey, agent: &Agent) -> Failure {
+    let waiting = agent.status().balance.waiting;
     let mut failure = failure
         .with("recorded", true)
-        .with("event_key", key.to_string());
+        .with("event_key", key.to_string())
+        .with("waiting", waiting);
     let message = &failure.message;
+    let waits = if waiting > 0 {
+        format!(", where {waiting} postings wait unsigned")
+    } else {
+        String::new()
+    };
     failure.message = format!(
-        "{message}; it is recorded on this device all the same, under the key {key}: the same \
-         --key counts once"
+        "{message}; it is recorded on this device all the same, under the key {key}{waits}: the \
+         same --key counts once"
     );
     failure
 }
