@@ -144,6 +144,13 @@ pub enum RootError {
     /// put an end to it.
     #[error("the recovery was vetoed, or the identity got other keys meanwhile")]
     RecoveryEnded,
+    /// The veto time of the recovery that this device asked for is over by the service's clock, and
+    /// its key is not the root: as [`RecoveryEnded`](Self::RecoveryEnded), or the service lost it.
+    #[error(
+        "the veto time is over and the recovery is not in effect: it was vetoed, or the identity got \
+         other keys meanwhile"
+    )]
+    RecoveryNotInEffect,
     /// A recovery of another identity was begun in the folder.
     #[error("the identity {0} is being recovered in this folder")]
     OtherIdentity(IdentityId),

@@ -253,15 +253,20 @@ impl IdentityClient {
         receipted(response.map_err(refused)?.into_inner().statement)
     }
 
-    /// Proves the caller's key for this service and opens a session.
-    pub(crate) async fn authenticate(
-        mut self,
+    /// The service's clock, in milliseconds since 1970: not later than it is, as a challenge lives no
+    /// longer than it may.
+    pub(crate) async fn clock_ms(&mut self, caller: &Caller) -> Result<i64, AgentError> {
+        let (_, challenge) = self.challenge(caller).await?;
+        Ok(given_ms(&challenge))
+    }
+
+    async fn challenge(
+        &mut self,
         caller: &Caller,
-    ) -> Result<IdentitySession, AgentError> {
-        let public_key = Bytes::copy_from_slice(caller.key.public_key().as_bytes());
+    ) -> Result<(pb::GetChallengeResponse, Challenge), AgentError> {
         let request = pb::GetChallengeRequest {
             identity: Bytes::copy_from_slice(caller.identity.as_bytes()),
-            public_key: public_key.clone(),
+            public_key: Bytes::copy_from_slice(caller.key.public_key().as_bytes()),
             purpose: pb::ChallengePurpose::Identity.into(),
         };
         let given = match self.rpc.get_challenge(timed(request)).await {
@@ -278,10 +283,19 @@ impl IdentityClient {
                 "the challenge is meant for somebody else".to_owned(),
             ));
         }
+        Ok((given, challenge))
+    }
+
+    /// Proves the caller's key for this service and opens a session.
+    pub(crate) async fn authenticate(
+        mut self,
+        caller: &Caller,
+    ) -> Result<IdentitySession, AgentError> {
+        let (given, challenge) = self.challenge(caller).await?;
         let proof = caller.key.prove(caller.ledger_id, &given.challenge);
         let request = pb::AuthenticateRequest {
             sealed: given.sealed,
-            public_key,
+            public_key: Bytes::copy_from_slice(caller.key.public_key().as_bytes()),
             proof: Bytes::copy_from_slice(proof.as_bytes()),
         };
         let opened = self
@@ -294,9 +308,14 @@ impl IdentityClient {
             client: self,
             identity: caller.identity,
             token: opened.token,
-            began_ms: challenge.expires_ms.saturating_sub(CHALLENGE_LIFE_MS),
+            began_ms: given_ms(&challenge),
         })
     }
+}
+
+/// When a challenge was given, by its expiry.
+fn given_ms(challenge: &Challenge) -> i64 {
+    challenge.expires_ms.saturating_sub(CHALLENGE_LIFE_MS)
 }
 
 impl IdentitySession {

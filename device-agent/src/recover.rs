@@ -87,7 +87,8 @@ pub fn recovery_ended(home: &Path) -> Result<(), AgentError> {
 ///
 /// # Errors
 /// [`RootError::WrongWords`]; [`RootError::RecoveryEnded`] when it was vetoed: a further run
-/// begins anew; [`RootError::OtherRecovery`]; [`RootError::OtherIdentity`]; and as
+/// begins anew, and [`RootError::RecoveryNotInEffect`] where that cannot be seen without the words;
+/// [`RootError::OtherRecovery`]; [`RootError::OtherIdentity`]; and as
 /// [`restore`](crate::restore).
 pub async fn recover(
     new: &NewDevice,
@@ -140,12 +141,9 @@ impl Attempt<'_> {
             return self.link(deployment, session).await;
         }
         let Some(words) = words else {
-            // Without the words the log cannot be read until the recovery holds.
             let effective_ms = known.and_then(|known| known.effective_ms);
-            return match effective_ms {
-                Some(effective_ms) => Ok(self.waiting(effective_ms)),
-                None => Err(RootError::WrongWords.into()),
-            };
+            let effective_ms = effective_ms.ok_or(RootError::WrongWords)?;
+            return self.look_again(deployment, effective_ms).await;
         };
         let key = Arc::new(words.key());
         let session = self.session(ledger_id, key.clone()).await?;
@@ -181,6 +179,35 @@ impl Attempt<'_> {
         let effective_ms = self.standing(&log)?.ok_or(RootError::RecoveryEnded)?;
         self.save(ledger_id, Some(effective_ms))?;
         Ok(self.waiting(effective_ms))
+    }
+
+    /// Without the words nothing is told of the log until the recovery holds. Whether that can still
+    /// come is told by the service's clock alone: a key that is not the root at a later time than
+    /// that of the recovery never will be.
+    async fn look_again(
+        self,
+        deployment: Deployment,
+        effective_ms: i64,
+    ) -> Result<Recovered, AgentError> {
+        let ledger_id = deployment.genesis.ledger_id();
+        let mut client = IdentityClient::connect(&self.new.identity_url, self.secured).await?;
+        let caller = self.caller(ledger_id, self.root.clone());
+        if client.clock_ms(&caller).await? < effective_ms {
+            return Ok(self.waiting(effective_ms));
+        }
+        match self.session(ledger_id, self.root.clone()).await? {
+            Some(session) => self.link(deployment, session).await,
+            // The keys stay: with the words it is seen in the log what became of them.
+            None => Err(RootError::RecoveryNotInEffect.into()),
+        }
+    }
+
+    fn caller(&self, ledger_id: LedgerId, key: Arc<SecretKey>) -> Caller {
+        Caller {
+            ledger_id,
+            identity: self.identity,
+            key: CallerKey::Root(key),
+        }
     }
 
     /// When the recovery takes effect, if it waits; none if it was not asked for.
@@ -225,11 +252,7 @@ impl Attempt<'_> {
         key: Arc<SecretKey>,
     ) -> Result<Option<IdentitySession>, AgentError> {
         let client = IdentityClient::connect(&self.new.identity_url, self.secured).await?;
-        let caller = Caller {
-            ledger_id,
-            identity: self.identity,
-            key: CallerKey::Root(key),
-        };
+        let caller = self.caller(ledger_id, key);
         admitted(client.authenticate(&caller).await)
     }
 

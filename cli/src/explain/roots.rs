@@ -63,6 +63,11 @@ pub(super) fn explain(error: &RootError, message: String) -> Failure {
             "if it was vetoed by one of you, leave it; else type `edge-ledger recover` again with \
              the words, and revoke the device that stopped it",
         ),
+        RootError::RecoveryNotInEffect => (
+            "RECOVERY_ENDED",
+            "give the words with `edge-ledger recover --words-file FILE`: that says what became of \
+             it, and the next run begins anew",
+        ),
     };
     Failure::refused(reason, message).next(next)
 }

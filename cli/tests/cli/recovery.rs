@@ -273,6 +273,31 @@ fn whoever_has_an_admin_device_left_stops_a_recovery() {
 }
 
 #[test]
+fn a_recovery_that_was_vetoed_says_so_without_the_words_once_its_time_is_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let up = start(folder.path(), "2s");
+    let (phone, tablet) = (up.device("phone"), up.device("tablet"));
+    phone.init();
+    let paper = set(&phone);
+    let file = written(folder.path(), "words", &words(&paper));
+    let asked = recover(&tablet, &paper["identity"], &file).done();
+    phone.run(&["recovery", "veto"]).done();
+    // Until then it cannot know: the log is told to no stranger.
+    let ended = loop {
+        let again = tablet.run(&["recover"]);
+        if again.code != Some(0) {
+            break again;
+        }
+        assert_eq!(again.json(), asked);
+    };
+    ended.failed(1, "RECOVERY_ENDED");
+    tablet.run(&["recover"]).failed(1, "RECOVERY_ENDED");
+    recover(&tablet, &paper["identity"], &file).failed(1, "RECOVERY_ENDED");
+    let anew = recover(&tablet, &paper["identity"], &file).done();
+    assert_eq!(anew["state"], "waiting");
+}
+
+#[test]
 fn words_that_do_not_fit_are_told_and_change_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let up = start(folder.path(), "1h");
