@@ -92,6 +92,8 @@ impl Agent {
         let store = open_store(&vault)?;
         let view = Book::log_of(&store, &membership).await?;
         let (key, successor) = current(keys, &view.log).ok_or_else(|| vault.without_key())?;
+        // What was killed at the very end of coming in left it.
+        vault.forget_entering()?;
         if let Err(error) = vault.settle_root_keys(&view.log) {
             tracing::warn!(%error, "the root keys cannot be moved up");
         }

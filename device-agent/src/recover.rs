@@ -97,6 +97,8 @@ pub async fn recover(
     trust: Trust,
 ) -> Result<Recovered, AgentError> {
     let vault = Vault::lock_free(&new.home)?;
+    // What is in the way is told now, and not when the veto time is over.
+    vault.has_room_for_device()?;
     let known = Recovering::read(vault.folder())?;
     if let Some(other) = known.as_ref().filter(|known| known.identity != identity) {
         return Err(RootError::OtherIdentity(other.identity).into());

@@ -178,7 +178,7 @@ pub(crate) async fn enter(
     let (identity, root) = (holder.identity, &holder.root);
     // What is in the way is told before anything is said.
     vault.has_room_for_root_keys(root, holder.next.as_ref())?;
-    let key = vault.device_key(rand::random())?;
+    let key = vault.entering_key(rand::random())?;
     let device = key.public_key().device_id();
     let description = describe(identity, &new.name);
     let certificate = Certificate::sign(genesis.ledger_id(), &key, &description)?;
@@ -197,8 +197,11 @@ pub(crate) async fn enter(
     if let Some(next) = &holder.next {
         vault.next_root_key(*next.seed())?;
     }
+    vault.device_key(*key.seed())?;
     let membership = new.membership(identity, deployment);
-    settle(vault, &membership, device, &statements).await
+    let enrolled = settle(vault, &membership, device, &statements).await?;
+    vault.forget_entering()?;
+    Ok(enrolled)
 }
 
 /// A backup that names its deployment trusts no other.

@@ -132,6 +132,40 @@ fn a_backup_that_cannot_be_used_says_why() {
     assert!(!stranger.home.join("home.json").exists());
 }
 
+#[test]
+fn restoring_makes_a_new_device_whatever_key_lies_in_the_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let up = Up::start(folder.path());
+    let (phone, saved) = (up.device("phone"), folder.path().join("ana.backup"));
+    let right = password(folder.path(), "password", PASSWORD);
+    phone.init();
+    backup(&phone, &["create", file(&saved)], &right).done();
+    let tablet = up.device("tablet");
+    fs::create_dir(&tablet.home).unwrap();
+    let key = |device: &Device| device.home.join("device.key");
+    fs::copy(key(&phone), key(&tablet)).unwrap();
+    let before = fs::read(key(&tablet)).unwrap();
+    let act = ["restore", file(&saved)];
+    backup(&tablet, &act, &right).failed(1, "DEVICE_EXISTS");
+    assert_eq!(fs::read(key(&tablet)).unwrap(), before, "never overwritten");
+    assert_eq!(keys_in(&tablet.home), ["device.key"]);
+    let devices = phone.run(&["devices"]).done();
+    assert_eq!(devices["devices"].as_array().unwrap().len(), 1);
+
+    // A restore that was killed at its end is finished by the next, as the same device.
+    fs::remove_file(key(&tablet)).unwrap();
+    let restored = backup(&tablet, &act, &right).done();
+    assert_eq!(
+        keys_in(&tablet.home),
+        ["device.key", "identity.key", "next-identity.key"]
+    );
+    fs::remove_file(tablet.home.join("home.json")).unwrap();
+    fs::copy(key(&tablet), tablet.home.join("entering-device.key")).unwrap();
+    let again = backup(&tablet, &act, &right).done();
+    assert_eq!(again["device"], restored["device"]);
+    assert_eq!(keys_in(&tablet.home).len(), 3);
+}
+
 /// The vectors of the JavaScript service's three formats.
 fn original() -> Vec<serde_json::Value> {
     let vectors: Vec<serde_json::Value> =
@@ -230,7 +264,9 @@ fn keys_in(home: &Path) -> Vec<String> {
         return Vec::new();
     };
     let names = files.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    names.filter(|name| name.ends_with(".key")).collect()
+    let mut names: Vec<String> = names.filter(|name| name.ends_with(".key")).collect();
+    names.sort();
+    names
 }
 
 #[test]
