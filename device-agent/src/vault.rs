@@ -33,6 +33,7 @@ use zeroize::Zeroizing;
 use crate::error::HomeError;
 use crate::security::{self, Secured, Security};
 
+mod entering;
 mod evidence;
 mod recovering;
 mod roots;
@@ -42,7 +43,6 @@ pub(crate) use recovering::{Recovering, forget as forget_recovering};
 pub(crate) use roots::{later_root_key, remove_root_keys, root_keys};
 
 const DEVICE_KEY: &str = "device.key";
-const ENTERING_KEY: &str = "entering-device.key";
 const MEMBERSHIP: &str = "home.json";
 const AUTHORITY: &str = "service-ca.pem";
 const CLIENT: &str = "client.pem";
@@ -131,41 +131,6 @@ impl Vault {
     /// [`HomeError`].
     pub(crate) fn device_key(&self, fresh_seed: [u8; 32]) -> Result<SecretKey, HomeError> {
         self.key_or(DEVICE_KEY, fresh_seed)
-    }
-
-    /// Whether the folder has no device's key but one that entering has made: a root key brings in
-    /// new devices only, and a key that came here some other way may be another device's.
-    ///
-    /// # Errors
-    /// [`HomeError::Occupied`].
-    pub(crate) fn has_room_for_device(&self) -> Result<(), HomeError> {
-        let public = |key: Option<SecretKey>| key.map(|key| key.public_key());
-        let found = public(read_key(&self.folder, DEVICE_KEY)?);
-        if found.is_some() && found != public(read_key(&self.folder, ENTERING_KEY)?) {
-            return Err(HomeError::Occupied(self.folder.display().to_string()));
-        }
-        Ok(())
-    }
-
-    /// The key of a device that a root key is to bring in: that of a run that was interrupted, or a
-    /// fresh one that is written first.
-    ///
-    /// # Errors
-    /// [`HomeError`].
-    pub(crate) fn entering_key(&self, fresh_seed: [u8; 32]) -> Result<SecretKey, HomeError> {
-        self.has_room_for_device()?;
-        self.key_or(ENTERING_KEY, fresh_seed)
-    }
-
-    /// Forgets that the device came in by the root key: it is in its place.
-    ///
-    /// # Errors
-    /// [`HomeError`].
-    pub(crate) fn forget_entering(&self) -> Result<(), HomeError> {
-        if !self.folder.join(ENTERING_KEY).exists() {
-            return Ok(());
-        }
-        remove(&self.folder, &[ENTERING_KEY])
     }
 
     /// The device's first key, if the folder has one.
