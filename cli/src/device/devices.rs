@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::calendar::utc;
 use super::enrol::check_name;
-use super::rights::acted;
+use super::rights::{acted, warn_of_no_admin};
 use super::synced::{Synced, sync};
 use crate::args::{self, Reason};
 use crate::explain::{Failure, key_format};
@@ -219,6 +219,9 @@ struct Changed {
     name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
+    /// Until when no admin has admin rights.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    no_admin_until_ms: Option<i64>,
     log_position: u64,
     #[serde(skip)]
     before: String,
@@ -231,6 +234,7 @@ async fn rename(agent: &Agent, typed: &str, name: String, output: &Output) -> Re
         device: target.device.to_string(),
         name,
         reason: None,
+        no_admin_until_ms: None,
         log_position: agent.status().log_position,
         before: target.name,
     };
@@ -249,12 +253,14 @@ async fn revoke(
         Reason::Compromised => RevokeReason::Compromised,
         Reason::Retired => RevokeReason::Retired,
     };
+    let no_admin_until_ms = warn_of_no_admin(agent, target.device, output).await;
     acted(agent, agent.revoke(target.device, why).await)?;
     let changed = Changed {
         device: target.device.to_string(),
         before: target.name.clone(),
         name: target.name,
         reason: Some(reason_word(why)),
+        no_admin_until_ms,
         log_position: agent.status().log_position,
     };
     output.print(&changed).await

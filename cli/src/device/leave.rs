@@ -5,7 +5,7 @@ use std::fmt;
 use device_agent::{Agent, Level, within};
 use serde::Serialize;
 
-use super::rights::acted;
+use super::rights::{acted, warn_of_no_admin};
 use super::synced::sync;
 use crate::args::Leave;
 use crate::explain::{Exit, Failure};
@@ -22,6 +22,9 @@ struct Left {
     lost: u64,
     /// Whether the identity's root keys are in the folder.
     root_keys: bool,
+    /// Until when no admin has admin rights.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    no_admin_until_ms: Option<i64>,
 }
 
 pub(super) async fn run(options: Leave, agent: &Agent, output: &Output) -> Result<(), Failure> {
@@ -43,6 +46,7 @@ pub(super) async fn run(options: Leave, agent: &Agent, output: &Output) -> Resul
         return Err(unacked(lost, synced.why_not()));
     }
     let root_keys = agent.holds_root_key().is_ok();
+    let no_admin_until_ms = warn_of_no_admin(agent, status.device, output).await;
     if !options.yes {
         confirm(&status.device_name, lost, root_keys, output).await?;
     }
@@ -53,6 +57,7 @@ pub(super) async fn run(options: Leave, agent: &Agent, output: &Output) -> Resul
         log_position: agent.status().log_position,
         lost,
         root_keys,
+        no_admin_until_ms,
     };
     output.print(&left).await
 }

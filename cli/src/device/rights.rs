@@ -6,6 +6,7 @@ use edge_ledger_core::text::shown;
 use super::calendar::utc;
 use super::devices::label;
 use crate::explain::Failure;
+use crate::output::Output;
 
 /// Refuses what only an admin can do, before anybody has gone to another machine for it.
 pub(super) fn check_admin(agent: &Agent, what: &str) -> Result<(), Failure> {
@@ -60,6 +61,24 @@ impl Admins {
              {command}"
         )
     }
+}
+
+/// Says, before a device is ended, that nobody is left who may act about others. Returns until when.
+pub(super) async fn warn_of_no_admin(
+    agent: &Agent,
+    ended: DeviceId,
+    output: &Output,
+) -> Option<i64> {
+    let again_ms = agent.admin_again_ms(ended)?;
+    output
+        .note(&format!(
+            "this ends the last admin that is not in probation: until {} (UTC) nobody can link, \
+             rename or revoke devices, but a device that holds the root keys, or comes out of a \
+             backup",
+            utc(again_ms)
+        ))
+        .await;
+    Some(again_ms)
 }
 
 /// What came of an act about others. One that came too early is told when it can be done.

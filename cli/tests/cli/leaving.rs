@@ -60,6 +60,30 @@ fn what_the_service_lacks_is_not_given_up_by_itself() {
 }
 
 #[test]
+fn whoever_ends_the_last_admin_that_may_act_is_told_until_when_nobody_can() {
+    for act in [&["leave", "--yes"][..], &["devices", "revoke", "laptop"]] {
+        let (_folder, up, laptop) = pair_with_laptop();
+        let (phone, tablet) = (up.device("phone"), up.device("tablet"));
+        let linked = laptop.link(&phone, "link", &["--admin"]);
+        laptop.link(&tablet, "link", &["--admin"]);
+        // Ending one in probation ends nobody's rights.
+        let ended = laptop.run(&["devices", "revoke", "tablet"]).done();
+        assert_eq!(ended.get("no_admin_until_ms"), None, "{ended}");
+        let ended = laptop.run(act).done();
+        assert_eq!(
+            ended["no_admin_until_ms"], linked["probation_ends_ms"],
+            "{ended}"
+        );
+        phone.run(&["link"]).failed(1, "PROBATION");
+    }
+    let (_folder, up, laptop) = pair_with_laptop();
+    laptop.link(&up.device("phone"), "link", &["--admin"]);
+    let ended = Ran::of(&mut laptop.words(&["leave", "--yes"]));
+    let said = "the last admin that is not in probation: until ";
+    assert!(ended.stderr.contains(said), "{ended:?}");
+}
+
+#[test]
 fn an_admin_leaves_when_another_one_stays_and_is_told_of_its_root_keys() {
     let (_folder, up, laptop) = pair_with_laptop();
     let phone = up.device("phone");
