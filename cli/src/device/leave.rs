@@ -11,6 +11,7 @@ use crate::args::Leave;
 use crate::explain::{Exit, Failure};
 use crate::limits::SYNC_WITHIN;
 use crate::output::Output;
+use crate::typed::program;
 
 /// A device that has left.
 #[derive(Debug, Serialize)]
@@ -84,7 +85,7 @@ async fn confirm(name: &str, lost: u64, root_keys: bool, output: &Output) -> Res
         question.push_str(&format!(" {lost} entries or postings are lost."));
     }
     if root_keys {
-        question.push_str(" The identity's root keys stay in this folder: do not delete it.");
+        question.push_str(" The identity's root keys stay in this folder.");
     }
     question.push_str(" Type yes: ");
     let typed = output.ask(&question).await;
@@ -104,7 +105,9 @@ impl fmt::Display for Left {
         if self.root_keys {
             write!(
                 f,
-                "\nThe identity's root keys are still in this folder. Keep it, or:  edge-ledger backup create FILE"
+                "\nThe identity's root keys are still in this folder: whoever has it can act for the identity.\n\
+                 Take them off into a backup:  {} backup create FILE --remove",
+                program()
             )?;
         }
         Ok(())

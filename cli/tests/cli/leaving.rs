@@ -1,6 +1,6 @@
 //! A device that ends itself, and one that may not act yet.
 
-use super::process::{Ran, pair_with_laptop, pair_with_laptop_and_phone};
+use super::process::{Device, Ran, pair_with_laptop, pair_with_laptop_and_phone};
 
 #[test]
 fn a_device_leaves_for_ever_and_says_so() {
@@ -91,6 +91,35 @@ fn an_admin_leaves_when_another_one_stays_and_is_told_of_its_root_keys() {
     let left = laptop.run(&["leave", "--yes"]).done();
     assert_eq!(left["root_keys"], true);
     phone.run(&["leave", "--yes"]).failed(1, "LAST_ADMIN");
+}
+
+/// As the page says how to move to a new phone.
+#[test]
+fn a_phone_that_moves_out_leaves_no_root_key_behind() {
+    let (folder, up, old) = pair_with_laptop();
+    old.run(&["earn", "5"]).done();
+    let file = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (saved, password) = (file("ana.backup"), file("password"));
+    std::fs::write(&password, "correct horse battery staple\n").unwrap();
+    let backup = |device: &Device, act: &[&str]| {
+        let secret = ["--password-file", &password];
+        device.run(&[&["backup"], act, &secret].concat())
+    };
+    backup(&old, &["create", &saved]).done();
+    let new = up.device("new");
+    backup(&new, &["restore", &saved]).done();
+    assert_eq!(new.balance(), "5");
+    let left = Ran::of(&mut old.words(&["leave", "--yes"]));
+    let next = "backup create FILE --remove";
+    assert!(left.stdout.contains(next), "{left:?}");
+    let taken = backup(&old, &["create", &file("second.backup"), "--remove"]).done();
+    assert_eq!(
+        (&taken["proof"], &taken["removed"]),
+        (&"complete".into(), &true.into())
+    );
+    assert!(!old.home.join("identity.key").exists());
+    assert!(!old.home.join("next-identity.key").exists());
+    new.run(&["rotate"]).done();
 }
 
 #[test]
