@@ -11,9 +11,8 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::open::{home, options};
 use super::socket::answerer::Socket;
-use super::state::{spendable, unit};
+use super::state::spendable;
 use super::watch;
-use crate::amount::Unit;
 use crate::args::Global;
 use crate::explain::Failure;
 use crate::output::Output;

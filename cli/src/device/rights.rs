@@ -55,7 +55,7 @@ impl Admins {
                  edge-ledger backup restore FILE, and type there:  edge-ledger {command}"
             );
         }
-        let others = shown(&self.others.join("\", \"")).into_owned();
+        let others = shown(&self.others.join("\", \""));
         format!(
             "this device may not undo it: on an admin device (\"{others}\") type  edge-ledger \
              {command}"
