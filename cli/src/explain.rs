@@ -195,6 +195,9 @@ impl From<AgentError> for Failure {
                     "start the services with `edge-ledger up`, or give their address with {option}"
                 ))
             }
+            AgentError::Superseded => {
+                Self::new(Exit::Temporary, "SUPERSEDED", message).next(roots::SUPERSEDED)
+            }
             AgentError::Tls {
                 service,
                 url,

@@ -62,6 +62,12 @@ pub enum AgentError {
         /// What happened.
         why: String,
     },
+    /// Another stream of this device took the place of this one: it is tried again, later.
+    #[error(
+        "another stream of this device took this one's place: a copy of its folder, or another \
+         process, is in use"
+    )]
+    Superseded,
     /// No TLS connection came about: it is tried again, but most often a person has to act.
     #[error("no secure connection to the {service} service at {url}: {problem}")]
     Tls {
@@ -186,6 +192,9 @@ pub(crate) const ENROLMENT_ENDED: &str = "ENROLMENT_ENDED";
 
 /// The reason of a refusal of an admin device that was linked a short time ago.
 pub(crate) const PROBATION: &str = "PROBATION";
+
+/// The reason of a refusal of one device more than there may be.
+pub(crate) const DEVICE_LIMIT: &str = "DEVICE_LIMIT";
 
 /// The reason of a refusal to open a link session under a name that is in use.
 pub(crate) const LINK_TAKEN: &str = "LINK_TAKEN";

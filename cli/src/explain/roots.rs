@@ -11,6 +11,7 @@ pub(super) const UNKNOWN_IDENTITY: &str = "a root key that was rotated or recove
      from any device that still runs";
 pub(super) const IDENTITY_EXISTS: &str = "make this machine a device of it with `edge-ledger backup restore FILE`; an `init` that was \
      interrupted is finished by the same one again, with the same --name";
+pub(super) const SUPERSEDED: &str = "end the other one: of two copies of a folder one can go on, and the other is told what to type";
 
 /// Explains one of the errors that are about them.
 pub(super) fn explain(error: &RootError, message: String) -> Failure {
