@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use device_agent::{
     AddedBy, Agent, AgentError, Details, DeviceState, Enrolled, Enrolment, EnrolmentToken, Level,
-    NewDevice, Options, TokenError, join_by_token, within,
+    NewDevice, Options, RevokeReason, TokenError, join_by_token, within,
 };
+use edge_ledger_core::limits::DEVICES_ACTIVE_MAX;
 use edge_ledger_tests::Pair;
 use futures::future::join_all;
 
@@ -97,6 +98,25 @@ async fn of_eight_machines_that_join_at_once_with_five_uses_five_join() -> anyho
     synced(&phone).await?;
     assert_eq!(phone.devices().len(), 6);
     assert_eq!(phone.enrolments()[0].used, 5);
+    Ok(())
+}
+
+/// S-14, before anybody has gone to the new device.
+#[tokio::test]
+async fn s14_no_code_is_shown_for_one_device_more_than_the_limit() -> anyhow::Result<()> {
+    let pair = Pair::start().await?;
+    let phone = pair.first_device("phone").await?;
+    let others = DEVICES_ACTIVE_MAX - 1;
+    let token = token(&phone, u32::try_from(others)?).await?;
+    for n in 0..others {
+        join_by_token(&pair.new_device(&format!("kiosk-{n}")), &token).await?;
+    }
+    synced(&phone).await?;
+    let refused = phone.link().await.err();
+    assert!(matches!(refused, Some(AgentError::Refused(r)) if r.reason == "DEVICE_LIMIT"));
+    let kiosk = phone.devices()[1].device;
+    phone.revoke(kiosk, RevokeReason::Retired).await?;
+    phone.link().await?;
     Ok(())
 }
 
