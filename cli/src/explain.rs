@@ -195,6 +195,9 @@ impl From<AgentError> for Failure {
                     "start the services with `edge-ledger up`, or give their address with {option}"
                 ))
             }
+            AgentError::Superseded => {
+                Self::new(Exit::Temporary, "SUPERSEDED", message).next(roots::SUPERSEDED)
+            }
             AgentError::Tls {
                 service,
                 url,
@@ -222,6 +225,9 @@ impl From<AgentError> for Failure {
             AgentError::NoRootKey => Self::refused("NO_ROOT_KEY", message).next(roots::NO_ROOT_KEY),
             AgentError::UnknownIdentity => {
                 Self::refused("UNKNOWN_IDENTITY", message).next(roots::UNKNOWN_IDENTITY)
+            }
+            AgentError::IdentityExists => {
+                Self::refused("IDENTITY_EXISTS", message).next(roots::IDENTITY_EXISTS)
             }
             AgentError::Root(root) => roots::explain(root, message),
             AgentError::TimedOut => Self::new(Exit::Temporary, "TIMED_OUT", message),

@@ -6,6 +6,9 @@ use std::time::Duration;
 /// Time that a command waits for the service.
 pub(crate) const SYNC_WITHIN: Duration = Duration::from_secs(5);
 
+/// How often a person is told how long a code is good.
+pub(crate) const COUNT_EVERY: Duration = Duration::from_secs(1);
+
 /// A piece of what is printed, before it is a line of the socket.
 pub(crate) const PIECE_BYTES_MAX: usize = 64 * 1024;
 /// A line of the socket: a piece, each byte of it escaped, and its frame.

@@ -159,6 +159,14 @@ impl Output {
         self.say(format!("{text}\n")).await
     }
 
+    /// Writes over the line at a terminal; nothing elsewhere.
+    pub(crate) async fn draw(&self, text: &str) -> Result<(), Failure> {
+        if !self.look.terminal {
+            return Ok(());
+        }
+        self.say(text.to_owned()).await
+    }
+
     /// Tells a person something beside the answer.
     pub(crate) async fn note(&self, text: &str) {
         if self.look.json {

@@ -223,13 +223,11 @@ fn tls(options: &args::Up) -> Result<Option<Tls>, Failure> {
         client_names: options.tls_client_name.clone(),
     };
     let tls = Tls::load(files, Clock::system())?;
-    if let Some(error) = tls.out_of_date() {
-        warn(&format!(
-            "{error}, so devices refuse it; {}",
-            error.what_to_do()
-        ));
+    // As services of their own do: no device would take it.
+    match tls.out_of_date() {
+        Some(error) => Err(vec![error].into()),
+        None => Ok(Some(tls)),
     }
-    Ok(Some(tls))
 }
 
 fn example(mut listen: SocketAddr) -> SocketAddr {

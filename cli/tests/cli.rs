@@ -32,6 +32,9 @@ mod leaving;
 #[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
 #[path = "cli/linking.rs"]
 mod linking;
+#[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
+#[path = "cli/notices.rs"]
+mod notices;
 #[path = "cli/offline.rs"]
 mod offline;
 #[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]

@@ -25,11 +25,10 @@ use crate::clock::Clock;
 use crate::devices::devices;
 use crate::engine::{Command, Engine, Recorded, Snapshot, Start};
 use crate::enrol::{current, open_store};
-use crate::error::{AgentError, LINK_TAKEN, PROBATION, Refusal, RootError};
+use crate::error::{AgentError, PROBATION, Refusal, RootError};
 use crate::event::{EventLog, Events};
 use crate::identity_client::{Caller, CallerKey, IdentityClient, IdentitySession};
-use crate::limits::{COMMANDS_MAX, NAMEPLATE_TRIES_MAX};
-use crate::link::{self, LinkCode};
+use crate::limits::COMMANDS_MAX;
 use crate::peering::ByHand;
 use crate::security::{Secured, Security};
 use crate::statement;
@@ -107,6 +106,8 @@ impl Agent {
         let store = open_store(&vault)?;
         let view = Book::log_of(&store, &membership).await?;
         let (key, successor) = current(keys, &view.log).ok_or_else(|| vault.without_key())?;
+        // What was killed at the very end of coming in left it.
+        vault.forget_entering()?;
         if let Err(error) = vault.settle_root_keys(&view.log) {
             tracing::warn!(%error, "the root keys cannot be moved up");
         }
@@ -334,39 +335,6 @@ impl Agent {
         })
         .await
         .map(|_| ())
-    }
-
-    /// Opens a link session: show its code to the person at the new device, then wait for the
-    /// [`request`](LinkSession::request).
-    ///
-    /// # Errors
-    /// [`AgentError::Unreachable`], [`AgentError::Refused`], such as `PROBATION`: before anybody has
-    /// gone to the new device.
-    pub async fn link(&self) -> Result<LinkSession, AgentError> {
-        let mut session = self.sign_in().await?;
-        self.check_probation(session.began_ms())?;
-        let mut tries_left = NAMEPLATE_TRIES_MAX;
-        loop {
-            let code = LinkCode::new(rand::random());
-            tries_left -= 1;
-            match link::open(&mut session, &code).await {
-                // Another session has this nameplate, of which there are 33 million.
-                Err(AgentError::Refused(refusal))
-                    if refusal.reason == LINK_TAKEN && tries_left > 0 => {}
-                Err(error) => return Err(error),
-                Ok((stream, expires_in_s)) => {
-                    let membership = &self.shared.membership;
-                    let ledger_id = membership.genesis.ledger_id();
-                    return Ok(LinkSession {
-                        agent: self.clone(),
-                        stream,
-                        link: code.link(&membership.identity_url, ledger_id),
-                        code,
-                        expires_in_s,
-                    });
-                }
-            }
-        }
     }
 
     /// Stops: closes what waits into entries, tells the service what it can within a second, and

@@ -198,7 +198,9 @@ pub fn open(file: &[u8], password: &str) -> Result<(Backup, BackupFormat), Backu
     if let Some(rest) = file.strip_prefix(v3::MAGIC) {
         return match rest.first() {
             Some(&v3::VERSION) => Ok((v3::open(file, password)?, BackupFormat::V3)),
-            Some(version) => Err(BackupError::Newer(*version)),
+            Some(version) if *version > v3::VERSION => Err(BackupError::Newer(*version)),
+            // There never was one.
+            Some(_) => Err(BackupError::Unknown { bytes: file.len() }),
             None => Err(BackupError::Truncated {
                 bytes: file.len(),
                 expected: v3::HEADER_BYTES,

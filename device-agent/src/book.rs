@@ -55,6 +55,8 @@ pub(crate) struct Book {
     outbox: VecDeque<(u64, Posting)>,
     last_entries: Arc<LastEntries>,
     rolled_back: bool,
+    /// Whether the service refused this device for good, as far as it is remembered.
+    refused: bool,
 }
 
 impl Book {
@@ -93,7 +95,9 @@ impl Book {
             outbox,
             last_entries: Arc::default(),
             rolled_back: false,
+            refused: false,
         };
+        book.refused = book.load_revoked().await?.is_some();
         book.refold().await?;
         Ok(book)
     }
@@ -141,9 +145,15 @@ impl Book {
         record.is_some_and(|record| record.cut.is_none())
     }
 
-    /// Whether this device may sign another entry: not when somebody else did so with its key.
+    /// Whether this device may sign another entry: not when somebody else did so with its key, nor
+    /// when it was told that it was ended, by a service that tells it no more of the log.
     pub(crate) fn may_sign(&self) -> bool {
-        self.is_active() && !self.rolled_back && self.heads.of(&self.device).len() <= 1
+        self.is_active() && !self.refused && !self.has_twin()
+    }
+
+    /// Whether somebody else signed with this device's key.
+    pub(crate) fn has_twin(&self) -> bool {
+        self.rolled_back || self.heads.of(&self.device).len() > 1
     }
 
     /// Goes on as the device of another key. Says whether the log knows it.
@@ -151,7 +161,8 @@ impl Book {
         let device = key.public_key().device_id();
         let known = self.log().device(&device).is_some();
         if known {
-            (self.key, self.device, self.rolled_back) = (key, device, false);
+            (self.key, self.device) = (key, device);
+            (self.rolled_back, self.refused) = (false, false);
         }
         known
     }
@@ -411,7 +422,11 @@ impl Book {
     }
 
     /// Remembers that the service refused this device for good, or that it does no longer.
-    pub(crate) async fn save_revoked(&self, refusal: Option<&Refusal>) -> Result<(), AgentError> {
+    pub(crate) async fn save_revoked(
+        &mut self,
+        refusal: Option<&Refusal>,
+    ) -> Result<(), AgentError> {
+        self.refused = refusal.is_some();
         let message = refusal.map_or(String::new(), |refusal| refusal.message.clone());
         Ok(self.store.put(REVOKED_KEY, Bytes::from(message)).await?)
     }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use edge_ledger_core::identity::IdentityLog;
 use edge_ledger_core::identity::statement::Signer;
+use edge_ledger_core::identity::{Act, DeviceRecord, DeviceState, IdentityLog, RevokeReason};
 use edge_ledger_core::ids::DeviceId;
 
 use crate::status::DeviceInfo;
@@ -67,6 +67,7 @@ pub(crate) fn devices(
             admin: record.admin,
             probation_ends_ms: record.probation_ends_ms,
             state: record.state,
+            revoked_for: revoked_for(log, record),
             added_at: record.added_at,
             added_ms: time_of(record.added_at),
             added_by: added_by(log, record.added_at),
@@ -77,6 +78,24 @@ pub(crate) fn devices(
         .collect();
     devices.sort_by_key(|device| device.added_at);
     devices
+}
+
+/// Why a device was revoked: the reason that was given last for its lineage.
+fn revoked_for(log: &IdentityLog, record: &DeviceRecord) -> Option<RevokeReason> {
+    if record.state != DeviceState::Revoked {
+        return None;
+    }
+    let records = log.records_after(0).iter().rev();
+    records.map(|r| &r.statement.body().act).find_map(|act| {
+        // A lineage that was ended grows no more, so it is the one that was meant.
+        if let Act::Revoke { device, reason, .. } = act
+            && log.lineage(device) == Some(record.lineage)
+        {
+            Some(*reason)
+        } else {
+            None
+        }
+    })
 }
 
 /// When each device last signed a statement, by the time in its receipt, which never goes back.

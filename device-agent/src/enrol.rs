@@ -18,6 +18,7 @@ use edge_ledger_core::ids::{DeviceId, IdentityId, LedgerId, LogHash};
 use edge_ledger_core::keys::SecretKey;
 use edge_ledger_store::Embedded;
 use edge_ledger_store::embedded::OpenError;
+use zeroize::Zeroizing;
 
 use crate::book::{Book, adopt_into};
 use crate::error::{AgentError, HomeError};
@@ -48,6 +49,18 @@ pub struct NewDevice {
     pub name: String,
     /// How connections to the services are secured. The home keeps it.
     pub security: Security,
+}
+
+impl NewDevice {
+    /// What it belongs to.
+    pub(crate) fn membership(&self, identity: IdentityId, deployment: Deployment) -> Membership {
+        Membership {
+            identity,
+            genesis: deployment.genesis,
+            identity_url: self.identity_url.clone(),
+            ledger_url: self.ledger_url.clone().unwrap_or(deployment.ledger_url),
+        }
+    }
 }
 
 /// What came of [`init`] or [`join`].
@@ -100,16 +113,26 @@ pub async fn init_invited(
     let vault = Vault::lock_free(&new.home)?;
     let secured = vault.secured(&new.security)?;
     let mut client = IdentityClient::connect(&new.identity_url, &secured).await?;
-    let Deployment {
-        genesis,
-        ledger_url,
-    } = client.deployment().await?;
-    check_trust(trust, &genesis)?;
-    let root = vault.root_key(rand::random())?;
+    let deployment = client.deployment().await?;
+    check_trust(trust, &deployment.genesis)?;
+    let fresh = Zeroizing::new(rand::random());
+    incept(&vault, new, (client, deployment), &fresh, invite).await
+}
+
+/// Registers the identity of a root key, the folder's own or else that of a seed, with a first
+/// device.
+pub(crate) async fn incept(
+    vault: &Vault,
+    new: &NewDevice,
+    (mut client, deployment): (IdentityClient, Deployment),
+    root_seed: &[u8; 32],
+    invite: &str,
+) -> Result<Enrolled, AgentError> {
+    let root = vault.root_key(*root_seed)?;
     let next_root = vault.next_root_key(rand::random())?;
     let key = vault.device_key(rand::random())?;
     let identity = root.public_key().identity_id();
-    let ledger_id = genesis.ledger_id();
+    let ledger_id = deployment.genesis.ledger_id();
     let certificate = Certificate::sign(ledger_id, &key, &describe(identity, &new.name))?;
     let body = StatementBody {
         identity,
@@ -117,27 +140,15 @@ pub async fn init_invited(
         expected_head: LogHash::ZERO,
         act: Act::Incept {
             next_root_hash: next_key_hash(&next_root.public_key()),
-            genesis: Box::new(genesis.clone()),
+            genesis: Box::new(deployment.genesis.clone()),
             certificate: Box::new(certificate),
         },
     };
     let statement = Statement::sign(ledger_id, &body, &[SigningAs::Root(&root)])?;
     let receipted = client.register(statement.bytes().clone(), invite).await?;
-    let ledger_url = new.ledger_url.clone().unwrap_or(ledger_url);
-    let identity_url = new.identity_url.clone();
-    let membership = Membership {
-        identity,
-        genesis,
-        identity_url,
-        ledger_url,
-    };
-    settle(
-        &vault,
-        &membership,
-        key.public_key().device_id(),
-        &[receipted],
-    )
-    .await
+    let membership = new.membership(identity, deployment);
+    let device = key.public_key().device_id();
+    settle(vault, &membership, device, &[receipted]).await
 }
 
 /// Makes a further device of an identity, with the code or link that a linked device shows.

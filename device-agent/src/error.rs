@@ -65,6 +65,12 @@ pub enum AgentError {
         /// What happened.
         why: String,
     },
+    /// Another stream of this device took the place of this one: it is tried again, later.
+    #[error(
+        "another stream of this device took this one's place: a copy of its folder, or another \
+         process, is in use"
+    )]
+    Superseded,
     /// No TLS connection came about: it is tried again, but most often a person has to act.
     #[error("no secure connection to the {service} service at {url}: {problem}")]
     Tls {
@@ -102,6 +108,9 @@ pub enum AgentError {
     /// The service knows no identity of which this is the root key.
     #[error("the service knows no identity that has this root key now")]
     UnknownIdentity,
+    /// The identity of a root key cannot be made: it was made already.
+    #[error("the identity of this key was made already")]
+    IdentityExists,
     /// The root key or the recovery key cannot do what was asked.
     #[error(transparent)]
     Root(#[from] RootError),
@@ -144,6 +153,13 @@ pub enum RootError {
     /// put an end to it.
     #[error("the recovery was vetoed, or the identity got other keys meanwhile")]
     RecoveryEnded,
+    /// The veto time of the recovery that this device asked for is over by the service's clock, and
+    /// its key is not the root: as [`RecoveryEnded`](Self::RecoveryEnded), or the service lost it.
+    #[error(
+        "the veto time is over and the recovery is not in effect: it was vetoed, or the identity got \
+         other keys meanwhile"
+    )]
+    RecoveryNotInEffect,
     /// A recovery of another identity was begun in the folder.
     #[error("the identity {0} is being recovered in this folder")]
     OtherIdentity(IdentityId),
@@ -180,8 +196,14 @@ pub(crate) const ENROLMENT_ENDED: &str = "ENROLMENT_ENDED";
 /// The reason of a refusal of an admin device that was linked a short time ago.
 pub(crate) const PROBATION: &str = "PROBATION";
 
+/// The reason of a refusal of one device more than there may be.
+pub(crate) const DEVICE_LIMIT: &str = "DEVICE_LIMIT";
+
 /// The reason of a refusal to open a link session under a name that is in use.
 pub(crate) const LINK_TAKEN: &str = "LINK_TAKEN";
+
+/// The reason of a refusal of a statement that does not follow the log's head.
+pub(crate) const VERSION_CONFLICT: &str = "VERSION_CONFLICT";
 
 /// A typed refusal of a service.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use edge_ledger_core::identity::Point;
+use edge_ledger_core::identity::{Point, RevokeReason};
 use edge_ledger_core::ids::DeviceId;
 use edge_ledger_core::ledger::Level;
 use tokio::sync::Notify;
@@ -88,6 +88,8 @@ pub enum Event {
         device: DeviceId,
         /// Its name.
         name: String,
+        /// Why, for people.
+        reason: RevokeReason,
     },
     /// The identity's keys changed, or are about to. Tell the person, who may have to act.
     KeysChanged {

@@ -14,7 +14,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 use tonic_types::StatusExt as _;
 
-use crate::error::{AgentError, Refusal};
+use crate::error::{AgentError, Refusal, VERSION_CONFLICT};
 use crate::limits::{CALL_WITHIN, CONNECT_WITHIN, KEEPALIVE_EVERY, KEEPALIVE_WITHIN};
 use crate::security::Secured;
 use crate::tls::{self, root_cause};
@@ -249,23 +249,31 @@ impl IdentityClient {
             .rpc
             .register(timed(pb::RegisterRequest { statement, invite }))
             .await;
-        receipted(
-            response
-                .map_err(|s| self.refused(&s))?
-                .into_inner()
-                .statement,
-        )
+        let refused = |status: Status| {
+            let reason = status.get_details_error_info().map(|info| info.reason);
+            // The log begins with another statement, and will for ever.
+            match reason.as_deref() {
+                Some(VERSION_CONFLICT) => AgentError::IdentityExists,
+                _ => self.refused(&status),
+            }
+        };
+        receipted(response.map_err(refused)?.into_inner().statement)
     }
 
-    /// Proves the caller's key for this service and opens a session.
-    pub(crate) async fn authenticate(
-        mut self,
+    /// The service's clock, in milliseconds since 1970: not later than it is, as a challenge lives no
+    /// longer than it may.
+    pub(crate) async fn clock_ms(&mut self, caller: &Caller) -> Result<i64, AgentError> {
+        let (_, challenge) = self.challenge(caller).await?;
+        Ok(given_ms(&challenge))
+    }
+
+    async fn challenge(
+        &mut self,
         caller: &Caller,
-    ) -> Result<IdentitySession, AgentError> {
-        let public_key = Bytes::copy_from_slice(caller.key.public_key().as_bytes());
+    ) -> Result<(pb::GetChallengeResponse, Challenge), AgentError> {
         let request = pb::GetChallengeRequest {
             identity: Bytes::copy_from_slice(caller.identity.as_bytes()),
-            public_key: public_key.clone(),
+            public_key: Bytes::copy_from_slice(caller.key.public_key().as_bytes()),
             purpose: pb::ChallengePurpose::Identity.into(),
         };
         let given = match self.rpc.get_challenge(timed(request)).await {
@@ -282,10 +290,19 @@ impl IdentityClient {
                 "the challenge is meant for somebody else".to_owned(),
             ));
         }
+        Ok((given, challenge))
+    }
+
+    /// Proves the caller's key for this service and opens a session.
+    pub(crate) async fn authenticate(
+        mut self,
+        caller: &Caller,
+    ) -> Result<IdentitySession, AgentError> {
+        let (given, challenge) = self.challenge(caller).await?;
         let proof = caller.key.prove(caller.ledger_id, &given.challenge);
         let request = pb::AuthenticateRequest {
             sealed: given.sealed,
-            public_key,
+            public_key: Bytes::copy_from_slice(caller.key.public_key().as_bytes()),
             proof: Bytes::copy_from_slice(proof.as_bytes()),
         };
         let opened = self
@@ -298,9 +315,14 @@ impl IdentityClient {
             client: self,
             identity: caller.identity,
             token: opened.token,
-            began_ms: challenge.expires_ms.saturating_sub(CHALLENGE_LIFE_MS),
+            began_ms: given_ms(&challenge),
         })
     }
+}
+
+/// When a challenge was given, by its expiry.
+fn given_ms(challenge: &Challenge) -> i64 {
+    challenge.expires_ms.saturating_sub(CHALLENGE_LIFE_MS)
 }
 
 impl IdentitySession {

@@ -184,6 +184,7 @@ mod limits;
 mod link;
 mod nearby;
 mod peering;
+mod pikey;
 pub mod probe;
 mod recover;
 mod restore;
@@ -212,8 +213,11 @@ pub use error::{AgentError, HomeError, Refusal, RootError};
 pub use event::{Event, Events, KeyChange};
 pub use link::{Confirmation, Invitation};
 pub use peering::{PeerCode, PeerCodeError};
-pub use recover::{Begun, Recovered, recover, recovery_begun};
-pub use restore::{back_up, prove_backup, restore, take_off_root_keys, write_backup};
+pub use pikey::init_from_backup;
+pub use recover::{Begun, Recovered, recover, recovery_begun, recovery_ended};
+pub use restore::{
+    back_up, back_up_proved, prove_backup, restore, take_off_root_keys, write_backup,
+};
 pub use security::{ClientFiles, Security, is_loopback};
 pub use status::{Balance, DeviceInfo, ForkedLog, HistoryItem, Path, PeerStatus, State, Status};
 pub use tls::TlsProblem;

@@ -33,7 +33,8 @@ pub enum Recovered {
         /// When it takes effect, by the service's clock, in milliseconds since 1970.
         effective_ms: i64,
     },
-    /// This device is one of the identity, an admin, and holds its root keys.
+    /// This device is one of the identity, an admin, and holds its root keys. See to the other
+    /// devices, and then call [`recovery_ended`].
     Linked(Enrolled),
 }
 
@@ -48,21 +49,37 @@ pub struct Begun {
     pub identity_url: String,
     /// When it takes effect, once the service has taken it.
     pub effective_ms: Option<i64>,
+    /// Whether its device lives in the folder, and [`recovery_ended`] was not called since.
+    pub linked: bool,
 }
 
 /// What was begun in a home folder, if anything.
 ///
 /// # Errors
-/// [`AgentError::Home`], also when a device lives there.
+/// [`AgentError::Home`], also when a device lives there that no recovery made.
 pub fn recovery_begun(home: &Path) -> Result<Option<Begun>, AgentError> {
-    vault::must_be_free(home)?;
-    let state = Recovering::read(home)?;
-    Ok(state.map(|state| Begun {
+    let occupied = vault::must_be_free(home);
+    let linked = occupied.is_err();
+    let Some(state) = Recovering::read(home)? else {
+        return Ok(occupied.map(|()| None)?);
+    };
+    Ok(Some(Begun {
         identity: state.identity,
         ledger_id: state.ledger_id,
         identity_url: state.identity_url,
         effective_ms: state.effective_ms,
+        linked,
     }))
+}
+
+/// Forgets that a recovery made the device in a home folder: its person has seen to the other
+/// devices of the identity, which can still speak until then.
+///
+/// # Errors
+/// [`AgentError::Home`], also when no device lives there.
+pub fn recovery_ended(home: &Path) -> Result<(), AgentError> {
+    vault::membership(home)?;
+    Ok(vault::forget_recovering(home)?)
 }
 
 /// Recovers an identity with the words of its recovery key. They are needed until the service has
@@ -70,7 +87,8 @@ pub fn recovery_begun(home: &Path) -> Result<Option<Begun>, AgentError> {
 ///
 /// # Errors
 /// [`RootError::WrongWords`]; [`RootError::RecoveryEnded`] when it was vetoed: a further run
-/// begins anew; [`RootError::OtherRecovery`]; [`RootError::OtherIdentity`]; and as
+/// begins anew, and [`RootError::RecoveryNotInEffect`] where that cannot be seen without the words;
+/// [`RootError::OtherRecovery`]; [`RootError::OtherIdentity`]; and as
 /// [`restore`](crate::restore).
 pub async fn recover(
     new: &NewDevice,
@@ -79,6 +97,8 @@ pub async fn recover(
     trust: Trust,
 ) -> Result<Recovered, AgentError> {
     let vault = Vault::lock_free(&new.home)?;
+    // What is in the way is told now, and not when the veto time is over.
+    vault.has_room_for_device()?;
     let known = Recovering::read(vault.folder())?;
     if let Some(other) = known.as_ref().filter(|known| known.identity != identity) {
         return Err(RootError::OtherIdentity(other.identity).into());
@@ -123,12 +143,9 @@ impl Attempt<'_> {
             return self.link(deployment, session).await;
         }
         let Some(words) = words else {
-            // Without the words the log cannot be read until the recovery holds.
             let effective_ms = known.and_then(|known| known.effective_ms);
-            return match effective_ms {
-                Some(effective_ms) => Ok(self.waiting(effective_ms)),
-                None => Err(RootError::WrongWords.into()),
-            };
+            let effective_ms = effective_ms.ok_or(RootError::WrongWords)?;
+            return self.look_again(deployment, effective_ms).await;
         };
         let key = Arc::new(words.key());
         let session = self.session(ledger_id, key.clone()).await?;
@@ -164,6 +181,35 @@ impl Attempt<'_> {
         let effective_ms = self.standing(&log)?.ok_or(RootError::RecoveryEnded)?;
         self.save(ledger_id, Some(effective_ms))?;
         Ok(self.waiting(effective_ms))
+    }
+
+    /// Without the words nothing is told of the log until the recovery holds. Whether that can still
+    /// come is told by the service's clock alone: a key that is not the root at a later time than
+    /// that of the recovery never will be.
+    async fn look_again(
+        self,
+        deployment: Deployment,
+        effective_ms: i64,
+    ) -> Result<Recovered, AgentError> {
+        let ledger_id = deployment.genesis.ledger_id();
+        let mut client = IdentityClient::connect(&self.new.identity_url, self.secured).await?;
+        let caller = self.caller(ledger_id, self.root.clone());
+        if client.clock_ms(&caller).await? < effective_ms {
+            return Ok(self.waiting(effective_ms));
+        }
+        match self.session(ledger_id, self.root.clone()).await? {
+            Some(session) => self.link(deployment, session).await,
+            // The keys stay: with the words it is seen in the log what became of them.
+            None => Err(RootError::RecoveryNotInEffect.into()),
+        }
+    }
+
+    fn caller(&self, ledger_id: LedgerId, key: Arc<SecretKey>) -> Caller {
+        Caller {
+            ledger_id,
+            identity: self.identity,
+            key: CallerKey::Root(key),
+        }
     }
 
     /// When the recovery takes effect, if it waits; none if it was not asked for.
@@ -208,11 +254,7 @@ impl Attempt<'_> {
         key: Arc<SecretKey>,
     ) -> Result<Option<IdentitySession>, AgentError> {
         let client = IdentityClient::connect(&self.new.identity_url, self.secured).await?;
-        let caller = Caller {
-            ledger_id,
-            identity: self.identity,
-            key: CallerKey::Root(key),
-        };
+        let caller = self.caller(ledger_id, key);
         admitted(client.authenticate(&caller).await)
     }
 
@@ -227,7 +269,7 @@ impl Attempt<'_> {
             next: Some(self.next),
         };
         let enrolled = enter(self.vault, self.new, deployment, session, &holder).await?;
-        self.vault.forget_recovering()?;
+        self.vault.forget_recovering_keys()?;
         Ok(Recovered::Linked(enrolled))
     }
 }

@@ -18,7 +18,7 @@ use crate::error::{AgentError, RootError};
 use crate::identity_client::{Caller, CallerKey, Deployment, IdentityClient, IdentitySession};
 use crate::security::{Secured, Security};
 use crate::statement;
-use crate::vault::{self, Membership, Vault};
+use crate::vault::{self, Vault};
 
 /// Reads what a backup of the device in a home folder holds. Works while the device runs.
 ///
@@ -39,6 +39,32 @@ pub fn back_up(home: &Path) -> Result<Backup, AgentError> {
         identity_url: Some(membership.identity_url),
         fingerprint: None,
         identity: Some(membership.identity),
+    })
+}
+
+/// Reads what a backup of the device in a home folder holds, and holds it against the identity's log
+/// at the service. Keys that moved up by a rotation elsewhere are told as the log has them. The
+/// device need not have heard of that, and can run meanwhile.
+///
+/// # Errors
+/// As [`back_up`] and [`prove_backup`].
+pub async fn back_up_proved(
+    home: &Path,
+    identity_url: &str,
+    security: &Security,
+) -> Result<(Backup, Proof), AgentError> {
+    let backup = back_up(home)?;
+    let proof = prove_backup(identity_url, security, home, &backup).await?;
+    Ok(match (proof, backup.next_root.clone()) {
+        (Proof::Outdated, Some(root)) => {
+            let moved_up = Backup {
+                root,
+                next_root: None,
+                ..backup
+            };
+            (moved_up, Proof::RootOnly)
+        }
+        (proof, _) => (backup, proof),
     })
 }
 
@@ -148,20 +174,17 @@ pub(crate) async fn enter(
     mut session: IdentitySession,
     holder: &Holder,
 ) -> Result<Enrolled, AgentError> {
-    let Deployment {
-        genesis,
-        ledger_url,
-    } = deployment;
+    let genesis = deployment.genesis.clone();
     let (identity, root) = (holder.identity, &holder.root);
     // What is in the way is told before anything is said.
     vault.has_room_for_root_keys(root, holder.next.as_ref())?;
-    let key = vault.device_key(rand::random())?;
+    let key = vault.entering_key(rand::random())?;
     let device = key.public_key().device_id();
     let description = describe(identity, &new.name);
     let certificate = Certificate::sign(genesis.ledger_id(), &key, &description)?;
     let statements = statement::append(
         &mut session,
-        &IdentityLog::empty(genesis.clone(), identity),
+        &IdentityLog::empty(genesis, identity),
         |log| log.device(&device).is_some(),
         |_| Act::AddDevice {
             certificate: Box::new(certificate.clone()),
@@ -174,13 +197,11 @@ pub(crate) async fn enter(
     if let Some(next) = &holder.next {
         vault.next_root_key(*next.seed())?;
     }
-    let membership = Membership {
-        identity,
-        genesis,
-        identity_url: new.identity_url.clone(),
-        ledger_url: new.ledger_url.clone().unwrap_or(ledger_url),
-    };
-    settle(vault, &membership, device, &statements).await
+    vault.device_key(*key.seed())?;
+    let membership = new.membership(identity, deployment);
+    let enrolled = settle(vault, &membership, device, &statements).await?;
+    vault.forget_entering()?;
+    Ok(enrolled)
 }
 
 /// A backup that names its deployment trusts no other.
@@ -192,8 +213,8 @@ fn trust(backup: &Backup, otherwise: Trust) -> Trust {
 }
 
 /// A session that a backup opened.
-struct Opened {
-    session: IdentitySession,
+pub(crate) struct Opened {
+    pub(crate) session: IdentitySession,
     /// The key that opened it: the root of today.
     root: Arc<SecretKey>,
     /// The backup's key after that.
@@ -202,7 +223,7 @@ struct Opened {
 
 /// Opens a session with the root key of a backup, or with its next one, which may be the root by
 /// now.
-async fn root_session(
+pub(crate) async fn root_session(
     url: &str,
     secured: &Secured,
     ledger_id: LedgerId,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use edge_ledger_core::identity::{DeviceState, Point};
+use edge_ledger_core::identity::{DeviceState, Point, RevokeReason};
 use edge_ledger_core::ids::{DeviceId, IdentityId, LedgerId};
 use edge_ledger_core::ledger::posting::EventKey;
 use edge_ledger_core::ledger::{Effect, Kind, Level};
@@ -198,6 +198,8 @@ pub struct DeviceInfo {
     pub probation_ends_ms: Option<i64>,
     /// Where it stands.
     pub state: DeviceState,
+    /// Why it was revoked, if so.
+    pub revoked_for: Option<RevokeReason>,
     /// Log position that added it.
     pub added_at: u64,
     /// Service time at which it was added, in milliseconds since 1970.

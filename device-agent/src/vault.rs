@@ -4,6 +4,7 @@
 //! | file | what |
 //! | --- | --- |
 //! | `device.key` | the device's secret key, 64 hex digits |
+//! | `entering-device.key` | the same, while the root key brings the device in |
 //! | `device-2.key`, … | the keys of those that replaced it, in order |
 //! | `identity.key` | the identity's root key, on the device that made it, until it is taken off |
 //! | `next-identity.key` | the root key that comes after it, to which the log commits |
@@ -32,12 +33,13 @@ use zeroize::Zeroizing;
 use crate::error::HomeError;
 use crate::security::{self, Secured, Security};
 
+mod entering;
 mod evidence;
 mod recovering;
 mod roots;
 
 pub(crate) use evidence::{evidence, keep_evidence};
-pub(crate) use recovering::Recovering;
+pub(crate) use recovering::{Recovering, forget as forget_recovering};
 pub(crate) use roots::{later_root_key, remove_root_keys, root_keys};
 
 const DEVICE_KEY: &str = "device.key";
@@ -129,6 +131,23 @@ impl Vault {
     /// [`HomeError`].
     pub(crate) fn device_key(&self, fresh_seed: [u8; 32]) -> Result<SecretKey, HomeError> {
         self.key_or(DEVICE_KEY, fresh_seed)
+    }
+
+    /// The device's first key, if the folder has one.
+    ///
+    /// # Errors
+    /// [`HomeError`].
+    pub(crate) fn made_device_key(&self) -> Result<Option<SecretKey>, HomeError> {
+        read_key(&self.folder, DEVICE_KEY)
+    }
+
+    /// Takes keys away that no log has: those of an identity that could not be made.
+    ///
+    /// # Errors
+    /// [`HomeError`].
+    pub(crate) fn forget_first_keys(&self) -> Result<(), HomeError> {
+        remove_root_keys(&self.folder)?;
+        remove(&self.folder, &[DEVICE_KEY])
     }
 
     /// Writes what the device belongs to. From here on the folder is occupied.

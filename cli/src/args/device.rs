@@ -18,7 +18,7 @@ pub(crate) enum DeviceCommand {
     /// Without --ledger-id the service is trusted at first sight: a person confirms its ledger id,
     /// or it runs on this very machine.
     #[command(
-        after_help = "Example:\n  edge-ledger init --name kitchen --ledger-id 0123456789abcdef0123456789abcdef"
+        after_help = "Example:\n  edge-ledger init --name kitchen --ledger-id 0123456789abcdef0123456789abcdef\n  edge-ledger init --from-backup pikey.backup"
     )]
     Init(Init),
     /// Join an identity with the code or link that a linked device shows, or with a token

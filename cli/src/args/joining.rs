@@ -19,6 +19,12 @@ pub(crate) struct Init {
     /// The operator's invite, where the service wants one
     #[arg(long, value_name = "TEXT")]
     pub(crate) invite: Option<String>,
+    /// Make the identity of the PiKey in this backup of the JavaScript service
+    #[arg(long, value_name = "FILE")]
+    pub(crate) from_backup: Option<PathBuf>,
+    /// A file with the backup's password in its first line, or - for standard input [default: it is typed]
+    #[arg(long, value_name = "FILE", requires = "from_backup")]
+    pub(crate) password_file: Option<PathBuf>,
 }
 
 /// Options of `link`.

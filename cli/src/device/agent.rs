@@ -11,9 +11,8 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::open::{home, options};
 use super::socket::answerer::Socket;
-use super::state::{spendable, unit};
+use super::state::spendable;
 use super::watch;
-use crate::amount::Unit;
 use crate::args::Global;
 use crate::explain::Failure;
 use crate::output::Output;
@@ -74,7 +73,7 @@ pub(super) async fn run(global: &Global, output: &Output) -> Result<(), Failure>
     interrupts.unless_again(leave).await;
     told?;
     while let Some(event) = events.next().await {
-        tell_event(event, &unit(&agent), output).await?;
+        tell_event(event, &agent, output).await?;
     }
     Ok(())
 }
@@ -98,14 +97,13 @@ impl Up {
 
 /// Says that it is up, and then what a person should know, for ever.
 async fn tell(agent: &Agent, up: Up, events: &mut Events, output: &Output) -> Result<(), Failure> {
-    let unit: Unit = unit(agent);
     output.print(&up).await?;
     tell_system(NotifyState::Ready);
     let mut watchdog = Watchdog::asked_for();
     loop {
         tokio::select! {
             event = events.next() => match event {
-                Some(event) => tell_event(event, &unit, output).await?,
+                Some(event) => tell_event(event, agent, output).await?,
                 None => return Err(AgentError::Stopped.into()),
             },
             () = watchdog.bark(agent) => {}
@@ -113,11 +111,11 @@ async fn tell(agent: &Agent, up: Up, events: &mut Events, output: &Output) -> Re
     }
 }
 
-async fn tell_event(event: Event, unit: &Unit, output: &Output) -> Result<(), Failure> {
+async fn tell_event(event: Event, agent: &Agent, output: &Output) -> Result<(), Failure> {
     if !matters(&event) {
         return Ok(());
     }
-    output.print(&watch::told(event, unit)).await
+    output.print(&watch::told(event, agent)).await
 }
 
 /// Whether a log of weeks should have it: not what every command and every entry brings.

@@ -1,15 +1,15 @@
 //! `backup`: the identity's root keys in a file, and a new device out of that file.
 
+pub(super) mod file;
+mod password;
+
 use std::fmt;
-use std::fs;
-use std::io::{IsTerminal as _, Read as _, stdin};
 use std::path::{Path, PathBuf};
 
-use device_agent::backup::{self, BACKUP_BYTES_MAX, Backup, BackupFormat, Proof};
-use device_agent::{AgentError, Enrolled, NewDevice, Trust};
+use device_agent::backup::{self, Backup, Proof};
+use device_agent::{AgentError, Enrolled, NewDevice, RootError, Trust};
 use edge_ledger_core::identity::pikey::short_id;
 use serde::Serialize;
-use zeroize::Zeroizing;
 
 use super::enrol::{first_sight, identity_url, new_device};
 use crate::args::{Backups, Global, Password};
@@ -19,9 +19,6 @@ use crate::output::Output;
 use crate::signals::unless_interrupted;
 use crate::typed::program;
 use crate::typed::security;
-
-/// Longest password, in bytes.
-const PASSWORD_BYTES_MAX: u64 = 1024;
 
 pub(super) async fn run(act: Backups, global: &Global, output: &Output) -> Result<(), Failure> {
     match act {
@@ -45,6 +42,11 @@ struct Made {
     file: PathBuf,
     identity: String,
     short_id: String,
+    /// As `verify` says it; `unproved` when the service could not be asked.
+    proof: &'static str,
+    /// Why it could not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proof_error: Option<String>,
     /// Whether the keys were taken off the device.
     removed: bool,
 }
@@ -61,25 +63,27 @@ async fn create(
     if file.exists() {
         return Err(exists(file));
     }
-    let password = new_password(password, global, output)?;
+    // Rotations elsewhere are heard of before anything is written.
+    let url = identity_url(global, &keys);
+    let (keys, proof, proof_error) =
+        match device_agent::back_up_proved(&home, &url, &security(global)?).await {
+            Ok((keys, proof)) => (keys, worth(proof, remove)?, None),
+            Err(error @ (AgentError::Unreachable { .. } | AgentError::Tls { .. })) => {
+                if remove {
+                    return Err(Failure::from(error).next(
+                        "the keys are still on this device, and nothing was written: try again \
+                         when the service answers, or leave --remove away",
+                    ));
+                }
+                (keys, "unproved", Some(error.to_string()))
+            }
+            Err(error) => return Err(error.into()),
+        };
+    let password = password::new(password, global, output)?;
     let sealed = backup::seal(&keys, &password).map_err(AgentError::from)?;
     device_agent::write_backup(file, &sealed)?;
     if remove {
-        // The only other copy goes away: the file must be seen to work first.
-        let (read, _) = open(file, &password)?;
-        let url = identity_url(global, &read);
-        let proof = prove(&url, global, &read).await.map_err(|failure| {
-            let file = file.display();
-            failure.next(format!(
-                "the backup is in {file}, and the keys are still on this device: try \
-                 `{} backup create --remove` again when the service answers",
-                program()
-            ))
-        })?;
-        if proof == "outdated" {
-            return Err(wrong("the root key was rotated meanwhile"));
-        }
-        device_agent::take_off_root_keys(&home)?;
+        take_off(&home, file, &password, &url, global).await?;
     }
     let identity = keys.identity();
     output
@@ -87,9 +91,48 @@ async fn create(
             file: file.to_owned(),
             identity: identity.to_string(),
             short_id: short_id(&identity),
+            proof,
+            proof_error,
             removed: remove,
         })
         .await
+}
+
+/// What the keys of this device are worth in a file, by the identity's log.
+fn worth(proof: Proof, remove: bool) -> Result<&'static str, Failure> {
+    match proof {
+        Proof::Stale => Err(AgentError::from(RootError::StaleRootKey).into()),
+        Proof::RootOnly if remove => {
+            let message = "the next root key is not on this device: the identity's key could \
+                           never be rotated by that backup, so the keys stay";
+            Err(Failure::refused("BACKUP_ROOT_ONLY", message).next(
+                "make the backup on the device that rotated the key last; or leave --remove away",
+            ))
+        }
+        proof => fits(proof),
+    }
+}
+
+/// Takes the keys off this device once the file is seen to work: there is no other copy then.
+async fn take_off(
+    home: &Path,
+    file: &Path,
+    password: &str,
+    url: &str,
+    global: &Global,
+) -> Result<(), Failure> {
+    let (read, _) = file::open(file, password)?;
+    let kept = |failure: Failure| {
+        let (file, program) = (file.display(), program());
+        failure.next(format!(
+            "the backup is in {file}, and the keys are still on this device: try \
+             `{program} backup create OTHER_FILE --remove` when the service answers"
+        ))
+    };
+    match prove(url, global, &read).await.map_err(kept)? {
+        "complete" => Ok(device_agent::take_off_root_keys(home)?),
+        _ => Err(kept(wrong("the root key was rotated meanwhile"))),
+    }
 }
 
 /// A backup that was held against the identity's log.
@@ -112,16 +155,15 @@ async fn verify(
     global: &Global,
     output: &Output,
 ) -> Result<(), Failure> {
-    // What cannot be read is told before a password is asked for.
-    let bytes = read(file)?;
-    let password = known_password(password, global, output)?;
-    let (keys, format) = unseal(&bytes, &password)?;
-    let url = identity_url(global, &keys);
-    let proof = prove(&url, global, &keys).await?;
+    let opened = file::ask(file, password, global, output)?;
+    let (keys, format) = &opened;
+    let url = identity_url(global, keys);
+    let proof = prove(&url, global, keys).await;
+    let proof = proof.map_err(|failure| file::explain(failure, &opened, file))?;
     let identity = keys.identity();
     output
         .print(&Verified {
-            format: format_name(format),
+            format: file::format_name(*format),
             weak: format.is_weak(),
             identity: identity.to_string(),
             short_id: short_id(&identity),
@@ -152,11 +194,10 @@ async fn restore(
     output: &Output,
 ) -> Result<(), Failure> {
     let new = new_device(name, global)?;
-    let bytes = read(file)?;
-    let password = known_password(password, global, output)?;
-    let (keys, format) = unseal(&bytes, &password)?;
+    let opened = file::ask(file, password, global, output)?;
+    let (keys, format) = &opened;
     let new = NewDevice {
-        identity_url: identity_url(global, &keys),
+        identity_url: identity_url(global, keys),
         ..new
     };
     // A backup that names its deployment trusts no other; the old formats name none.
@@ -171,8 +212,9 @@ async fn restore(
             new.name
         ))
         .await;
-    let restoring = device_agent::restore(&new, &keys, trust);
-    let enrolled: Enrolled = unless_interrupted(restoring).await?;
+    let restoring = device_agent::restore(&new, keys, trust);
+    let restored = unless_interrupted(restoring).await;
+    let enrolled: Enrolled = restored.map_err(|failure| file::explain(failure, &opened, file))?;
     output
         .print(&Restored {
             identity: enrolled.identity.to_string(),
@@ -189,7 +231,12 @@ async fn restore(
 /// Holds keys against the log at a service.
 async fn prove(url: &str, global: &Global, keys: &Backup) -> Result<&'static str, Failure> {
     let home = folders::home(global.home.as_deref())?;
-    match device_agent::prove_backup(url, &security(global)?, &home, keys).await? {
+    fits(device_agent::prove_backup(url, &security(global)?, &home, keys).await?)
+}
+
+/// What a backup is to the identity's log, in a word, if it is worth anything.
+fn fits(proof: Proof) -> Result<&'static str, Failure> {
+    match proof {
         Proof::Complete => Ok("complete"),
         Proof::RootOnly => Ok("root_only"),
         Proof::Outdated => Ok("outdated"),
@@ -218,107 +265,6 @@ fn exists(file: &Path) -> Failure {
     Failure::refused("FILE_EXISTS", message).next("give another name")
 }
 
-fn read(file: &Path) -> Result<Vec<u8>, Failure> {
-    let failed = |error: &std::io::Error| {
-        Failure::refused(
-            "BACKUP_IO",
-            format!("cannot read {}: {error}", file.display()),
-        )
-        .next("give the file that `edge-ledger backup create` wrote")
-    };
-    let opened = fs::File::open(file).map_err(|error| failed(&error))?;
-    let mut bytes = Vec::new();
-    let limit = BACKUP_BYTES_MAX as u64 + 1;
-    opened
-        .take(limit)
-        .read_to_end(&mut bytes)
-        .map_err(|error| failed(&error))?;
-    Ok(bytes)
-}
-
-fn unseal(bytes: &[u8], password: &str) -> Result<(Backup, BackupFormat), Failure> {
-    Ok(backup::open(bytes, password).map_err(AgentError::from)?)
-}
-
-fn open(file: &Path, password: &str) -> Result<(Backup, BackupFormat), Failure> {
-    unseal(&read(file)?, password)
-}
-
-fn format_name(format: BackupFormat) -> &'static str {
-    match format {
-        BackupFormat::V3 => "v3",
-        BackupFormat::PiKeyV2 => "pikey-v2",
-        BackupFormat::PiKeyV1 => "pikey-v1",
-        BackupFormat::NodeIdentity => "node-identity",
-    }
-}
-
-/// The password of a file that is there.
-fn known_password(
-    password: &Password,
-    global: &Global,
-    output: &Output,
-) -> Result<Zeroizing<String>, Failure> {
-    match &password.password_file {
-        Some(file) => password_in(file),
-        None => typed(global, output, "Password of the backup: "),
-    }
-}
-
-/// A password for a new file, typed twice.
-fn new_password(
-    password: &Password,
-    global: &Global,
-    output: &Output,
-) -> Result<Zeroizing<String>, Failure> {
-    if let Some(file) = &password.password_file {
-        return password_in(file);
-    }
-    let first = typed(
-        global,
-        output,
-        "Password for the backup (12 characters or more): ",
-    )?;
-    let again = typed(global, output, "Again: ")?;
-    if first == again {
-        Ok(first)
-    } else {
-        Err(Failure::usage("PASSWORD", "the two passwords differ"))
-    }
-}
-
-fn typed(global: &Global, output: &Output, prompt: &str) -> Result<Zeroizing<String>, Failure> {
-    if global.no_input || output.is_json() || !stdin().is_terminal() {
-        let message = "a password is needed, and nobody is here to type it";
-        return Err(Failure::usage("PASSWORD", message)
-            .next("put it into a file of yours alone, and give that with --password-file FILE"));
-    }
-    output.secret(prompt)
-}
-
-/// The first line of a file, or of standard input.
-fn password_in(file: &Path) -> Result<Zeroizing<String>, Failure> {
-    let failed = |error: &std::io::Error| {
-        let message = format!("cannot read the password from {}: {error}", file.display());
-        Failure::usage("PASSWORD", message)
-            .next("give a text file with the password in its first line")
-    };
-    let mut text = Zeroizing::new(String::new());
-    let read = if file == Path::new("-") {
-        stdin()
-            .lock()
-            .take(PASSWORD_BYTES_MAX)
-            .read_to_string(&mut text)
-    } else {
-        fs::File::open(file)
-            .and_then(|opened| opened.take(PASSWORD_BYTES_MAX).read_to_string(&mut text))
-    };
-    read.map_err(|error| failed(&error))?;
-    Ok(Zeroizing::new(
-        text.lines().next().unwrap_or_default().to_owned(),
-    ))
-}
-
 impl fmt::Display for Made {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
@@ -327,6 +273,15 @@ impl fmt::Display for Made {
             self.short_id,
             self.file.display()
         )?;
+        match (self.proof, &self.proof_error) {
+            (_, Some(why)) => writeln!(
+                f,
+                "It could not be proved: {why}. Whether the identity has other keys by now is not \
+                 known; verify it when the service answers."
+            )?,
+            ("root_only", None) => writeln!(f, "{ROOT_ONLY}")?,
+            (_, None) => writeln!(f, "It fits the identity's log: complete.")?,
+        }
         if self.removed {
             writeln!(
                 f,
@@ -350,10 +305,7 @@ impl fmt::Display for Verified {
             self.short_id, self.identity_url
         )?;
         if self.proof == "root_only" {
-            write!(
-                f,
-                "\nIt lacks the next root key, so it cannot rotate the identity's key."
-            )?;
+            write!(f, "\n{ROOT_ONLY}")?;
         }
         if self.proof == "outdated" {
             write!(
@@ -364,15 +316,15 @@ impl fmt::Display for Verified {
             )?;
         }
         if self.weak {
-            write!(f, "\n{WEAK}")?;
+            write!(f, "\n{}", file::WEAK)?;
         }
         Ok(())
     }
 }
 
-/// What is said of a format that protects nothing.
-const WEAK: &str = "Its format lets a password be guessed fast: make a new backup with \
-                    `edge-ledger backup create FILE`, and destroy this one.";
+/// What is said of a file with one of the two root keys.
+const ROOT_ONLY: &str = "root_only: it lacks the next root key, so it brings the identity back and \
+                         cannot rotate its key.";
 
 impl fmt::Display for Restored {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -382,7 +334,7 @@ impl fmt::Display for Restored {
             self.name, self.short_id
         )?;
         if self.weak {
-            writeln!(f, "{WEAK}")?;
+            writeln!(f, "{}", file::WEAK)?;
         }
         write!(
             f,

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::calendar::utc;
 use super::enrol::check_name;
-use super::rights::acted;
+use super::rights::{acted, warn_of_no_admin};
 use super::synced::{Synced, sync};
 use crate::args::{self, Reason};
 use crate::explain::{Failure, key_format};
@@ -55,6 +55,9 @@ struct Row {
     state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     replaced_by: Option<String>,
+    /// Why it was revoked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
     /// Until when it has no admin rights though it is an admin.
     #[serde(skip_serializing_if = "Option::is_none")]
     probation_ends_ms: Option<i64>,
@@ -133,6 +136,7 @@ impl Row {
             admin: device.admin,
             state,
             replaced_by,
+            reason: device.revoked_for.map(reason_word),
             probation_ends_ms: device.probation_at(now_ms),
             added_at: device.added_at,
             added_ms: device.added_ms,
@@ -149,6 +153,15 @@ impl Row {
             Some(ends_ms) => format!("all, from {} on", utc(ends_ms)),
             None if self.admin => "all".to_owned(),
             None => "earn, spend".to_owned(),
+        }
+    }
+
+    /// Where it stands, and why.
+    fn stands(&self) -> String {
+        let state = self.state.to_owned();
+        match self.reason {
+            Some(reason) => format!("{state}: {reason}"),
+            None => state,
         }
     }
 
@@ -180,13 +193,22 @@ impl fmt::Display for List {
                 row.device.clone(),
                 row.platform.clone(),
                 row.may(),
-                row.state.to_owned(),
+                row.stands(),
                 utc(row.added_ms),
                 row.added_by.to_string(),
                 row.last_act(),
             ]);
         }
         write!(f, "{}", table.trim_fmt())
+    }
+}
+
+/// A reason, as it is typed and printed.
+pub(super) fn reason_word(reason: RevokeReason) -> &'static str {
+    match reason {
+        RevokeReason::Lost => "lost",
+        RevokeReason::Compromised => "compromised",
+        RevokeReason::Retired => "retired",
     }
 }
 
@@ -197,6 +219,9 @@ struct Changed {
     name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
+    /// Until when no admin has admin rights.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    no_admin_until_ms: Option<i64>,
     log_position: u64,
     #[serde(skip)]
     before: String,
@@ -209,6 +234,7 @@ async fn rename(agent: &Agent, typed: &str, name: String, output: &Output) -> Re
         device: target.device.to_string(),
         name,
         reason: None,
+        no_admin_until_ms: None,
         log_position: agent.status().log_position,
         before: target.name,
     };
@@ -222,17 +248,19 @@ async fn revoke(
     output: &Output,
 ) -> Result<(), Failure> {
     let target = resolve(agent, typed).await?;
-    let (why, word) = match reason {
-        Reason::Lost => (RevokeReason::Lost, "lost"),
-        Reason::Compromised => (RevokeReason::Compromised, "compromised"),
-        Reason::Retired => (RevokeReason::Retired, "retired"),
+    let why = match reason {
+        Reason::Lost => RevokeReason::Lost,
+        Reason::Compromised => RevokeReason::Compromised,
+        Reason::Retired => RevokeReason::Retired,
     };
+    let no_admin_until_ms = warn_of_no_admin(agent, target.device, output).await;
     acted(agent, agent.revoke(target.device, why).await)?;
     let changed = Changed {
         device: target.device.to_string(),
         before: target.name.clone(),
         name: target.name,
-        reason: Some(word),
+        reason: Some(reason_word(why)),
+        no_admin_until_ms,
         log_position: agent.status().log_position,
     };
     output.print(&changed).await
@@ -264,7 +292,7 @@ async fn resolve(agent: &Agent, typed: &str) -> Result<DeviceInfo, Failure> {
 
 /// What means this device and no other: its name; where that could mean another one too, the
 /// name with the log position; and where somebody is called that, the id.
-fn label(device: &DeviceInfo, all: &[DeviceInfo]) -> String {
+pub(super) fn label(device: &DeviceInfo, all: &[DeviceInfo]) -> String {
     let others = || all.iter().filter(|other| other.device != device.device);
     let is_free = |label: &String| {
         label.parse::<DeviceId>().is_err()
@@ -339,6 +367,7 @@ mod tests {
             admin: id == 1,
             probation_ends_ms: None,
             state,
+            revoked_for: None,
             added_at: id.into(),
             added_ms: 0,
             added_by: AddedBy::Root,

@@ -15,7 +15,8 @@ use edge_ledger_core::limits::NAME_BYTES_MAX;
 use serde::Serialize;
 use tokio::sync::oneshot;
 
-use crate::args::{Global, Init, Join};
+use super::backup::file;
+use crate::args::{Global, Init, Join, Password};
 use crate::explain::{Failure, key_format};
 use crate::folders;
 use crate::output::{Output, warn};
@@ -36,23 +37,53 @@ struct Made {
     name: String,
     ledger_id: String,
     home: PathBuf,
+    #[serde(flatten)]
+    source: Option<Source>,
     #[serde(skip)]
     is_first: bool,
+}
+
+/// The backup of the JavaScript service whose PiKey is the root key.
+#[derive(Debug, Serialize)]
+struct Source {
+    format: &'static str,
+    /// Whether its password can be guessed fast.
+    weak: bool,
 }
 
 pub(super) async fn init(options: Init, global: &Global, output: &Output) -> Result<(), Failure> {
     let given = options.ledger_id.as_deref().map(str::parse::<LedgerId>);
     let given = given.transpose().map_err(key_format)?;
     let new = new_device(options.name, global)?;
+    let password = Password {
+        password_file: options.password_file,
+    };
+    let opened = match &options.from_backup {
+        Some(file) => Some(file::ask(file, &password, global, output)?),
+        None => None,
+    };
     let trust = match given {
         Some(ledger_id) => Trust::Ledger(ledger_id),
         None => first_sight(&new, global, output).await?,
     };
     let invite = options.invite.unwrap_or_default();
-    let init = device_agent::init_invited(&new, trust, &invite);
-    let enrolled = unless_interrupted(init).await?;
+    let enrolled = match &opened {
+        Some((keys, _)) => {
+            let init = device_agent::init_from_backup(&new, keys, trust, &invite);
+            unless_interrupted(init).await?
+        }
+        None => {
+            let init = device_agent::init_invited(&new, trust, &invite);
+            unless_interrupted(init).await?
+        }
+    };
     warn_of_plaintext(&new.identity_url);
-    output.print(&Made::new(&enrolled, new, true)).await
+    let source = opened.map(|(_, format)| Source {
+        format: file::format_name(format),
+        weak: format.is_weak(),
+    });
+    let made = Made::new(&enrolled, new, true);
+    output.print(&Made { source, ..made }).await
 }
 
 pub(super) async fn join(options: Join, global: &Global, output: &Output) -> Result<(), Failure> {
@@ -127,6 +158,7 @@ async fn rejoin(invitation: &Invitation, global: &Global, output: &Output) -> Re
             name: enrolled.name,
             ledger_id: enrolled.ledger_id.to_string(),
             home,
+            source: None,
             is_first: false,
         })
         .await
@@ -291,6 +323,7 @@ impl Made {
             name: new.name,
             ledger_id: enrolled.ledger_id.to_string(),
             home: absolute(&new.home),
+            source: None,
             is_first,
         }
     }
@@ -316,6 +349,16 @@ impl fmt::Display for Made {
             )?;
         } else {
             writeln!(f, "Joined {short_id} as \"{name}\".")?;
+        }
+        if let Some(source) = &self.source {
+            writeln!(
+                f,
+                "Its root key is the PiKey of the backup ({}).",
+                source.format
+            )?;
+            if source.weak {
+                writeln!(f, "{}", file::WEAK)?;
+            }
         }
         writeln!(f, "  device     {device}")?;
         writeln!(f, "  ledger id  {ledger_id}")?;

@@ -5,12 +5,13 @@ use std::fmt;
 use device_agent::{Agent, Level, within};
 use serde::Serialize;
 
-use super::rights::acted;
+use super::rights::{acted, warn_of_no_admin};
 use super::synced::sync;
 use crate::args::Leave;
 use crate::explain::{Exit, Failure};
 use crate::limits::SYNC_WITHIN;
 use crate::output::Output;
+use crate::typed::program;
 
 /// A device that has left.
 #[derive(Debug, Serialize)]
@@ -22,6 +23,9 @@ struct Left {
     lost: u64,
     /// Whether the identity's root keys are in the folder.
     root_keys: bool,
+    /// Until when no admin has admin rights.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    no_admin_until_ms: Option<i64>,
 }
 
 pub(super) async fn run(options: Leave, agent: &Agent, output: &Output) -> Result<(), Failure> {
@@ -43,6 +47,7 @@ pub(super) async fn run(options: Leave, agent: &Agent, output: &Output) -> Resul
         return Err(unacked(lost, synced.why_not()));
     }
     let root_keys = agent.holds_root_key().is_ok();
+    let no_admin_until_ms = warn_of_no_admin(agent, status.device, output).await;
     if !options.yes {
         confirm(&status.device_name, lost, root_keys, output).await?;
     }
@@ -53,6 +58,7 @@ pub(super) async fn run(options: Leave, agent: &Agent, output: &Output) -> Resul
         log_position: agent.status().log_position,
         lost,
         root_keys,
+        no_admin_until_ms,
     };
     output.print(&left).await
 }
@@ -79,7 +85,7 @@ async fn confirm(name: &str, lost: u64, root_keys: bool, output: &Output) -> Res
         question.push_str(&format!(" {lost} entries or postings are lost."));
     }
     if root_keys {
-        question.push_str(" The identity's root keys stay in this folder: do not delete it.");
+        question.push_str(" The identity's root keys stay in this folder.");
     }
     question.push_str(" Type yes: ");
     let typed = output.ask(&question).await;
@@ -99,7 +105,9 @@ impl fmt::Display for Left {
         if self.root_keys {
             write!(
                 f,
-                "\nThe identity's root keys are still in this folder. Keep it, or:  edge-ledger backup create FILE"
+                "\nThe identity's root keys are still in this folder: whoever has it can act for the identity.\n\
+                 Take them off into a backup:  {} backup create FILE --remove",
+                program()
             )?;
         }
         Ok(())

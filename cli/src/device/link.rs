@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use device_agent::{Agent, Decided, DeviceInfo, DeviceState, Invitation, JoinRequest, Joining};
+use device_agent::{
+    Agent, AgentError, Decided, DeviceInfo, DeviceState, Invitation, JoinRequest, Joining,
+};
 use serde::Serialize;
 
 use super::calendar::utc;
@@ -12,6 +14,7 @@ use super::rights::{acted, check_admin};
 use super::synced::sync;
 use crate::args::Link;
 use crate::explain::Failure;
+use crate::limits::COUNT_EVERY;
 use crate::output::Output;
 
 /// Said before the number is read; not to scripts.
@@ -27,6 +30,9 @@ enum Step {
         expires_in_s: u32,
         #[serde(skip)]
         qr: Option<String>,
+        /// Whether the time that is left is counted down below.
+        #[serde(skip)]
+        counts: bool,
         /// What the new device needs to be told beside the code.
         #[serde(skip)]
         address: String,
@@ -79,10 +85,12 @@ pub(super) async fn run(options: Link, agent: &Agent, output: &Output) -> Result
                 .is_terminal()
                 .then(|| qr::draw(session.link(), output.look().colours))
                 .flatten(),
+            counts: output.is_terminal(),
             address: address.map_or(String::new(), |url| format!(" --identity-url {url}")),
         })
         .await?;
-    let request = session.request(options.admin).await?;
+    let left_s = session.expires_in_s();
+    let request = counted_down(session.request(options.admin), left_s, output).await?;
     output.print(&Step::request(&request, agent)).await?;
     let joined = decide(request, agent, output).await?;
     let devices = agent.devices();
@@ -95,6 +103,34 @@ pub(super) async fn run(options: Link, agent: &Agent, output: &Output) -> Result
         probation_ends_ms: device.and_then(|device| device.probation_at(agent.now_ms())),
     };
     output.print(&linked).await
+}
+
+/// Waits for a new device, and meanwhile tells a person at a terminal how long the code is good.
+async fn counted_down<T>(
+    waits: impl Future<Output = Result<T, AgentError>>,
+    mut left_s: u32,
+    output: &Output,
+) -> Result<T, Failure> {
+    let mut waits = std::pin::pin!(waits);
+    let mut ticks = tokio::time::interval(COUNT_EVERY);
+    loop {
+        tokio::select! {
+            biased;
+            came = &mut waits => {
+                output.draw("\n").await?;
+                return Ok(came?);
+            }
+            _ = ticks.tick() => {
+                output.draw(&format!("\rWaits for it ({} left). ", clock(left_s))).await?;
+                left_s = left_s.saturating_sub(1);
+            }
+        }
+    }
+}
+
+/// Minutes and seconds.
+fn clock(seconds: u32) -> String {
+    format!("{}:{:02}", seconds / 60, seconds % 60)
 }
 
 /// Has the number typed, until it is the right one, or the person or the other device gives up.
@@ -168,6 +204,7 @@ impl fmt::Display for Step {
                 link,
                 expires_in_s,
                 qr,
+                counts,
                 address,
             } => {
                 let act = if qr.is_some() {
@@ -182,11 +219,10 @@ impl fmt::Display for Step {
                 writeln!(f, "  link  {link}")?;
                 writeln!(f, "  code  {code}")?;
                 writeln!(f, "  type  edge-ledger join {code}{address}\n")?;
-                let (minutes, seconds) = (expires_in_s / 60, expires_in_s % 60);
-                write!(
-                    f,
-                    "Waits for it ({minutes}:{seconds:02} left). Show the code to nobody else; it is good for one try."
-                )
+                if !counts {
+                    write!(f, "Waits for it ({} left). ", clock(*expires_in_s))?;
+                }
+                write!(f, "Show the code to nobody else; it is good for one try.")
             }
             Self::Request {
                 device,
@@ -220,13 +256,14 @@ impl fmt::Display for Step {
                 write!(f, "That is not its number. It can be typed {times}.")
             }
             Self::Linked {
-                name,
+                device,
                 admin,
                 probation_ends_ms,
                 ..
             } => {
                 let (may, from) = (may(*admin), but_from(*probation_ends_ms));
-                let undo = format!("edge-ledger devices revoke \"{name}\"");
+                // Another device may have the same name.
+                let undo = format!("edge-ledger devices revoke {device}");
                 write!(f, "Linked. It can {may}{from}.  Undo:  {undo}")
             }
         }

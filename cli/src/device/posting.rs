@@ -63,7 +63,9 @@ async fn post(kind: Kind, options: Posted, agent: &Agent, output: &Output) -> Re
         }
     };
     let recorded = recorded.map_err(|error| in_units(error, &unit))?;
-    let before = before.map_err(|failure| though_recorded(failure, &recorded.event_key))?;
+    let waiting = agent.balance().waiting;
+    let before =
+        before.map_err(|failure| though_recorded(failure, &recorded.event_key, waiting))?;
     let act = Act {
         kind,
         amount,
@@ -119,14 +121,20 @@ async fn own_debit(agent: &Agent, key: &EventKey) -> Result<u64, Failure> {
 }
 
 /// A failure that came after the act was on disk: who repeats it must know.
-fn though_recorded(failure: Failure, key: &EventKey) -> Failure {
+fn though_recorded(failure: Failure, key: &EventKey, waiting: usize) -> Failure {
     let mut failure = failure
         .with("recorded", true)
-        .with("event_key", key.to_string());
+        .with("event_key", key.to_string())
+        .with("waiting", waiting);
     let message = &failure.message;
+    let waits = if waiting > 0 {
+        format!(", where {waiting} postings wait unsigned")
+    } else {
+        String::new()
+    };
     failure.message = format!(
-        "{message}; it is recorded on this device all the same, under the key {key}: the same \
-         --key counts once"
+        "{message}; it is recorded on this device all the same, under the key {key}{waits}: the \
+         same --key counts once"
     );
     failure
 }
@@ -300,7 +308,7 @@ mod tests {
     fn a_refusal_after_the_act_says_that_it_is_recorded() {
         let key = event_key("order-7").unwrap();
         let failure = Failure::refused("DEVICE_REVOKED", "it was revoked").next("ask");
-        let failure = though_recorded(failure, &key);
+        let failure = though_recorded(failure, &key, 1);
         assert_eq!(failure.details["recorded"], true);
         assert_eq!(failure.details["event_key"], "order-7");
         assert_eq!(failure.reason, "DEVICE_REVOKED");

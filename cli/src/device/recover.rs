@@ -6,8 +6,8 @@ use std::io::{IsTerminal as _, Read as _, stdin};
 use std::path::{Path, PathBuf};
 
 use device_agent::{
-    Agent, Begun, DeviceState, Enrolled, IdentityId, LedgerId, NewDevice, Recovered, RecoveryWords,
-    RevokeReason, Trust,
+    Agent, AgentError, Begun, DeviceState, IdentityId, LedgerId, NewDevice, Recovered,
+    RecoveryWords, RevokeReason, RootError, Trust,
 };
 use edge_ledger_core::identity::pikey::short_id;
 use serde::Serialize;
@@ -30,6 +30,14 @@ pub(super) async fn run(options: Recover, global: &Global, output: &Output) -> R
     let new = new_device(options.name, global)?;
     let begun = device_agent::recovery_begun(&new.home)?;
     let identity = identity(options.identity.as_deref(), begun.as_ref())?;
+    if let Some(begun) = begun.as_ref().filter(|begun| begun.linked) {
+        // What is left is to see to the others.
+        if begun.identity != identity {
+            let other = RootError::OtherIdentity(begun.identity);
+            return Err(AgentError::from(other).into());
+        }
+        return linked(new.home, options.revoke_others, global, output).await;
+    }
     let new = NewDevice {
         identity_url: match (&global.identity_url, &begun) {
             (None, Some(begun)) => begun.identity_url.clone(),
@@ -42,7 +50,7 @@ pub(super) async fn run(options: Recover, global: &Global, output: &Output) -> R
         Some(file) => Some(
             words_in(file)?
                 .parse::<RecoveryWords>()
-                .map_err(device_agent::AgentError::from)?,
+                .map_err(AgentError::from)?,
         ),
         None if was_taken => None,
         None => Some(typed(output).await?),
@@ -69,9 +77,7 @@ pub(super) async fn run(options: Recover, global: &Global, output: &Output) -> R
                 })
                 .await
         }
-        Recovered::Linked(enrolled) => {
-            linked(&enrolled, new, options.revoke_others, global, output).await
-        }
+        Recovered::Linked(_) => linked(new.home, options.revoke_others, global, output).await,
     }
 }
 
@@ -89,25 +95,32 @@ fn identity(given: Option<&str>, begun: Option<&Begun>) -> Result<IdentityId, Fa
 
 /// Ends with the device, and with the others revoked if the person wants that.
 async fn linked(
-    enrolled: &Enrolled,
-    new: NewDevice,
+    home: PathBuf,
     revoke_others: bool,
     global: &Global,
     output: &Output,
 ) -> Result<(), Failure> {
-    let agent = Agent::open(&new.home, options(global)?).await?;
+    let agent = Agent::open(&home, options(global)?).await?;
     let revoked = revoked(&agent, revoke_others, global, output).await;
+    let status = agent.status();
     agent.stop().await;
+    let revoked = revoked.map_err(|failure| {
+        failure.next(
+            "this is a device of the identity, and others can still speak: type `edge-ledger \
+             recover --revoke-others` again",
+        )
+    })?;
+    device_agent::recovery_ended(&home)?;
     output
         .print(&Linked {
             state: "linked",
-            identity: enrolled.identity.to_string(),
-            short_id: short_id(&enrolled.identity),
-            device: enrolled.device.to_string(),
-            name: enrolled.name.clone(),
-            ledger_id: enrolled.ledger_id.to_string(),
-            home: new.home,
-            revoked: revoked?,
+            identity: status.identity.to_string(),
+            short_id: status.short_id,
+            device: status.device.to_string(),
+            name: status.device_name,
+            ledger_id: status.ledger_id.to_string(),
+            home,
+            revoked,
         })
         .await
 }
@@ -129,13 +142,7 @@ async fn revoked(
     }
     let mut revoked = Vec::new();
     for device in others {
-        let done = agent.revoke(device.device, RevokeReason::Lost).await;
-        done.map_err(|error| {
-            Failure::from(error).next(
-                "this is a device of the identity: revoke the others with `edge-ledger devices \
-                 revoke NAME --reason lost`",
-            )
-        })?;
+        agent.revoke(device.device, RevokeReason::Lost).await?;
         revoked.push(device.device.to_string());
     }
     Ok(revoked)
@@ -159,7 +166,7 @@ async fn typed(output: &Output) -> Result<RecoveryWords, Failure> {
         return Err(Failure::usage("RECOVERY_WORDS", message)
             .next("put them into a file of yours alone, and give that with --words-file FILE"));
     };
-    Ok(typed.parse().map_err(device_agent::AgentError::from)?)
+    Ok(typed.parse().map_err(AgentError::from)?)
 }
 
 fn words_in(file: &Path) -> Result<Zeroizing<String>, Failure> {

@@ -121,6 +121,9 @@ struct Report {
     forked_log: Option<Fork>,
     /// Whether it ended itself.
     left: bool,
+    /// Whether a recovery made it that did not come to the other devices.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    recovery_unfinished: bool,
     last_error: Option<String>,
     /// Which way entries go: `service`, `webrtc`, `both` or `none`.
     path: &'static str,
@@ -243,6 +246,18 @@ pub(super) async fn status(agent: &Agent, home: &Path, output: &Output) -> Resul
     output.print(&report).await
 }
 
+/// What is said of a recovery that was interrupted after it had made the device.
+pub(super) const UNFINISHED: &str = "others can still speak until `edge-ledger recover \
+                                     --revoke-others` has ended, or `recover`, to let them";
+
+/// Whether a recovery made the device in a folder, and did not come to the other devices.
+pub(super) fn recovery_unfinished(home: &Path) -> bool {
+    device_agent::recovery_begun(home)
+        .ok()
+        .flatten()
+        .is_some_and(|begun| begun.linked)
+}
+
 impl Report {
     fn new(agent: &Agent, home: PathBuf, synced: Synced, reason: Option<String>) -> Self {
         let status: Status = agent.status();
@@ -274,6 +289,7 @@ impl Report {
                 file: forked.file,
             }),
             left: status.left,
+            recovery_unfinished: recovery_unfinished(&home),
             short_id: status.short_id,
             device_name: status.device_name,
             digest: status.digest,
@@ -325,6 +341,9 @@ impl fmt::Display for Report {
                  `edge-ledger doctor`",
                 forked.position
             )?;
+        }
+        if self.recovery_unfinished {
+            write!(f, "\n  recovered  {UNFINISHED}")?;
         }
         match (&self.sync_reason, &self.last_error) {
             (Some(reason), Some(error)) => write!(f, "\n  refused    {reason}: {error}"),

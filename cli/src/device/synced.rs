@@ -72,7 +72,9 @@ pub(super) async fn sync(agent: &Agent) -> Result<Synced, Failure> {
             let silent = || format!("the service did not answer within {seconds} s");
             Ok(Synced::no(status.last_error.unwrap_or_else(silent)))
         }
-        Err(error @ AgentError::Unreachable { .. }) => Ok(Synced::no(error.to_string())),
+        Err(error @ (AgentError::Unreachable { .. } | AgentError::Superseded)) => {
+            Ok(Synced::no(error.to_string()))
+        }
         // A forked device is refused its stream, not its identity: it may link and revoke.
         Err(AgentError::Refused(refusal)) if refusal.reason == "FORKED" => Ok(Synced::no(format!(
             "{refusal}; link another device as admin (link --admin) and revoke this one"

@@ -8,8 +8,10 @@ use edge_ledger_core::text::shown;
 use serde::Serialize;
 
 use super::calendar::utc;
+use super::devices::reason_word;
 use super::link::may;
 use super::posting::level;
+use super::rights::Admins;
 use super::state::{spendable, unit};
 use crate::amount::Unit;
 use crate::explain::Failure;
@@ -55,10 +57,15 @@ enum Line {
         name: String,
         platform: String,
         admin: bool,
+        /// Whether this device may revoke it.
+        may_revoke: bool,
+        /// Labels of other devices that may.
+        admins: Vec<String>,
     },
     DeviceRevoked {
         device: String,
         name: String,
+        reason: &'static str,
     },
     KeysChanged(Change),
     Forked {
@@ -132,12 +139,14 @@ pub(super) async fn run(agent: &Agent, mut events: Events, output: &Output) -> R
         })
         .await?;
     while let Some(event) = events.next().await {
-        output.print(&told(event, &unit)).await?;
+        output.print(&told(event, agent)).await?;
     }
     Ok(())
 }
 
-pub(super) fn told(event: Event, unit: &Unit) -> Told {
+/// An event as the device's person is told it: what undoes it is named where it can be done.
+pub(super) fn told(event: Event, agent: &Agent) -> Told {
+    let unit = &unit(agent);
     let (line, words) = match event {
         Event::StateChanged { state } => {
             let state = state.as_str();
@@ -174,13 +183,25 @@ pub(super) fn told(event: Event, unit: &Unit) -> Told {
             name,
             platform,
             admin,
-        } => linked(device.to_string(), name, platform, admin),
-        Event::DeviceRevoked { device, name } => {
-            let device = device.to_string();
-            let words = format!("\"{}\" ({device}) was revoked", shown(&name));
-            (Line::DeviceRevoked { device, name }, words)
+        } => {
+            let may = Admins::but(agent, Some(device));
+            linked(device.to_string(), (name, platform, admin), may)
         }
-        Event::KeysChanged { change } => keys_changed(change),
+        Event::DeviceRevoked {
+            device,
+            name,
+            reason,
+        } => {
+            let (device, reason) = (device.to_string(), reason_word(reason));
+            let words = format!("\"{}\" ({device}) was revoked: {reason}", shown(&name));
+            let line = Line::DeviceRevoked {
+                device,
+                name,
+                reason,
+            };
+            (line, words)
+        }
+        Event::KeysChanged { change } => keys_changed(change, agent),
         Event::Forked { device } => {
             let device = device.to_string();
             let words = format!("a copy of {device} wrote too: it repairs itself, or is revoked");
@@ -245,26 +266,34 @@ fn log_forked(position: u64, file: PathBuf) -> (Line, String) {
 }
 
 /// The notice of changed keys.
-fn keys_changed(change: KeyChange) -> (Line, String) {
+fn keys_changed(change: KeyChange, agent: &Agent) -> (Line, String) {
     let (change, words) = match change {
         KeyChange::RootRotated => (
             Change::RootRotated,
             "the root key was rotated: backups made before are outdated".to_owned(),
         ),
-        KeyChange::RecoverySet => (
-            Change::RecoverySet,
-            "a recovery key was set; an earlier one is worth nothing.  Not yours?  edge-ledger \
-             rotate --compromised"
-                .to_owned(),
-        ),
+        KeyChange::RecoverySet => {
+            let is_here = agent.holds_root_key().is_ok();
+            let place = if is_here {
+                ""
+            } else {
+                "where the root keys are:  "
+            };
+            let words = format!(
+                "a recovery key was set; an earlier one is worth nothing.  Not yours?  \
+                 {place}edge-ledger rotate --compromised"
+            );
+            (Change::RecoverySet, words)
+        }
         KeyChange::RecoveryAsked {
             position,
             effective_ms,
         } => {
             let words = format!(
                 "a recovery was asked for: the identity gets another root key at {} UTC.  Not \
-                 yours?  edge-ledger recovery veto",
-                utc(effective_ms)
+                 yours?  {}",
+                utc(effective_ms),
+                Admins::but(agent, None).type_there("recovery veto")
             );
             let change = Change::RecoveryAsked {
                 position,
@@ -289,19 +318,26 @@ fn keys_changed(change: KeyChange) -> (Line, String) {
 }
 
 /// The notice of a new device, with what to type if it is a thief's.
-fn linked(device: String, name: String, platform: String, admin: bool) -> (Line, String) {
+fn linked(
+    device: String,
+    (name, platform, admin): (String, String, bool),
+    who: Admins,
+) -> (Line, String) {
+    let undo = format!("devices revoke {device} --reason compromised");
     let words = format!(
-        "\"{}\" ({}, {device}) was linked: it can {}.  Not yours?  edge-ledger devices revoke \
-         {device} --reason compromised",
+        "\"{}\" ({}, {device}) was linked: it can {}.  Not yours?  {}",
         shown(&name),
         shown(&platform),
-        may(admin)
+        may(admin),
+        who.type_there(&undo)
     );
     let line = Line::DeviceLinked {
         device,
         name,
         platform,
         admin,
+        may_revoke: who.here,
+        admins: who.others,
     };
     (line, words)
 }

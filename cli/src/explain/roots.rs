@@ -9,6 +9,9 @@ pub(super) const NO_ROOT_KEY: &str = "the device that made the identity has it, 
 pub(super) const UNKNOWN_IDENTITY: &str = "a root key that was rotated or recovered is worth nothing: use a backup made after that; or give \
      the service that holds the identity with --identity-url URL: one that lost its data gets it back \
      from any device that still runs";
+pub(super) const IDENTITY_EXISTS: &str = "make this machine a device of it with `edge-ledger backup restore FILE`; an `init` that was \
+     interrupted is finished by the same one again, with the same --name";
+pub(super) const SUPERSEDED: &str = "end the other one: of two copies of a folder one can go on, and the other is told what to type";
 
 /// Explains one of the errors that are about them.
 pub(super) fn explain(error: &RootError, message: String) -> Failure {
@@ -60,6 +63,11 @@ pub(super) fn explain(error: &RootError, message: String) -> Failure {
             "RECOVERY_ENDED",
             "if it was vetoed by one of you, leave it; else type `edge-ledger recover` again with \
              the words, and revoke the device that stopped it",
+        ),
+        RootError::RecoveryNotInEffect => (
+            "RECOVERY_ENDED",
+            "give the words with `edge-ledger recover --words-file FILE`: that says what became of \
+             it, and the next run begins anew",
         ),
     };
     Failure::refused(reason, message).next(next)

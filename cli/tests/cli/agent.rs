@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use device_agent::{Agent, Details, Options};
 use serde_json::Value;
 
-use super::process::{Device, Running, Up, pair_with_laptop, pair_with_laptop_and_phone};
+use super::process::{Device, Ran, Running, Up, pair_with_laptop, pair_with_laptop_and_phone};
 
 /// A service that never answers.
 fn silent() -> (TcpListener, String) {
@@ -43,8 +43,21 @@ fn it_keeps_the_device_synced_and_ends_in_order() {
         (&"tablet".into(), &false.into())
     );
     assert_eq!(watching.event("device_linked"), linked);
-    laptop.run(&["devices", "revoke", "tablet"]).done();
-    assert_eq!(agent.event("device_revoked")["device"], linked["device"]);
+    laptop
+        .run(&["devices", "revoke", "tablet", "--reason", "lost"])
+        .done();
+    let revoked = agent.event("device_revoked");
+    assert_eq!(
+        (&revoked["device"], &revoked["reason"]),
+        (&linked["device"], &"lost".into())
+    );
+    // Why stays with it, for whoever reads the list.
+    let listed = phone.run(&["devices"]).done();
+    let rows = listed["devices"].as_array().unwrap();
+    let reasons: Vec<&Value> = rows.iter().map(|row| &row["reason"]).collect();
+    assert_eq!(reasons, [&Value::Null, &Value::Null, &"lost".into()]);
+    let table = Ran::of(&mut phone.words(&["devices"])).stdout;
+    assert!(table.contains("revoked: lost"), "{table}");
     agent.signal("TERM");
     let ran = agent.end();
     assert_eq!(ran.code, Some(0), "{ran:?}");

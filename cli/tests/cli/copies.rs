@@ -32,6 +32,17 @@ fn one_copy_goes_on_by_itself_and_the_other_is_told_what_to_type() {
     let refused = phone.run(&["balance"]).failed(1, "DEVICE_REVOKED");
     let next = refused["next"].as_str().unwrap();
     assert!(next.contains("join CODE --replace"), "{next}");
+    // What it records now waits for another key.
+    let waits = phone.run(&["earn", "3"]).failed(1, "DEVICE_REVOKED");
+    assert_eq!(
+        (&waits["recorded"], &waits["waiting"]),
+        (&true.into(), &1.into())
+    );
+    let status = phone.run(&["status"]).done();
+    assert_eq!(
+        (&status["waiting"], &status["tip"]["seq"]),
+        (&1.into(), &2.into())
+    );
 
     let mut linking = Running::start(&mut laptop.command(&["link"]));
     let shown = linking.line();
@@ -46,7 +57,7 @@ fn one_copy_goes_on_by_itself_and_the_other_is_told_what_to_type() {
     assert_eq!(linking.end().code, Some(0));
     phone.run(&["earn", "1"]).done();
     for device in [&phone, &copied, &laptop] {
-        assert_eq!(device.balance(), "18");
+        assert_eq!(device.balance(), "21");
     }
     let devices = laptop.run(&["devices"]).done();
     let labels: Vec<_> = devices["devices"]

@@ -1,6 +1,6 @@
 //! A device that ends itself, and one that may not act yet.
 
-use super::process::{Ran, pair_with_laptop, pair_with_laptop_and_phone};
+use super::process::{Device, Ran, pair_with_laptop, pair_with_laptop_and_phone};
 use super::terminal::Terminal;
 
 #[test]
@@ -104,6 +104,30 @@ fn what_the_service_lacks_is_not_given_up_by_itself() {
 }
 
 #[test]
+fn whoever_ends_the_last_admin_that_may_act_is_told_until_when_nobody_can() {
+    for act in [&["leave", "--yes"][..], &["devices", "revoke", "laptop"]] {
+        let (_folder, up, laptop) = pair_with_laptop();
+        let (phone, tablet) = (up.device("phone"), up.device("tablet"));
+        let linked = laptop.link(&phone, "link", &["--admin"]);
+        laptop.link(&tablet, "link", &["--admin"]);
+        // Ending one in probation ends nobody's rights.
+        let ended = laptop.run(&["devices", "revoke", "tablet"]).done();
+        assert_eq!(ended.get("no_admin_until_ms"), None, "{ended}");
+        let ended = laptop.run(act).done();
+        assert_eq!(
+            ended["no_admin_until_ms"], linked["probation_ends_ms"],
+            "{ended}"
+        );
+        phone.run(&["link"]).failed(1, "PROBATION");
+    }
+    let (_folder, up, laptop) = pair_with_laptop();
+    laptop.link(&up.device("phone"), "link", &["--admin"]);
+    let ended = Ran::of(&mut laptop.words(&["leave", "--yes"]));
+    let said = "the last admin that is not in probation: until ";
+    assert!(ended.stderr.contains(said), "{ended:?}");
+}
+
+#[test]
 fn an_admin_leaves_when_another_one_stays_and_is_told_of_its_root_keys() {
     let (_folder, up, laptop) = pair_with_laptop();
     let phone = up.device("phone");
@@ -111,6 +135,35 @@ fn an_admin_leaves_when_another_one_stays_and_is_told_of_its_root_keys() {
     let left = laptop.run(&["leave", "--yes"]).done();
     assert_eq!(left["root_keys"], true);
     phone.run(&["leave", "--yes"]).failed(1, "LAST_ADMIN");
+}
+
+/// As the page says how to move to a new phone.
+#[test]
+fn a_phone_that_moves_out_leaves_no_root_key_behind() {
+    let (folder, up, old) = pair_with_laptop();
+    old.run(&["earn", "5"]).done();
+    let file = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (saved, password) = (file("ana.backup"), file("password"));
+    std::fs::write(&password, "correct horse battery staple\n").unwrap();
+    let backup = |device: &Device, act: &[&str]| {
+        let secret = ["--password-file", &password];
+        device.run(&[&["backup"], act, &secret].concat())
+    };
+    backup(&old, &["create", &saved]).done();
+    let new = up.device("new");
+    backup(&new, &["restore", &saved]).done();
+    assert_eq!(new.balance(), "5");
+    let left = Ran::of(&mut old.words(&["leave", "--yes"]));
+    let next = "backup create FILE --remove";
+    assert!(left.stdout.contains(next), "{left:?}");
+    let taken = backup(&old, &["create", &file("second.backup"), "--remove"]).done();
+    assert_eq!(
+        (&taken["proof"], &taken["removed"]),
+        (&"complete".into(), &true.into())
+    );
+    assert!(!old.home.join("identity.key").exists());
+    assert!(!old.home.join("next-identity.key").exists());
+    new.run(&["rotate"]).done();
 }
 
 #[test]

@@ -1,6 +1,11 @@
 //! The number that a person carries from the new device to the linked one.
 
-use super::process::{Device, Ran, Running, Up};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::net::UnixStream;
+
+use serde_json::{Value, json};
+
+use super::process::{Device, Ran, Running, Up, pair_with_laptop, pair_with_laptop_and_phone};
 
 /// A device that shows a code, and one that joins with it and shows the number.
 fn asks(laptop: &Device, other: &Device) -> (Running, Running, String) {
@@ -160,4 +165,68 @@ fn the_words_say_who_asks_and_what_to_type() {
     linking.event("linked");
     let ran = joining.end();
     assert!(ran.stdout.contains("Joined π:"), "{ran:?}");
+}
+
+/// What undoes a link means the device that was linked, whatever others are called.
+#[test]
+fn what_undoes_a_link_is_not_ambiguous() {
+    let (_folder, up, laptop, phone) = pair_with_laptop_and_phone();
+    let twin = up.device("twin");
+    let mut linking = Running::start(&mut laptop.words(&["link"]));
+    let shown = linking.text_until("  code  ");
+    let code = shown.split_whitespace().next_back().unwrap();
+    let join = ["join", code, "--identity-url", &twin.identity_url];
+    let mut joining = Running::start(twin.command(&join).args(["--name", "phone"]));
+    linking.types(joining.event("number")["number"].as_str().unwrap());
+    let joined = joining.event("joined");
+    let said = linking.end();
+    let (_, undo) = said.stdout.split_once("Undo:").unwrap();
+    let undo: Vec<&str> = undo.split_whitespace().skip(1).collect();
+    assert_eq!(laptop.run(&undo).done()["device"], joined["device"]);
+    twin.run(&["balance"]).failed(1, "DEVICE_REVOKED");
+    phone.run(&["balance"]).done();
+}
+
+/// The lines of text that a command prints through an agent, for somebody at a terminal or not.
+fn printed(laptop: &Device, terminal: bool) -> impl Iterator<Item = String> {
+    let look = json!({ "json": false, "terminal": terminal, "colours": false, "input": true });
+    let command = json!({ "link": { "admin": false } });
+    let job = json!({ "perform": { "command": command, "look": look } });
+    let request = json!({ "version": 3, "job": job, "home": "/home" });
+    let mut stream = UnixStream::connect(laptop.home.join("agent.sock")).unwrap();
+    writeln!(stream, "{request}").unwrap();
+    let lines = BufReader::new(stream).lines();
+    lines.filter_map(|line| {
+        let said: Value = serde_json::from_str(&line.unwrap()).unwrap();
+        said["said"]["out"].as_str().map(str::to_owned)
+    })
+}
+
+/// A person at a terminal sees the time that is left go down.
+#[test]
+fn the_seconds_left_are_counted_down_at_a_terminal() {
+    let (_folder, _up, laptop) = pair_with_laptop();
+    let _agent = laptop.agent(&[]);
+    let mut said = printed(&laptop, true);
+    let shown = said.next().unwrap();
+    assert!(
+        shown.contains("code") && !shown.contains("Waits"),
+        "{shown}"
+    );
+    let mut left: Vec<u32> = Vec::new();
+    while left.len() < 3 {
+        let line = said.next().unwrap();
+        let time = line.strip_prefix("\rWaits for it (").unwrap();
+        let (minutes, rest) = time.split_once(':').unwrap();
+        let seconds = rest.strip_suffix(" left). ").unwrap();
+        left.push(minutes.parse::<u32>().unwrap() * 60 + seconds.parse::<u32>().unwrap());
+    }
+    assert!(
+        left[0] <= 120 && left[0] - 1 == left[1] && left[1] - 1 == left[2],
+        "{left:?}"
+    );
+    drop(said);
+    // Elsewhere it is said once, with the code.
+    let shown = printed(&laptop, false).next().unwrap();
+    assert!(shown.contains(" left). Show the code"), "{shown}");
 }

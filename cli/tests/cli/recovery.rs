@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -213,6 +214,54 @@ fn a_recovery_that_is_killed_in_the_middle_is_finished_by_the_next_run() {
 }
 
 #[test]
+fn a_recovery_that_was_killed_before_it_revoked_the_others_goes_on_with_that() {
+    let folder = tempfile::tempdir().unwrap();
+    let up = start(folder.path(), "0s");
+    let (phone, kiosk) = (up.device("phone"), up.device("kiosk"));
+    let made = phone.init();
+    let linked = phone.link(&kiosk, "link", &[]);
+    let paper = set(&phone);
+    let file = written(folder.path(), "words", &words(&paper));
+    let tablet = up.device("tablet");
+    // A ledger service that says nothing holds it up between its link and the others.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let mut command = tablet.command(&["recover", "--revoke-others", "--name", "tablet"]);
+    command.args(["--words-file", file.to_str().unwrap(), "--ledger-url", &url]);
+    command.args(["--identity", paper["identity"].as_str().unwrap()]);
+    command.args(["--identity-url", &tablet.identity_url]);
+    let mut recovering = Running::start(&mut command);
+    let _stream = silent.accept().unwrap();
+    assert!(tablet.home.join("home.json").exists());
+    recovering.signal("KILL");
+    assert_eq!(recovering.end().stdout, "");
+    drop(silent);
+
+    let ledger = up.url("ledger");
+    let there = |args: &[&str]| tablet.run(&[args, &["--ledger-url", &ledger]].concat());
+    let status = there(&["status"]).done();
+    assert_eq!(status["recovery_unfinished"], true, "{status}");
+    let doctor = there(&["doctor"]).done();
+    let said = doctor["checks"].as_array().unwrap();
+    let said = said.iter().find(|check| check["check"] == "recovery");
+    assert_eq!(said.unwrap()["verdict"], "warn", "{doctor}");
+    there(&["recover", "--identity", &"00".repeat(32)]).failed(1, "OTHER_IDENTITY");
+    let again = there(&["recover", "--revoke-others"]).done();
+    assert_eq!(
+        (&again["state"], &again["name"]),
+        (&"linked".into(), &"tablet".into())
+    );
+    assert_eq!(
+        again["revoked"],
+        json!([made["device"], linked["device"]]),
+        "{again}"
+    );
+    phone.run(&["balance"]).failed(1, "DEVICE_REVOKED");
+    there(&["recover", "--revoke-others"]).failed(1, "DEVICE_EXISTS");
+    assert_eq!(there(&["status"]).done().get("recovery_unfinished"), None);
+}
+
+#[test]
 fn whoever_has_an_admin_device_left_stops_a_recovery() {
     let folder = tempfile::tempdir().unwrap();
     let up = start(folder.path(), "1h");
@@ -274,6 +323,31 @@ fn whoever_has_an_admin_device_left_stops_a_recovery() {
     );
     recover(&thief, &paper["identity"], &file).failed(1, "WRONG_WORDS");
     assert_eq!(phone.balance(), kiosk.balance());
+}
+
+#[test]
+fn a_recovery_that_was_vetoed_says_so_without_the_words_once_its_time_is_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let up = start(folder.path(), "2s");
+    let (phone, tablet) = (up.device("phone"), up.device("tablet"));
+    phone.init();
+    let paper = set(&phone);
+    let file = written(folder.path(), "words", &words(&paper));
+    let asked = recover(&tablet, &paper["identity"], &file).done();
+    phone.run(&["recovery", "veto"]).done();
+    // Until then it cannot know: the log is told to no stranger.
+    let ended = loop {
+        let again = tablet.run(&["recover"]);
+        if again.code != Some(0) {
+            break again;
+        }
+        assert_eq!(again.json(), asked);
+    };
+    ended.failed(1, "RECOVERY_ENDED");
+    tablet.run(&["recover"]).failed(1, "RECOVERY_ENDED");
+    recover(&tablet, &paper["identity"], &file).failed(1, "RECOVERY_ENDED");
+    let anew = recover(&tablet, &paper["identity"], &file).done();
+    assert_eq!(anew["state"], "waiting");
 }
 
 #[test]

@@ -26,6 +26,13 @@ impl Safe {
         device.run(&["backup", act, file, "--password-file", &self.password])
     }
 
+    /// `backup create --remove`.
+    fn remove(&self, device: &Device, name: &str) -> Ran {
+        let file = self.folder.join(name);
+        let create = ["backup", "create", file.to_str().unwrap(), "--remove"];
+        device.run(&[&create[..], &["--password-file", &self.password]].concat())
+    }
+
     fn proof(&self, device: &Device, name: &str) -> String {
         let verified = self.run(device, "verify", name).done();
         verified["proof"].as_str().unwrap().to_owned()
@@ -93,6 +100,44 @@ fn a_rotation_outdates_the_backups_before_it_and_a_second_one_makes_them_worthle
     tablet.run(&["recovery", "set"]).failed(1, "NO_ROOT_KEY");
     assert!(tablet.home.join("retired-identity.key").exists());
     assert_eq!(phone.balance(), "40");
+}
+
+#[test]
+fn a_backup_is_held_against_the_log_before_it_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let up = Up::start(folder.path());
+    let (phone, safe) = (up.device("phone"), Safe::new(folder.path()));
+    phone.init();
+    let first = safe.run(&phone, "create", "first").done();
+    assert_eq!(first["proof"], "complete");
+    let tablet = fresh(folder.path(), "tablet");
+    safe.run(&tablet, "restore", "first").done();
+
+    // A rotation elsewhere, of which this device has not heard.
+    tablet.run(&["rotate"]).done();
+    let half = safe.run(&phone, "create", "half").done();
+    assert_eq!(half["proof"], "root_only");
+    assert_eq!(safe.proof(&phone, "half"), "root_only");
+    safe.remove(&phone, "taken").failed(1, "BACKUP_ROOT_ONLY");
+    assert!(!folder.path().join("taken").exists());
+    assert!(phone.home.join("identity.key").exists());
+
+    tablet.run(&["rotate", "--compromised"]).done();
+    safe.run(&phone, "create", "stale")
+        .failed(1, "STALE_ROOT_KEY");
+    safe.remove(&phone, "stale").failed(1, "STALE_ROOT_KEY");
+    assert!(!folder.path().join("stale").exists());
+
+    // Better an unproved one than none, but not in place of the keys.
+    let stopped = up.stop();
+    let blind = safe.run(&tablet, "create", "blind").done();
+    assert_eq!(blind["proof"], "unproved");
+    assert!(blind["proof_error"].is_string(), "{blind}");
+    safe.remove(&tablet, "gone").failed(75, "UNREACHABLE");
+    assert!(!folder.path().join("gone").exists());
+    let _up = stopped.start();
+    assert_eq!(safe.proof(&tablet, "blind"), "complete");
+    assert_eq!(safe.remove(&tablet, "gone").done()["proof"], "complete");
 }
 
 #[test]

@@ -2,20 +2,21 @@
 
 use edge_ledger_core::identity::{Act, DeviceState, IdentityLog};
 use edge_ledger_core::ids::DeviceId;
+use edge_ledger_core::limits::DEVICES_ACTIVE_MAX;
 
 use super::Agent;
-use crate::error::AgentError;
-use crate::limits::NUMBER_TRIES_MAX;
-use crate::link::{Applicant, LinkCode, LinkStream};
+use crate::error::{AgentError, DEVICE_LIMIT, LINK_TAKEN, Refusal};
+use crate::limits::{NAMEPLATE_TRIES_MAX, NUMBER_TRIES_MAX};
+use crate::link::{self, Applicant, LinkCode, LinkStream};
 
 /// A link session of a linked device, to which nobody has come yet.
 #[expect(missing_debug_implementations, reason = "holds a link code")]
 pub struct LinkSession {
-    pub(super) agent: Agent,
-    pub(super) stream: LinkStream,
-    pub(super) code: LinkCode,
-    pub(super) link: String,
-    pub(super) expires_in_s: u32,
+    agent: Agent,
+    stream: LinkStream,
+    code: LinkCode,
+    link: String,
+    expires_in_s: u32,
 }
 
 /// A device that wants to join, and then has.
@@ -49,6 +50,59 @@ pub enum Decided {
     Linked(Joining),
     /// It was a wrong one; it can be typed again, this many times.
     WrongNumber(JoinRequest, u32),
+}
+
+impl Agent {
+    /// Opens a link session: show its code to the person at the new device, then wait for the
+    /// [`request`](LinkSession::request).
+    ///
+    /// # Errors
+    /// [`AgentError::Unreachable`], [`AgentError::Refused`], such as `PROBATION` or
+    /// `DEVICE_LIMIT`: before anybody has
+    /// gone to the new device.
+    pub async fn link(&self) -> Result<LinkSession, AgentError> {
+        let mut session = self.sign_in().await?;
+        self.check_probation(session.began_ms())?;
+        self.check_room()?;
+        let mut tries_left = NAMEPLATE_TRIES_MAX;
+        loop {
+            let code = LinkCode::new(rand::random());
+            tries_left -= 1;
+            match link::open(&mut session, &code).await {
+                // Another session has this nameplate, of which there are 33 million.
+                Err(AgentError::Refused(refusal))
+                    if refusal.reason == LINK_TAKEN && tries_left > 0 => {}
+                Err(error) => return Err(error),
+                Ok((stream, expires_in_s)) => {
+                    let membership = &self.shared.membership;
+                    let ledger_id = membership.genesis.ledger_id();
+                    return Ok(LinkSession {
+                        agent: self.clone(),
+                        stream,
+                        link: code.link(&membership.identity_url, ledger_id),
+                        code,
+                        expires_in_s,
+                    });
+                }
+            }
+        }
+    }
+
+    /// Refuses what the service would refuse at the end: an identity with as many devices as it may
+    /// have takes no further one.
+    fn check_room(&self) -> Result<(), AgentError> {
+        let log = self.log();
+        let active = log
+            .devices()
+            .filter(|(_, device)| device.state == DeviceState::Active);
+        if active.count() < DEVICES_ACTIVE_MAX {
+            return Ok(());
+        }
+        Err(AgentError::Refused(Refusal {
+            reason: DEVICE_LIMIT.to_owned(),
+            message: format!("the identity has {DEVICES_ACTIVE_MAX} active devices already"),
+        }))
+    }
 }
 
 impl LinkSession {

@@ -144,6 +144,7 @@ fn every_changed_bit_is_noticed() {
             let error = why(&changed, PASSWORD);
             let expected = match index {
                 0..8 => matches!(error, BackupError::Unknown { .. }),
+                8 if changed[8] < 3 => matches!(error, BackupError::Unknown { .. }),
                 8 => matches!(error, BackupError::Newer(_)),
                 9..73 => error == BackupError::Header,
                 _ => error == BackupError::Password,
@@ -181,6 +182,11 @@ fn what_is_no_backup_is_told_so_and_never_panics() {
         assert_eq!(why(&file, PASSWORD), BackupError::Unknown { bytes: length });
     }
     assert_eq!(why(b"ELBACKUP\x04", PASSWORD), BackupError::Newer(4));
+    // There are no older ones of this kind.
+    for version in [0, 1, 2] {
+        let file = [b"ELBACKUP", &[version][..]].concat();
+        assert_eq!(why(&file, PASSWORD), BackupError::Unknown { bytes: 9 });
+    }
     let unit = "x".repeat(UNIT_BYTES_MAX + 1);
     assert!(matches!(
         why(unit.as_bytes(), PASSWORD),

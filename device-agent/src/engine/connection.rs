@@ -117,7 +117,7 @@ impl Ended {
     /// before; `was_open`: there was a session.
     pub(super) fn meaning(self, url: &str, mut superseded: bool, was_open: bool) -> Meaning {
         let (mut retry_after, mut draining) = (None, false);
-        let error = match self {
+        let mut error = match self {
             Self::Status(status) => {
                 let info = status.get_details_error_info();
                 let reason = info.as_ref().map(|info| info.reason.as_str());
@@ -145,6 +145,10 @@ impl Ended {
         if superseded {
             let said = retry_after.unwrap_or_default();
             retry_after = Some(said.max(SUPERSEDED_FOR));
+            // It is there, and serves whoever came later.
+            if matches!(error, AgentError::Unreachable { .. }) {
+                error = AgentError::Superseded;
+            }
         }
         Meaning {
             permanent: matches!(error, AgentError::Refused(_)),

@@ -43,7 +43,7 @@ fn notices(record: &StatementRecord, log: &IdentityLog, own: DeviceId) -> Vec<Ev
                 admin: *admin,
             }]
         }
-        Act::Revoke { device, .. } => {
+        Act::Revoke { device, reason, .. } => {
             let lineage = log.lineage(device);
             let ended = log.devices().filter(|(id, record)| {
                 Some(record.lineage) == lineage
@@ -54,6 +54,7 @@ fn notices(record: &StatementRecord, log: &IdentityLog, own: DeviceId) -> Vec<Ev
                 .map(|(id, record)| Event::DeviceRevoked {
                     device: *id,
                     name: record.name.clone(),
+                    reason: *reason,
                 })
                 .collect()
         }

@@ -131,6 +131,11 @@ impl Engine {
         self.paths.service_opened();
         self.comeback.succeeded();
         self.forget_revoked().await;
+        if self.book.outbox_first().is_some() {
+            // What waited while it was refused is closed by the next tick.
+            self.waiting_since_ms
+                .get_or_insert_with(|| self.clock.monotonic_ms());
+        }
         self.last_error = None;
         self.events.push(Event::Connected);
         self.enter(State::Online);

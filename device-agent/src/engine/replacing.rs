@@ -41,7 +41,7 @@ impl Engine {
     /// Whether another key has to go on in this device's place.
     pub(super) fn must_be_replaced(&self) -> bool {
         self.book.is_active()
-            && (self.successor.is_some() || self.refused_forked || !self.book.may_sign())
+            && (self.successor.is_some() || self.refused_forked || self.book.has_twin())
     }
 
     /// Starts to replace this device, when it must be and it is time.

@@ -1,4 +1,5 @@
-//! An identity that is being recovered in a folder in which no device lives yet.
+//! An identity that is being recovered in a folder in which no device lives yet. The state outlives
+//! the keys: until the person has seen to the other devices.
 //!
 //! | file | what |
 //! | --- | --- |
@@ -98,7 +99,15 @@ impl Vault {
         ))
     }
 
-    /// Forgets a recovery: it is done, or was vetoed.
+    /// Forgets the keys of a recovery that is done: they are the root keys here.
+    ///
+    /// # Errors
+    /// [`HomeError`].
+    pub(crate) fn forget_recovering_keys(&self) -> Result<(), HomeError> {
+        remove(&self.folder, &[ROOT_KEY, NEXT_ROOT_KEY])
+    }
+
+    /// Forgets a recovery that was vetoed.
     ///
     /// # Errors
     /// [`HomeError`].
@@ -107,7 +116,7 @@ impl Vault {
     }
 }
 
-/// The state goes last: while it is there, so may be keys.
-pub(super) fn forget(folder: &Path) -> Result<(), HomeError> {
+/// Forgets a recovery. The state goes last: while it is there, so may be keys.
+pub(crate) fn forget(folder: &Path) -> Result<(), HomeError> {
     remove(folder, &[ROOT_KEY, NEXT_ROOT_KEY, STATE])
 }

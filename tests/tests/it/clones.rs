@@ -100,7 +100,14 @@ async fn a_restored_home_repairs_itself_and_its_twin_is_told() -> anyhow::Result
     // The other copy of the home has lost its place.
     let twin = pair.open("phone").await?;
     refused(&twin).await;
+    let tip = twin.status().tip;
     twin.earn(100, key("too late")).await?;
+    // It signs nothing under a key that was ended, and shows what waits.
+    assert_eq!((twin.status().tip, twin.balance().waiting), (tip, 1));
+    twin.stop().await;
+    let twin = pair.open("phone").await?;
+    twin.earn(100, key("later still")).await?;
+    assert_eq!((twin.status().tip, twin.balance().waiting), (tip, 2));
     assert_eq!(laptop.balance().balance, 17);
     Ok(())
 }

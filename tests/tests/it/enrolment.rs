@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use device_agent::{
     AddedBy, Agent, AgentError, Details, DeviceState, Enrolled, Enrolment, EnrolmentToken, Level,
-    NewDevice, Options, TokenError, join_by_token, within,
+    NewDevice, Options, RevokeReason, TokenError, join_by_token, within,
 };
 use edge_ledger_chassis::Clock;
+use edge_ledger_core::limits::DEVICES_ACTIVE_MAX;
 use edge_ledger_tests::{Deployment, Pair};
 use futures::future::join_all;
 
@@ -131,6 +132,25 @@ async fn of_eight_machines_that_join_at_once_with_five_uses_five_join() -> anyho
     Ok(())
 }
 
+/// S-14, before anybody has gone to the new device.
+#[tokio::test]
+async fn s14_no_code_is_shown_for_one_device_more_than_the_limit() -> anyhow::Result<()> {
+    let pair = Pair::start().await?;
+    let phone = pair.first_device("phone").await?;
+    let others = DEVICES_ACTIVE_MAX - 1;
+    let token = token(&phone, u32::try_from(others)?).await?;
+    for n in 0..others {
+        join_by_token(&pair.new_device(&format!("kiosk-{n}")), &token).await?;
+    }
+    synced(&phone).await?;
+    let refused = phone.link().await.err();
+    assert!(matches!(refused, Some(AgentError::Refused(r)) if r.reason == "DEVICE_LIMIT"));
+    let kiosk = phone.devices()[1].device;
+    phone.revoke(kiosk, RevokeReason::Retired).await?;
+    phone.link().await?;
+    Ok(())
+}
+
 /// The log has the device, but the machine does not know: as after a crash.
 #[tokio::test]
 async fn a_lost_answer_costs_neither_a_use_nor_a_key() -> anyhow::Result<()> {
@@ -182,7 +202,7 @@ async fn a_token_that_was_ended_or_never_opened_lets_nobody_in() -> anyhow::Resu
     let tablet = pair.link(&phone, "tablet", true).await?;
     let of_tablet = token(&tablet, 2).await?;
     phone
-        .revoke(tablet.status().device, device_agent::RevokeReason::Lost)
+        .revoke(tablet.status().device, RevokeReason::Lost)
         .await?;
     assert_eq!(
         reason(join_by_token(&new, &of_tablet).await),

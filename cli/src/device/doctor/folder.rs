@@ -8,6 +8,7 @@ use device_agent::HomeError;
 use device_agent::probe::Home;
 
 use super::Check;
+use crate::device::state::recovery_unfinished;
 use crate::explain::Failure;
 use crate::limits::{SPACE_LOW_BYTES, SPACE_NONE_BYTES};
 
@@ -24,6 +25,7 @@ pub(super) fn checks(home: &Path, known: &Result<Home, HomeError>) -> Vec<Check>
     if home.is_dir() {
         checks.push(permissions(home));
         checks.push(space(home));
+        checks.extend(recovery(home));
     }
     checks
 }
@@ -68,6 +70,14 @@ fn permissions(home: &Path) -> Check {
     let open = open.join(" ");
     let says = format!("others can read or write {open}");
     Check::warn("permissions", says, format!("chmod go= {open}"))
+}
+
+/// Whether a recovery stopped before it came to the other devices.
+fn recovery(home: &Path) -> Option<Check> {
+    let fix = "type `edge-ledger recover --revoke-others` again, or `edge-ledger recover`, to let \
+               them";
+    let says = "it was interrupted: the other devices of the identity can still speak";
+    recovery_unfinished(home).then(|| Check::warn("recovery", says, fix))
 }
 
 fn space(home: &Path) -> Check {
