@@ -172,7 +172,7 @@ impl Connection {
         let session = Session::new(WhoWeAre::Device {
             key: key.clone(),
             log: book.log().clone(),
-            heads: book.heads().clone(),
+            heads: book.shown_heads(),
             dialled: authority("ledger", url)?,
             nonce: rand::random(),
         });

@@ -26,7 +26,7 @@ impl Engine {
             } => self.judge(frame_id, &runs, peer_ahead).await,
             Output::Read(have) => self.read(&have).await,
             Output::Locate(heads) => self.locate(&heads).await,
-            Output::ReadHeads => Ok(vec![Input::Heads(self.book.heads().clone())]),
+            Output::ReadHeads => Ok(vec![Input::Heads(self.book.shown_heads())]),
             Output::ReadReceipts { after_position } => {
                 let receipts = self.book.receipts_after(after_position).await;
                 receipts.map(|receipts| vec![Input::Receipts(receipts)])
@@ -70,7 +70,8 @@ impl Engine {
 
     async fn read(&mut self, have: &Have) -> Result<Vec<Input>, AgentError> {
         let identity = self.book.log().identity();
-        let page = self.book.store.missing(identity, have).await?.value;
+        let have = self.book.not_wanted(have);
+        let page = self.book.store.missing(identity, &have).await?.value;
         Ok(vec![Input::Page {
             runs: page.runs,
             more: page.more,
@@ -88,6 +89,7 @@ impl Engine {
             return Ok(Vec::new());
         }
         let log = self.book.log().clone();
+        self.note_fork().await;
         self.publish();
         self.tell_devices();
         Ok(vec![Input::LogChanged(log)])

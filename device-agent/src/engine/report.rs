@@ -36,6 +36,7 @@ pub(super) fn empty(book: &Book) -> Status {
         rolled_back: book.is_rolled_back(),
         revoked: None,
         forked_log: None,
+        settled_fork: None,
         left: has_left(log, &device),
         last_error: None,
     }
@@ -60,6 +61,7 @@ impl Engine {
             stale: ago(self.heard_at_ms).is_none_or(|ms| ms > STALE_AFTER_MS),
             revoked: self.revoked.clone(),
             forked_log: self.forked.clone(),
+            settled_fork: self.settled.clone(),
             last_error: self.last_error.clone(),
             ..empty(&self.book)
         };
