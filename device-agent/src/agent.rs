@@ -5,6 +5,7 @@ mod leaving;
 mod link_session;
 mod peers;
 mod roots;
+mod settling;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,8 +33,8 @@ use crate::limits::COMMANDS_MAX;
 use crate::peering::ByHand;
 use crate::security::{Secured, Security};
 use crate::statement;
-use crate::status::{Balance, DeviceInfo, ForkedLog, HistoryItem, Status};
-use crate::vault::{self, Membership, Vault};
+use crate::status::{Balance, DeviceInfo, HistoryItem, Status};
+use crate::vault::{Membership, Vault};
 
 pub use link_session::{Decided, JoinRequest, Joining, LinkSession};
 pub use roots::{PendingRecovery, RecoveryKeyInfo, RecoveryStatus};
@@ -104,15 +105,14 @@ impl Agent {
         }
         secured.warn_of([&membership.identity_url, &membership.ledger_url]);
         let store = open_store(&vault)?;
-        let view = Book::log_of(&store, &membership).await?;
-        let (key, successor) = current(keys, &view.log).ok_or_else(|| vault.without_key())?;
+        let known = Book::log_of(&store, &membership).await?;
+        let (key, successor) = current(keys, &known.log).ok_or_else(|| vault.without_key())?;
         // What was killed at the very end of coming in left it.
         vault.forget_entering()?;
-        if let Err(error) = vault.settle_root_keys(&view.log) {
+        if let Err(error) = vault.settle_root_keys(&known.log) {
             tracing::warn!(%error, "the root keys cannot be moved up");
         }
-        let forked = vault::evidence(home, &membership.genesis, membership.identity)?;
-        let book = Book::open(store, key.clone(), view).await?;
+        let book = Book::open(store, key.clone(), known).await?;
         let (tell_key, key) = watch::channel(key);
         let (clock, events, stop) = (
             Clock::start(),
@@ -132,7 +132,6 @@ impl Agent {
             clock,
             events: events.clone(),
             stop: stop.clone(),
-            forked: forked.map(|(position, file)| ForkedLog { position, file }),
             vault,
         });
         let (commands, inbox) = mpsc::channel(COMMANDS_MAX);

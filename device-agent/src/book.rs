@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use edge_ledger_core::identity::receipt::ReceiptParts;
-use edge_ledger_core::identity::{IdentityLog, Point, ServiceCertificate};
-use edge_ledger_core::ids::{DeviceId, StoreEpoch};
+use edge_ledger_core::identity::{Branch, IdentityLog, Point, ServiceCertificate};
+use edge_ledger_core::ids::DeviceId;
 use edge_ledger_core::keys::SecretKey;
 use edge_ledger_core::ledger::admission::Admissible;
 use edge_ledger_core::ledger::entry::Author;
@@ -18,15 +18,12 @@ use edge_ledger_core::ledger::{
     Ack, Admission, Draft, EntryContent, Extended, Fold, Heads, Kind, Level, Posting, Run,
     VerifiedEntry, VerifiedRun, gate,
 };
-use edge_ledger_core::limits::{ENTRY_PAYLOAD_BYTES_MAX, ENTRY_POSTINGS_MAX, FRAME_STATEMENTS_MAX};
-use edge_ledger_proto::identity as pb;
-use edge_ledger_store::identity::StatementOutcome;
+use edge_ledger_core::limits::{ENTRY_PAYLOAD_BYTES_MAX, ENTRY_POSTINGS_MAX};
 use edge_ledger_store::ingest::{Ingested, Under, ingest};
 use edge_ledger_store::kept::read_entries;
 use edge_ledger_store::ledger::AppendOutcome;
-use edge_ledger_store::log_view::{self, read_log};
+use edge_ledger_store::log_view::{self, Following, read_log};
 use edge_ledger_store::{Embedded, LedgerStore as _, LogView, Origin, StoreError};
-use prost::Message as _;
 
 use crate::devices::LastEntries;
 use crate::error::{AgentError, DEVICE_REVOKED, HomeError, Refusal};
@@ -36,8 +33,13 @@ use crate::status::{Balance, HistoryItem};
 use crate::vault::Membership;
 
 mod ended;
+mod forks;
+mod receipts;
 
 pub(crate) use ended::has_left;
+pub(crate) use forks::KnownLog;
+use receipts::adopt_following;
+pub(crate) use receipts::adopt_into;
 
 const OWN: Origin = Origin(0);
 const ACK_KEY: &str = "ack";
@@ -48,7 +50,11 @@ pub(crate) struct Book {
     pub(crate) store: Embedded,
     key: Arc<SecretKey>,
     device: DeviceId,
+    /// The log as the store, and the service, has it.
     view: LogView,
+    /// The log that devices and journals are judged by.
+    log: Arc<IdentityLog>,
+    branches: Vec<Branch>,
     fold: Fold,
     heads: Heads,
     admission: Admission,
@@ -64,20 +70,20 @@ impl Book {
     pub(crate) async fn log_of(
         store: &Embedded,
         membership: &Membership,
-    ) -> Result<LogView, AgentError> {
+    ) -> Result<KnownLog, AgentError> {
         let (genesis, identity) = (&membership.genesis, membership.identity);
         let view = read_log(store, genesis, identity, None).await?;
-        Ok(view.ok_or_else(without_log)?)
+        KnownLog::load(store, view.ok_or_else(without_log)?).await
     }
 
     /// Opens the store of a device that is in its log, and folds what it keeps.
     pub(crate) async fn open(
         store: Embedded,
         key: Arc<SecretKey>,
-        view: LogView,
+        known: KnownLog,
     ) -> Result<Self, AgentError> {
         let device = key.public_key().device_id();
-        if view.log.device(&device).is_none() {
+        if known.log.device(&device).is_none() {
             return Err(without_log().into());
         }
         let mut outbox = VecDeque::new();
@@ -88,7 +94,9 @@ impl Book {
             store,
             key,
             device,
-            view,
+            view: known.view,
+            log: known.log,
+            branches: known.branches,
             fold: Fold::default(),
             heads: Heads::default(),
             admission: Admission::default(),
@@ -103,7 +111,7 @@ impl Book {
     }
 
     pub(crate) fn log(&self) -> &Arc<IdentityLog> {
-        &self.view.log
+        &self.log
     }
 
     pub(crate) fn device(&self) -> DeviceId {
@@ -346,40 +354,30 @@ impl Book {
     /// Takes over statements, and judges everything anew under the longer log. Returns whether
     /// the log grew.
     pub(crate) async fn adopt(&mut self, parts: &[ReceiptParts]) -> Result<bool, AgentError> {
-        let log = self.log().clone();
-        self.save_what_is_cut(parts).await?;
-        if !adopt_into(&self.store, &log, parts).await? {
+        let log = self.view.log.clone();
+        let following = log_view::follow(&log, parts);
+        let grown = forks::joined(&Arc::new(following.grown), &self.branches)?;
+        self.save_what_is_cut(&grown).await?;
+        let following = Following {
+            grown: Arc::unwrap_or_clone(grown),
+            taken: following.taken,
+        };
+        if !adopt_following(&self.store, &log, &following).await? {
             return Ok(false);
         }
         let view = read_log(&self.store, log.genesis(), log.identity(), Some(&self.view)).await?;
-        self.view =
+        let view =
             view.ok_or_else(|| StoreError::Damaged("the identity log is gone".to_owned()))?;
-        self.admission.forget_ended(&self.view.log);
-        self.refold().await?;
+        let branches = std::mem::take(&mut self.branches);
+        self.stand_on(KnownLog::of(view, branches)?).await?;
         Ok(true)
     }
 
-    /// The receipted statements after a position, about one frame of them.
-    pub(crate) async fn receipts_after(
-        &self,
-        position: u64,
-    ) -> Result<Vec<ReceiptParts>, AgentError> {
-        let mut parts = Vec::new();
-        let last = self
-            .log()
-            .head()
-            .position
-            .min(position.saturating_add(FRAME_STATEMENTS_MAX as u64));
-        for position in position + 1..=last {
-            let Some(bytes) = self.store.get(&receipt_key(position)).await? else {
-                break;
-            };
-            let statement = pb::ReceiptedStatement::decode(bytes);
-            let damaged = |why: String| StoreError::Damaged(why);
-            let statement = statement.map_err(|e| damaged(e.to_string()))?;
-            parts.push(ReceiptParts::try_from(statement).map_err(|e| damaged(e.to_string()))?);
-        }
-        Ok(parts)
+    /// Judges everything anew.
+    async fn stand_on(&mut self, known: KnownLog) -> Result<(), AgentError> {
+        (self.view, self.log, self.branches) = (known.view, known.log, known.branches);
+        self.admission.forget_ended(&self.log);
+        self.refold().await
     }
 
     /// Remembers the last ack of this device's journal, with all that it takes to check it.
@@ -460,37 +458,5 @@ fn without_log() -> HomeError {
     HomeError::Damaged {
         path: "ledger.redb".to_owned(),
         why: "it does not hold this device's identity log".to_owned(),
-    }
-}
-
-fn receipt_key(position: u64) -> String {
-    format!("receipt/{position:016x}")
-}
-
-/// Takes over statements that follow a log, with their receipts, which the device shows to
-/// whoever lost them. Returns whether there were any.
-pub(crate) async fn adopt_into(
-    store: &Embedded,
-    log: &IdentityLog,
-    parts: &[ReceiptParts],
-) -> Result<bool, AgentError> {
-    let following = log_view::follow(log, parts);
-    // The receipts go first: a statement without one could not be shown after a crash.
-    for receipted in &following.taken {
-        let position = receipted.record().statement.body().position;
-        let bytes = pb::ReceiptedStatement::from(receipted.parts()).encode_to_vec();
-        store
-            .put(&receipt_key(position), Bytes::from(bytes))
-            .await?;
-    }
-    if following.taken.is_empty() {
-        return Ok(false);
-    }
-    let fresh_epoch = StoreEpoch::from_bytes(rand::random());
-    match log_view::adopt(store, log, &following, fresh_epoch).await? {
-        StatementOutcome::Appended(_) => Ok(true),
-        StatementOutcome::Conflict => {
-            Err(StoreError::Damaged("the log moved though nobody else writes it".to_owned()).into())
-        }
     }
 }

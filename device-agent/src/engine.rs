@@ -60,7 +60,6 @@ pub(crate) struct Start {
     pub(crate) stop: CancellationToken,
     pub(crate) acked: Option<(Point, Level)>,
     pub(crate) revoked: Option<Refusal>,
-    pub(crate) forked: Option<ForkedLog>,
     pub(crate) vault: Vault,
     pub(crate) peers: Peers,
 }
@@ -113,8 +112,10 @@ pub(crate) struct Engine {
     replace_at_ms: u64,
     seeking: Option<forked::Seeking>,
     seek_at_ms: u64,
-    /// The evidence of a forked identity log that is kept.
+    /// The evidence of a forked identity log that is kept, until that is settled.
     forked: Option<ForkedLog>,
+    /// The evidence of one that is settled.
+    settled: Option<ForkedLog>,
     /// Whether the service keeps a fork of this device's journal.
     refused_forked: bool,
     comeback: Comeback,
@@ -154,6 +155,7 @@ impl Engine {
         let now = start.clock.monotonic_ms();
         let log = start.book.log().clone();
         let start_position = log.head().position;
+        let forked = forked::fork_of(&start.book, &start.vault);
         let mut engine = Self {
             snapshot: watch::channel(Snapshot {
                 status: report::empty(&start.book),
@@ -188,7 +190,8 @@ impl Engine {
             replace_at_ms: now,
             seeking: None,
             seek_at_ms: now,
-            forked: start.forked,
+            forked,
+            settled: None,
             refused_forked: false,
             comeback: Comeback::at_once(now),
             acked: start.acked,
@@ -210,6 +213,8 @@ impl Engine {
     }
 
     pub(crate) async fn run(mut self, mut inbox: mpsc::Receiver<Command>) {
+        self.note_fork().await;
+        self.publish();
         // Whatever a killed process left waiting: no answer will come that would close it.
         self.close_entries(true).await;
         let mut tick = tokio::time::interval(TICK_EVERY);
@@ -233,7 +238,7 @@ impl Engine {
                 },
                 opened = connection::opened(&mut self.opening) => self.opened(opened).await,
                 done = replacing::done(&mut self.replacing) => self.replaced(done).await,
-                found = forked::found(&mut self.seeking) => self.sought(found),
+                found = forked::found(&mut self.seeking) => self.sought(found).await,
                 received = inbox.recv_many(&mut commands, COMMANDS_MAX) => {
                     if received == 0 {
                         break;

@@ -224,15 +224,15 @@ pub async fn rejoin(
     let vault = Vault::lock(home)?;
     let (membership, keys) = vault.open()?;
     let store = open_store(&vault)?;
-    let view = Book::log_of(&store, &membership).await?;
-    let (key, successor) = current(keys, &view.log).ok_or_else(|| vault.without_key())?;
+    let known = Book::log_of(&store, &membership).await?;
+    let (key, successor) = current(keys, &known.log).ok_or_else(|| vault.without_key())?;
     let new = match successor {
         Some(successor) => successor,
         None => Arc::new(vault.next_device_key(rand::random())?),
     };
     let old = key.public_key().device_id();
-    let record = view.log.device(&old).cloned();
-    let mut book = Book::open(store, key, view).await?;
+    let record = known.log.device(&old).cloned();
+    let mut book = Book::open(store, key, known).await?;
     let url = invitation.identity_url.as_ref();
     let url = url.unwrap_or(&membership.identity_url);
     let secured = vault.secured(security)?;

@@ -170,6 +170,12 @@ pub enum RootError {
         /// The first position that differs.
         position: u64,
     },
+    /// The service's identity log does not contradict this device's.
+    #[error("the identity log has no other branch that this device knows of")]
+    NotForked,
+    /// The other branch has more statements than one statement can name.
+    #[error("the other branch of the identity log is too long to be named")]
+    BranchTooLong,
 }
 
 impl From<WordsError> for AgentError {

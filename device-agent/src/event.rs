@@ -146,6 +146,8 @@ pub enum Event {
 pub enum KeyChange {
     /// The committed key is the root now.
     RootRotated,
+    /// Another branch of the identity log was taken over: what it said of devices and keys holds.
+    ForkSettled,
     /// A recovery key was set; an earlier one is worth nothing any more.
     RecoverySet,
     /// A recovery waits for its veto time. If nobody of you asked for it, veto it.

@@ -152,9 +152,11 @@ pub struct Status {
     /// Why the service refused this device for good. Remembered in the home folder, so that it is
     /// known offline too, until the service lets the device in again.
     pub revoked: Option<Refusal>,
-    /// The evidence that this device holds of a forked identity log. Postings are recorded as
-    /// ever; no statement is signed.
+    /// The evidence that this device holds of a forked identity log. Entries go on; no statement is
+    /// signed but the recovery that settles it.
     pub forked_log: Option<ForkedLog>,
+    /// The evidence of a forked identity log that a recovery has settled since.
+    pub settled_fork: Option<ForkedLog>,
     /// Whether this device ended itself, and so has left the identity.
     pub left: bool,
     /// What went wrong last, until it goes right.

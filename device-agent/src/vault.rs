@@ -38,7 +38,7 @@ mod evidence;
 mod recovering;
 mod roots;
 
-pub(crate) use evidence::{evidence, keep_evidence};
+pub(crate) use evidence::{evidence_file, keep_evidence, settled_evidence};
 pub(crate) use recovering::{Recovering, forget as forget_recovering};
 pub(crate) use roots::{later_root_key, remove_root_keys, root_keys};
 

@@ -17,9 +17,9 @@ use edge_ledger_core::identity::{
 };
 use edge_ledger_core::ids::{IdentityId, LogHash, StoreEpoch};
 use edge_ledger_core::limits::STATEMENT_BYTES_MAX;
-use edge_ledger_store::identity::{LogEnd, StatementAppend, StatementOutcome};
-use edge_ledger_store::log_view::read_log;
-use edge_ledger_store::{IdentityStore, LogView};
+use edge_ledger_store::identity::{Adoption, LogEnd, StatementAppend, StatementOutcome};
+use edge_ledger_store::log_view::{cuts, read_log};
+use edge_ledger_store::{IdentityStore, LogView, StoreError};
 use tonic::Status;
 
 use crate::limits::{APPEND_TRIES_MAX, LOGS_CACHED_MAX, PAGE_BYTES_MAX, PAGE_STATEMENTS_MAX};
@@ -206,7 +206,12 @@ impl Logs {
             ends: log.ends(statement).into_iter().collect(),
             fresh_epoch: StoreEpoch::from_bytes(random::bytes()),
         };
-        let outcome = self.store.append_statement(identity, append).await;
+        let takes_over = matches!(statement.body().act, Act::RecoverFork { .. });
+        let outcome = if takes_over {
+            self.take_over(log, statement, append).await?
+        } else {
+            self.store.append_statement(identity, append).await
+        };
         let recorded = match outcome.map_err(|error| store_refusal(&error))? {
             StatementOutcome::Appended(records) => records.into_iter().next(),
             StatementOutcome::Conflict => None,
@@ -222,6 +227,32 @@ impl Logs {
         };
         let log_hash = next_hash(log.ledger_id(), head.hash, &record);
         Ok(Some(self.sign(record, log_hash)))
+    }
+
+    /// A statement that takes over a branch ends journals where that says: entries that were kept
+    /// in this one leave in the same step.
+    async fn take_over(
+        &self,
+        log: &IdentityLog,
+        statement: &Statement,
+        append: StatementAppend,
+    ) -> Result<Result<StatementOutcome, StoreError>, Status> {
+        let record = StatementRecord {
+            statement: statement.clone(),
+            service_time_ms: append.service_time_ms,
+            tips: Vec::new(),
+        };
+        let mut grown = log.clone();
+        grown
+            .apply(record.clone())
+            .map_err(|error| refusals::statement(statement, &error))?;
+        let adoption = Adoption {
+            expected: append.expected,
+            records: vec![(&record).into()],
+            cuts: cuts(&grown),
+            fresh_epoch: append.fresh_epoch,
+        };
+        Ok(self.store.adopt(log.identity(), adoption).await)
     }
 
     fn sign(&self, record: StatementRecord, log_hash: LogHash) -> ReceiptParts {

@@ -100,6 +100,10 @@ pub(crate) fn statement(statement: &Statement, error: &LogError) -> Status {
             "another recovery waits for its veto time",
         ),
         LogError::NothingPending => refusal(Reason::NoRecovery, "no such recovery waits"),
+        LogError::NoBranch => refusal(
+            Reason::BadMessage,
+            "the statement names no other branch of the log",
+        ),
         LogError::DeviceLimit => refusal(
             Reason::DeviceLimit,
             "the identity has as many devices as it may",

@@ -242,6 +242,8 @@ fn limits_and_their_values() {
         RECOVERIES_MAX,
         RECOVERS_PER_KEY_MAX,
         RECOVERY_KEYS_PER_ROOT_MAX,
+        FORKS_MAX,
+        FORK_TIPS_MAX,
         ENROLMENT_KEYS_PER_SIGNER_MAX,
         ENROLMENT_USES_MAX,
         ENROLMENT_LIFE_MS_MAX,

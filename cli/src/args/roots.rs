@@ -32,6 +32,23 @@ pub(crate) enum Recoveries {
     Status,
     /// Stop the recovery that waits
     Veto,
+    /// Put two branches of the identity log together, when the service gave out two
+    ///
+    /// On a device that holds the branch that the service does not have, with the root keys there, or
+    /// with the words of the recovery key. Revocations of both branches hold, and devices of both go on.
+    Settle {
+        /// Sign with the recovery key, and type its 24 words
+        #[arg(long, conflicts_with = "words_file")]
+        words: bool,
+        /// Sign with the recovery key: a file with its 24 words
+        #[arg(long, value_name = "FILE", value_parser = absolute)]
+        words_file: Option<PathBuf>,
+    },
+}
+
+/// A file by its whole path: an agent that reads it may stand elsewhere.
+fn absolute(path: &str) -> std::io::Result<PathBuf> {
+    std::path::absolute(path)
 }
 
 /// Options of `recover`.

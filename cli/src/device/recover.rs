@@ -159,7 +159,7 @@ fn wanted(others: &[&device_agent::DeviceInfo], global: &Global, output: &Output
     ))
 }
 
-async fn typed(output: &Output) -> Result<RecoveryWords, Failure> {
+pub(super) async fn typed(output: &Output) -> Result<RecoveryWords, Failure> {
     let typed = output.ask("The 24 words, in one line: ").await;
     let Some(typed) = typed.map(Zeroizing::new) else {
         let message = "the words of the recovery key are needed, and nobody is here to type them";
@@ -169,7 +169,7 @@ async fn typed(output: &Output) -> Result<RecoveryWords, Failure> {
     Ok(typed.parse().map_err(AgentError::from)?)
 }
 
-fn words_in(file: &Path) -> Result<Zeroizing<String>, Failure> {
+pub(super) fn words_in(file: &Path) -> Result<Zeroizing<String>, Failure> {
     let mut text = Zeroizing::new(String::new());
     let read = if file == Path::new("-") {
         stdin()

@@ -6,6 +6,8 @@ use std::time::Duration;
 use device_agent::{Agent, AgentError, PendingRecovery, RECOVERY_WORDS, RecoveryWords};
 use serde::Serialize;
 
+mod settle;
+
 use super::calendar::utc;
 use super::synced::{Synced, sync};
 use crate::args::Recoveries;
@@ -24,6 +26,9 @@ pub(super) async fn run(act: Recoveries, agent: &Agent, output: &Output) -> Resu
         Recoveries::Set { veto_time } => set(veto_time, agent, output).await,
         Recoveries::Status => status(agent, output).await,
         Recoveries::Veto => veto(agent, output).await,
+        Recoveries::Settle { words, words_file } => {
+            settle::run(words, words_file.as_deref(), agent, output).await
+        }
     }
 }
 

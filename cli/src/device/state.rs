@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use device_agent::{Agent, Status};
+use device_agent::{Agent, ForkedLog, Status};
 use edge_ledger_core::limits::AMOUNT_MAX;
 use edge_ledger_core::text::shown;
 use serde::Serialize;
@@ -119,6 +119,9 @@ struct Report {
     rolled_back: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     forked_log: Option<Fork>,
+    /// The same, of a fork that was settled since.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    settled_fork: Option<Fork>,
     /// Whether it ended itself.
     left: bool,
     /// Whether a recovery made it that did not come to the other devices.
@@ -147,6 +150,15 @@ struct Place {
 struct Fork {
     position: u64,
     file: PathBuf,
+}
+
+impl From<ForkedLog> for Fork {
+    fn from(forked: ForkedLog) -> Self {
+        Self {
+            position: forked.position,
+            file: forked.file,
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -284,10 +296,8 @@ impl Report {
             heard_ms_ago: status.heard_ms_ago,
             stale: status.stale,
             rolled_back: status.rolled_back,
-            forked_log: status.forked_log.map(|forked| Fork {
-                position: forked.position,
-                file: forked.file,
-            }),
+            forked_log: status.forked_log.map(Fork::from),
+            settled_fork: status.settled_fork.map(Fork::from),
             left: status.left,
             recovery_unfinished: recovery_unfinished(&home),
             short_id: status.short_id,
@@ -338,7 +348,7 @@ impl fmt::Display for Report {
             write!(
                 f,
                 "\n  forked     the service's identity log is another one from position {} on: \
-                 `edge-ledger doctor`",
+                 `edge-ledger recovery settle`",
                 forked.position
             )?;
         }

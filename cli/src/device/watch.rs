@@ -99,6 +99,7 @@ enum Line {
 #[serde(tag = "change", rename_all = "snake_case")]
 enum Change {
     RootRotated,
+    ForkSettled,
     RecoverySet,
     RecoveryAsked { position: u64, effective_ms: i64 },
     RecoveryVetoed,
@@ -259,7 +260,7 @@ fn entries_kept(entries: u64, balance: i128, unit: &Unit) -> (Line, String) {
 fn log_forked(position: u64, file: PathBuf) -> (Line, String) {
     let words = format!(
         "the service's identity log contradicts this device's at position {position}; the proof is \
-         in {}: give it to whoever runs the service, and record on as ever",
+         in {}: give it to whoever runs the service. Put the two together:  edge-ledger recovery settle",
         file.display()
     );
     (Line::LogForked { position, file }, words)
@@ -271,6 +272,12 @@ fn keys_changed(change: KeyChange, agent: &Agent) -> (Line, String) {
         KeyChange::RootRotated => (
             Change::RootRotated,
             "the root key was rotated: backups made before are outdated".to_owned(),
+        ),
+        KeyChange::ForkSettled => (
+            Change::ForkSettled,
+            "two branches of the identity log were put together: devices of both go on.  Not all \
+             yours?  edge-ledger devices"
+                .to_owned(),
         ),
         KeyChange::RecoverySet => {
             let is_here = agent.holds_root_key().is_ok();

@@ -36,8 +36,17 @@ pub(super) fn explain(error: &RootError, message: String) -> Failure {
         RootError::LogForked { position } => {
             return Failure::refused("LOG_FORKED", message)
                 .with("position", *position)
-                .next("`edge-ledger doctor` says where the proof is, and what to do with it");
+                .next("put the two branches together first: `edge-ledger recovery settle`");
         }
+        RootError::NotForked => (
+            "NOT_FORKED",
+            "there is nothing to settle here; if another device says that the log forked, do it there",
+        ),
+        RootError::BranchTooLong => (
+            "BRANCH_TOO_LONG",
+            "say again in the service's log what this one says of devices: link them anew, and revoke \
+             those that were revoked",
+        ),
         RootError::NoNextRootKey => (
             "NO_NEXT_ROOT_KEY",
             "do it on a device, or restore a backup, that has it: `edge-ledger backup verify FILE`",

@@ -1,5 +1,6 @@
 //! Who may speak: deployments, keys, the signed statements of an identity log, and the log.
 
+pub mod branch;
 pub mod certificate;
 pub mod challenge;
 pub mod evidence;
@@ -12,6 +13,7 @@ pub mod service_key;
 pub mod statement;
 pub mod tip;
 
+pub use branch::Branch;
 pub use certificate::Certificate;
 pub use challenge::{Challenge, Purpose};
 pub use evidence::Evidence;

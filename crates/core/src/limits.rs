@@ -41,7 +41,7 @@ pub const FRAME_STATEMENTS_MAX: usize = 64;
 /// Most tips of an identity, which all fit into one `Heads` frame. A device has 8 until it is
 /// ended; each statement that ends it can name 8 more, and it is replaced once before it is revoked.
 pub const HEADS_TIPS_MAX: usize =
-    DEVICES_EVER_MAX * JOURNAL_TIPS_MAX * (2 + REVOKES_PER_LINEAGE_MAX);
+    DEVICES_EVER_MAX * JOURNAL_TIPS_MAX * (2 + REVOKES_PER_LINEAGE_MAX) + FORK_TIPS_MAX;
 /// Most acks in one frame.
 pub const FRAME_ACKS_MAX: usize = 2_048;
 /// Most acks in one frame that a device passes on.
@@ -75,6 +75,11 @@ pub const RECOVERIES_MAX: usize = 8;
 pub const RECOVERS_PER_KEY_MAX: usize = 4;
 /// Most recovery keys that one root key sets.
 pub const RECOVERY_KEYS_PER_ROOT_MAX: usize = 4;
+/// Most branches of a log that are taken over, one after the other.
+pub const FORKS_MAX: usize = 4;
+/// Most tips that the branches of a log bring beside its own: each fits into a statement, and none is
+/// encoded in fewer than 122 bytes.
+pub const FORK_TIPS_MAX: usize = FORKS_MAX * STATEMENT_BYTES_MAX / 122;
 /// Most enrolment keys that one root key, or the devices of one lineage, ever make.
 pub const ENROLMENT_KEYS_PER_SIGNER_MAX: usize = 32;
 /// Most devices that one enrolment key adds.
@@ -94,8 +99,9 @@ pub const STATEMENT_SIGNATURES_MAX: usize = 2;
 /// Most tips in one receipt. A lineage can have as many devices as its identity, each with its own
 /// tips and those that its replacement named, and it must be possible to end any lineage, also
 /// again.
-pub const RECEIPT_TIPS_MAX: usize =
-    DEVICES_EVER_MAX * 2 * JOURNAL_TIPS_MAX + REVOKES_PER_LINEAGE_MAX * STATEMENT_TIPS_MAX;
+pub const RECEIPT_TIPS_MAX: usize = DEVICES_EVER_MAX * 2 * JOURNAL_TIPS_MAX
+    + REVOKES_PER_LINEAGE_MAX * STATEMENT_TIPS_MAX
+    + FORK_TIPS_MAX;
 /// Longest encoded statement, in bytes.
 pub const STATEMENT_BYTES_MAX: usize = 64 * 1024;
 /// Longest unit name of a deployment, in bytes of UTF-8.

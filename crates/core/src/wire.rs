@@ -182,6 +182,8 @@ pub(crate) struct Recover {
     pub(crate) root: Vec<u8>,
     #[prost(bytes = "vec", tag = "2")]
     pub(crate) next_root_hash: Vec<u8>,
+    #[prost(message, repeated, tag = "3")]
+    pub(crate) branch: Vec<ReceiptedStatement>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -290,6 +292,14 @@ pub(crate) struct StatementReceipt {
     pub(crate) certificate: Option<ServiceKeyCertificate>,
     #[prost(bytes = "vec", tag = "3")]
     pub(crate) signature: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct ReceiptedStatement {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(crate) statement: Bytes,
+    #[prost(message, optional, tag = "2")]
+    pub(crate) receipt: Option<StatementReceipt>,
 }
 
 #[derive(Clone, PartialEq, Message)]

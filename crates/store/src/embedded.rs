@@ -24,6 +24,7 @@ mod log;
 mod outbox;
 mod passes;
 mod place;
+mod renewal;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -41,6 +42,7 @@ use tokio::sync::{broadcast, watch};
 
 pub use outbox::OUTBOX_POSTINGS_MAX;
 pub use place::OpenError;
+pub use renewal::Renewal;
 
 use crate::change::CHANGES_BEHIND_MAX;
 use crate::{Change, Health, StoreError};

@@ -21,7 +21,7 @@ pub mod log_view;
 pub mod redis;
 
 pub use change::{Change, ChangeFeed, DeviceSignal, Origin, SignalWord, StreamPlace};
-pub use embedded::{Embedded, OpenError};
+pub use embedded::{Embedded, OpenError, Renewal};
 pub use health::Health;
 pub use identity::IdentityStore;
 pub use ledger::LedgerStore;

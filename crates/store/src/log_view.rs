@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use edge_ledger_core::identity::receipt::ReceiptParts;
 use edge_ledger_core::identity::{
-    DeviceRecord, Genesis, IdentityLog, ReceiptedStatement, Statement, StatementRecord,
+    Cut, DeviceRecord, Genesis, IdentityLog, ReceiptedStatement, Statement, StatementRecord,
 };
 use edge_ledger_core::ids::{DeviceId, IdentityId, StoreEpoch};
 
@@ -122,6 +122,12 @@ pub fn follow(log: &IdentityLog, parts: &[ReceiptParts]) -> Following {
     Following { grown, taken }
 }
 
+/// What a log leaves of the journals of devices that were ended.
+pub fn cuts(log: &IdentityLog) -> Vec<(DeviceId, Cut)> {
+    let ended = |(id, device): (&DeviceId, &DeviceRecord)| Some((*id, device.cut.clone()?));
+    log.devices().filter_map(ended).collect()
+}
+
 /// Takes over the statements that follow a log. [`StatementOutcome::Conflict`] asks to read the
 /// log and to find them anew.
 ///
@@ -133,7 +139,6 @@ pub async fn adopt(
     following: &Following,
     fresh_epoch: StoreEpoch,
 ) -> Result<StatementOutcome, StoreError> {
-    let ended = |(id, device): (&DeviceId, &DeviceRecord)| Some((*id, device.cut.clone()?));
     let adoption = Adoption {
         expected: LogEnd::of(log),
         records: following
@@ -141,7 +146,7 @@ pub async fn adopt(
             .iter()
             .map(|receipted| receipted.record().into())
             .collect(),
-        cuts: following.grown.devices().filter_map(ended).collect(),
+        cuts: cuts(&following.grown),
         fresh_epoch,
     };
     store.adopt(log.identity(), adoption).await

@@ -179,7 +179,7 @@ impl Agent {
         self.state_act(|_| Act::Veto { position }).await.map(|_| ())
     }
 
-    fn root_key(&self, log: &IdentityLog) -> Result<SecretKey, AgentError> {
+    pub(super) fn root_key(&self, log: &IdentityLog) -> Result<SecretKey, AgentError> {
         let keys = vault::root_keys(&self.shared.home)?;
         let root = keys.root.ok_or(AgentError::NoRootKey)?;
         check_root(log, &root)?;
@@ -218,6 +218,7 @@ fn last_reason(log: &IdentityLog) -> Option<RotateReason> {
             | Act::Rename { .. }
             | Act::SetRecovery { .. }
             | Act::Recover { .. }
+            | Act::RecoverFork { .. }
             | Act::Veto { .. }
             | Act::EnrolmentKey { .. }
             | Act::RevokeEnrolment { .. } => None,

@@ -2,29 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use edge_ledger_core::identity::receipt::ReceiptParts;
 use edge_ledger_core::identity::statement::Signer;
 use edge_ledger_core::identity::{Act, Cut, DeviceState, IdentityLog, Point};
 use edge_ledger_core::ids::DeviceId;
 use edge_ledger_core::ledger::{EntryContent, Posting, VerifiedEntry};
 use edge_ledger_store::kept::read_entries;
-use edge_ledger_store::log_view::follow;
 
 use super::Book;
 use crate::error::AgentError;
 
 impl Book {
-    /// Before statements are taken over that put another device in this one's place: puts every
+    /// Before a log is taken over that puts another device in this one's place: puts every
     /// posting that their cut drops back into the outbox, where it waits for whoever goes on here.
     /// The same event key counts once, so one that is dropped here and kept elsewhere does no harm.
-    pub(super) async fn save_what_is_cut(
-        &mut self,
-        parts: &[ReceiptParts],
-    ) -> Result<(), AgentError> {
+    pub(super) async fn save_what_is_cut(&mut self, grown: &IdentityLog) -> Result<(), AgentError> {
         if !self.is_active() {
             return Ok(());
         }
-        let grown = follow(self.log(), parts).grown;
         let record = grown.device(&self.device);
         let replaced = record.filter(|r| matches!(r.state, DeviceState::Replaced { .. }));
         let Some(cut) = replaced.and_then(|record| record.cut.as_ref()) else {

@@ -1,5 +1,6 @@
 //! What the application asks for.
 
+use edge_ledger_core::identity::Branch;
 use edge_ledger_core::identity::receipt::ReceiptParts;
 use edge_ledger_core::ledger::posting::EventKey;
 use edge_ledger_core::ledger::{Kind, Level, Posting};
@@ -40,6 +41,11 @@ pub(crate) enum Command {
     Adopt {
         parts: Vec<ReceiptParts>,
         reply: Reply<()>,
+    },
+    /// The service's log, from its beginning.
+    TakeOver {
+        parts: Vec<ReceiptParts>,
+        reply: Reply<Vec<Branch>>,
     },
     History {
         reply: Reply<Vec<HistoryItem>>,
@@ -83,6 +89,7 @@ impl Engine {
                 Command::Adopt { parts, reply } => {
                     let adopted = self.book.adopt(&parts).await;
                     if matches!(adopted, Ok(true)) {
+                        self.note_fork().await;
                         self.publish();
                         self.tell_devices();
                         self.announce_log();
@@ -91,6 +98,10 @@ impl Engine {
                     }
                     self.publish();
                     let _ = reply.send(adopted.map(|_| ()));
+                }
+                Command::TakeOver { parts, reply } => {
+                    let taken_over = self.take_over_log(&parts).await;
+                    let _ = reply.send(taken_over.map(|_| self.book.branches().to_vec()));
                 }
                 Command::Beat { reply } => drop(reply.send(Ok(()))),
                 Command::History { reply } => {

@@ -194,7 +194,7 @@ impl Connection {
         let who = WhoWeAre::Device {
             key: key.clone(),
             log: book.log().clone(),
-            heads: book.heads().clone(),
+            heads: book.shown_heads(),
             dialled: authority("ledger", url)?,
             nonce: rand::random(),
         };
@@ -216,7 +216,7 @@ impl Connection {
         let who = WhoWeAre::Peer {
             key,
             log: book.log().clone(),
-            heads: book.heads().clone(),
+            heads: book.shown_heads(),
             channel: PeerChannel {
                 expected,
                 fingerprints: Fingerprints {

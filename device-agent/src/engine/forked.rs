@@ -1,16 +1,16 @@
 //! A service whose identity log contradicts this device's: a store that was put back, or a
-//! dishonest service. Two receipts of it for one position are looked for, and kept as evidence.
+//! dishonest service. The device keeps the proof, goes on with the service's log, and judges by
+//! both until a recovery puts them together.
 
 use std::future::Future;
-use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use edge_ledger_core::identity::receipt::ReceiptParts;
-use edge_ledger_core::identity::{Evidence, IdentityLog};
+use edge_ledger_core::ids::{IdentityId, LedgerId};
 use edge_ledger_core::keys::SecretKey;
 
-use super::{Engine, millis};
+use super::{Comeback, Engine, millis};
 use crate::book::Book;
 use crate::error::{AgentError, Refusal};
 use crate::event::Event;
@@ -18,68 +18,65 @@ use crate::identity_client::{Caller, CallerKey, IdentityClient};
 use crate::limits::SEEK_EVIDENCE_AGAIN;
 use crate::security::Secured;
 use crate::status::ForkedLog;
-use crate::vault;
+use crate::vault::{self, Vault};
 
-/// The search on its way, and the refusal that began it.
+/// The service's log on its way, and the refusal that began it.
 pub(super) struct Seeking {
-    search: Pin<Box<dyn Future<Output = Result<Option<Evidence>, AgentError>> + Send>>,
+    search: Pin<Box<dyn Future<Output = Result<Vec<ReceiptParts>, AgentError>> + Send>>,
     refusal: Refusal,
 }
 
 /// Waits for a search that is under way, for ever if there is none.
-pub(super) async fn found(seeking: &mut Option<Seeking>) -> Result<Option<Evidence>, AgentError> {
+pub(super) async fn found(seeking: &mut Option<Seeking>) -> Result<Vec<ReceiptParts>, AgentError> {
     match seeking {
         Some(seeking) => seeking.search.as_mut().await,
         None => std::future::pending().await,
     }
 }
 
+/// The fork that is not settled, with the place of its proof.
+pub(super) fn fork_of(book: &Book, vault: &Vault) -> Option<ForkedLog> {
+    let position = book.branches().first()?.position();
+    Some(ForkedLog {
+        position,
+        file: vault::evidence_file(vault.folder(), position),
+    })
+}
+
 impl Engine {
     /// The ledger service said, or showed, that its log is another one.
-    pub(super) async fn log_is_forked(&mut self, refusal: &Refusal) {
+    pub(super) fn log_is_forked(&mut self, refusal: &Refusal) {
         let due = self.clock.monotonic_ms() >= self.seek_at_ms;
-        if self.seeking.is_some() || self.forked.is_some() || !due {
+        if self.seeking.is_some() || !due {
             return;
         }
         let wait = millis(SEEK_EVIDENCE_AGAIN);
         self.seek_at_ms = self.clock.monotonic_ms().saturating_add(wait);
-        match own_receipts(&self.book).await {
-            Ok(own) => {
-                let search = Box::pin(seek(Search {
-                    url: self.membership.identity_url.clone(),
-                    secured: self.secured.clone(),
-                    key: self.key.borrow().clone(),
-                    log: self.book.log().clone(),
-                    own,
-                }));
-                let refusal = refusal.clone();
-                self.seeking = Some(Seeking { search, refusal });
-            }
-            Err(error) => tracing::warn!(%error, "own receipts cannot be read"),
-        }
+        let log = self.book.log();
+        let search = Box::pin(seek(Search {
+            url: self.membership.identity_url.clone(),
+            secured: self.secured.clone(),
+            key: self.key.borrow().clone(),
+            ledger_id: log.ledger_id(),
+            identity: log.identity(),
+        }));
+        let refusal = refusal.clone();
+        self.seeking = Some(Seeking { search, refusal });
     }
 
-    /// Keeps what was found, and tells it.
-    pub(super) fn sought(&mut self, found: Result<Option<Evidence>, AgentError>) {
+    /// Goes on with the log that was found.
+    pub(super) async fn sought(&mut self, found: Result<Vec<ReceiptParts>, AgentError>) {
         let ended = self.seeking.take();
-        let kept = match found {
-            Ok(Some(evidence)) => self.keep_evidence(&evidence).map(Some),
-            Ok(None) => Ok(None),
+        let taken_over = match found {
+            Ok(theirs) => self.take_over_log(&theirs).await,
             Err(error) => Err(error),
         };
-        match kept {
-            Ok(Some((position, file))) => {
-                self.forked = Some(ForkedLog {
-                    position,
-                    file: file.clone(),
-                });
-                self.publish();
-                self.events.push(Event::LogForked { position, file });
-            }
-            Ok(None) => {}
-            Err(error) => tracing::warn!(%error, "no evidence of the forked log was kept"),
+        match taken_over {
+            // Who waits is answered by the session that comes now.
+            Ok(true) => return,
+            Ok(false) => {}
+            Err(error) => tracing::warn!(%error, "the service's log was not taken over"),
         }
-        // Who waits was not told before there was something to show.
         if let Some(Seeking { refusal, .. }) = ended {
             for waiter in self.syncs.drain(..) {
                 let _ = waiter.reply.send(Err(AgentError::Refused(refusal.clone())));
@@ -87,21 +84,51 @@ impl Engine {
         }
     }
 
-    fn keep_evidence(&self, evidence: &Evidence) -> Result<(u64, PathBuf), AgentError> {
-        let file = vault::keep_evidence(self.vault.folder(), evidence)?;
-        Ok((evidence.position(), file))
-    }
-}
-
-/// All receipts that this device keeps.
-async fn own_receipts(book: &Book) -> Result<Vec<ReceiptParts>, AgentError> {
-    let mut own: Vec<ReceiptParts> = Vec::new();
-    loop {
-        let more = book.receipts_after(own.len() as u64).await?;
-        if more.is_empty() {
-            return Ok(own);
+    /// Goes on with the service's log, told from its beginning, if that contradicts this device's.
+    /// Says whether it did.
+    pub(super) async fn take_over_log(
+        &mut self,
+        theirs: &[ReceiptParts],
+    ) -> Result<bool, AgentError> {
+        let Some(kept) = self.book.take_over(theirs).await? else {
+            return Ok(false);
+        };
+        // The stream was opened with another log.
+        (self.connection, self.opening) = (None, None);
+        for waiter in &mut self.syncs {
+            waiter.ping_id = None;
         }
-        own.extend(more);
+        self.last_error = None;
+        self.comeback = Comeback::at_once(self.clock.monotonic_ms());
+        self.told_position = self.told_position.min(kept);
+        self.note_fork().await;
+        self.publish();
+        if let Some(ForkedLog { position, file }) = self.forked.clone() {
+            self.events.push(Event::LogForked { position, file });
+        }
+        self.tell_devices();
+        self.remember_leaving().await;
+        Ok(true)
+    }
+
+    /// Notes whether two branches wait to be put together, and keeps the proof.
+    pub(super) async fn note_fork(&mut self) {
+        self.forked = fork_of(&self.book, &self.vault);
+        let folder = self.vault.folder();
+        let kept = match self.book.evidence().await {
+            Ok(Some(evidence)) => vault::keep_evidence(folder, &evidence).map_err(Into::into),
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = kept {
+            tracing::warn!(%error, "the evidence of the forked log cannot be kept");
+        }
+        match vault::settled_evidence(folder, self.book.log()) {
+            Ok(settled) => {
+                self.settled = settled.map(|(position, file)| ForkedLog { position, file });
+            }
+            Err(error) => tracing::warn!(%error, "evidence cannot be read"),
+        }
     }
 }
 
@@ -109,26 +136,17 @@ struct Search {
     url: String,
     secured: Secured,
     key: Arc<SecretKey>,
-    log: Arc<IdentityLog>,
-    own: Vec<ReceiptParts>,
+    ledger_id: LedgerId,
+    identity: IdentityId,
 }
 
-/// Reads the service's log, and finds the first position at which it is another.
-async fn seek(search: Search) -> Result<Option<Evidence>, AgentError> {
+/// Reads the service's log from its beginning.
+async fn seek(search: Search) -> Result<Vec<ReceiptParts>, AgentError> {
     let caller = Caller {
-        ledger_id: search.log.ledger_id(),
-        identity: search.log.identity(),
+        ledger_id: search.ledger_id,
+        identity: search.identity,
         key: CallerKey::Device(search.key),
     };
     let client = IdentityClient::connect(&search.url, &search.secured).await?;
-    let theirs = client.authenticate(&caller).await?.log_after(0).await?;
-    let differs = theirs
-        .iter()
-        .zip(&search.own)
-        .zip(1..)
-        .find(|((theirs, _), position)| search.log.has(*position, theirs) == Some(false));
-    let Some(((theirs, own), _)) = differs else {
-        return Ok(None);
-    };
-    Ok(Some(Evidence::of(search.log.genesis(), own, theirs)?))
+    client.authenticate(&caller).await?.log_after(0).await
 }

@@ -62,6 +62,7 @@ fn notices(record: &StatementRecord, log: &IdentityLog, own: DeviceId) -> Vec<Ev
         Act::RotateRoot { .. }
         | Act::SetRecovery { .. }
         | Act::Recover { .. }
+        | Act::RecoverFork { .. }
         | Act::Veto { .. }
         | Act::EnrolmentKey { .. }
         | Act::RevokeEnrolment { .. } => key_change(record, log)
@@ -83,6 +84,7 @@ fn key_change(record: &StatementRecord, log: &IdentityLog) -> Option<KeyChange> 
                 position: recovery.position,
                 effective_ms: recovery.effective_ms,
             }),
+        Act::RecoverFork { .. } => Some(KeyChange::ForkSettled),
         Act::Veto { .. } => Some(KeyChange::RecoveryVetoed),
         Act::EnrolmentKey { name, uses, .. } => Some(KeyChange::EnrolmentKeyAdded {
             name: name.clone(),

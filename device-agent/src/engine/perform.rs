@@ -28,7 +28,7 @@ impl Engine {
             } => self.judge(via, frame_id, &runs, peer_ahead).await,
             Output::Read(have) => self.read(&have).await,
             Output::Locate(heads) => self.locate(&heads).await,
-            Output::ReadHeads => Ok(vec![Input::Heads(self.book.heads().clone())]),
+            Output::ReadHeads => Ok(vec![Input::Heads(self.book.shown_heads())]),
             Output::ReadReceipts { after_position } => {
                 let receipts = self.book.receipts_after(after_position).await;
                 receipts.map(|receipts| vec![Input::Receipts(receipts)])
@@ -78,7 +78,8 @@ impl Engine {
 
     async fn read(&mut self, have: &Have) -> Result<Vec<Input>, AgentError> {
         let identity = self.book.log().identity();
-        let page = self.book.store.missing(identity, have).await?.value;
+        let have = self.book.not_wanted(have);
+        let page = self.book.store.missing(identity, &have).await?.value;
         Ok(vec![Input::Page {
             runs: page.runs,
             more: page.more,
@@ -93,6 +94,7 @@ impl Engine {
 
     async fn adopt(&mut self, via: Via, parts: &[ReceiptParts]) -> Result<Vec<Input>, AgentError> {
         if self.book.adopt(parts).await? {
+            self.note_fork().await;
             self.publish();
             self.tell_devices();
             self.announce_log();
@@ -107,7 +109,7 @@ impl Engine {
     fn standing(&self) -> Option<Standing> {
         Some(Standing {
             log: self.book.log().clone(),
-            heads: self.book.heads().clone(),
+            heads: self.book.shown_heads(),
             store_epoch: StoreEpoch::from_bytes([0; 16]),
         })
     }

@@ -47,7 +47,9 @@ impl Engine {
     /// Starts to replace this device, when it must be and it is time.
     pub(super) async fn start_replacing(&mut self) {
         let due = self.clock.monotonic_ms() >= self.replace_at_ms;
-        if self.replacing.is_some() || !due || !self.must_be_replaced() {
+        // In a log that forked nothing is said.
+        let forked = !self.book.branches().is_empty();
+        if self.replacing.is_some() || !due || forked || !self.must_be_replaced() {
             return;
         }
         match self.prepare().await {

@@ -85,7 +85,7 @@ impl Engine {
         if let AgentError::Refused(refusal) = &error {
             match refusal.reason.as_str() {
                 "FORKED" => self.refused_forked = true,
-                LOG_FORKED => self.log_is_forked(refusal).await,
+                LOG_FORKED => self.log_is_forked(refusal),
                 _ => {}
             }
         }

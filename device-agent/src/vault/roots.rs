@@ -168,6 +168,7 @@ fn was_root(log: &IdentityLog, key: &PublicKey) -> bool {
                 | Act::Revoke { .. }
                 | Act::Replace { .. }
                 | Act::Rename { .. }
+                | Act::RecoverFork { .. }
                 | Act::SetRecovery { .. }
                 | Act::Veto { .. }
                 | Act::EnrolmentKey { .. }

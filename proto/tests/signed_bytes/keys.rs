@@ -1,9 +1,12 @@
 //! Acts about root, recovery and enrolment keys, and evidence.
 
+use bytes::Bytes;
+use edge_ledger_core::identity::receipt::ReceiptParts;
 use edge_ledger_core::identity::{
-    Act, Evidence, ReceiptedStatement, RotateReason, ServiceRole, StatementRecord,
+    Act, Branch, Evidence, ReceiptedStatement, RotateReason, ServiceRole, StatementRecord,
 };
 use edge_ledger_core::ids::LogHash;
+use edge_ledger_core::keys::Signature;
 use edge_ledger_proto::identity;
 
 use crate::{World, check_statement, is_set, key, read};
@@ -54,12 +57,27 @@ fn statements_about_keys() {
     let Wire::Recover(recover) = recover else {
         panic!("another act");
     };
+    is_set("root", &recover.root);
+    is_set("next_root_hash", &recover.next_root_hash);
+    assert!(recover.branch.is_empty());
+    let parts = ReceiptParts {
+        statement: Bytes::from_static(&[40]),
+        body: Bytes::from_static(&[41]),
+        certificate_body: Bytes::from_static(&[42]),
+        certificate_signature: Signature::from_bytes([43; 64]),
+        signature: Signature::from_bytes([44; 64]),
+    };
+    let branch = Branch::new(vec![parts]);
+    let Wire::Recover(recover) = said(Act::RecoverFork { branch }) else {
+        panic!("another act");
+    };
+    assert!(recover.root.is_empty() && recover.next_root_hash.is_empty());
+    let [receipted] = &recover.branch[..] else {
+        panic!("one statement");
+    };
     all_set!(
-        recover,
-        identity::Recover {
-            root,
-            next_root_hash
-        }
+        *receipted,
+        identity::ReceiptedStatement { statement, receipt }
     );
     let Wire::Veto(veto) = said(Act::Veto { position: 36 }) else {
         panic!("another act");

@@ -60,20 +60,27 @@ fn journal(status: &Status) -> Check {
 
 fn identity_log(status: &Status) -> Check {
     let Some(forked) = &status.forked_log else {
-        let says = format!(
+        let mut says = format!(
             "{} statements, and no service contradicts them",
             status.log_position
         );
+        if let Some(settled) = &status.settled_fork {
+            says.push_str(&format!(
+                "; position {} was given twice, which is settled, and proved by {}",
+                settled.position,
+                settled.file.display()
+            ));
+        }
         return Check::ok("identity_log", says);
     };
     let says = format!(
         "two receipts for position {} contradict each other, so nothing is linked, renamed or \
-         revoked here; what is earned and spent is recorded",
+         revoked here; what is earned and spent goes on",
         forked.position
     );
     let fix = format!(
-        "give {} to whoever runs the service: its store was put back, or it lies. When its log is \
-         this device's again, move the file away, and start the agent anew if one runs",
+        "type `edge-ledger recovery settle` here, with the root keys or with --words, to put the two \
+         branches together. Give {} to whoever runs the service: its store was put back, or it lies",
         forked.file.display()
     );
     Check::fail("identity_log", says, fix)

@@ -30,14 +30,7 @@ impl Evidence {
         one: &ReceiptParts,
         other: &ReceiptParts,
     ) -> Result<Self, FormatError> {
-        let mut receipts = [one, other].map(|parts| wire::StatementReceipt {
-            body: parts.body.clone(),
-            certificate: Some(wire::ServiceKeyCertificate {
-                body: parts.certificate_body.clone(),
-                signature: parts.certificate_signature.as_bytes().to_vec(),
-            }),
-            signature: parts.signature.as_bytes().to_vec(),
-        });
+        let mut receipts = [one, other].map(ReceiptParts::receipt_to_wire);
         // The order of the hashes decides, and they are checked when it is decoded.
         receipts.sort_by_key(log_hash);
         let evidence = wire::Evidence {

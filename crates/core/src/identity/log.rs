@@ -9,6 +9,7 @@ mod apply;
 mod check;
 mod device;
 mod enrolment;
+mod join;
 mod roots;
 mod signers;
 
@@ -68,6 +69,9 @@ pub enum LogError {
     /// The recovery that it names does not wait.
     #[error("no such recovery waits")]
     NothingPending,
+    /// The branch that it names is none of this log.
+    #[error("it names no other branch of this log")]
+    NoBranch,
     /// Too many devices.
     #[error("the identity has as many devices as it may")]
     DeviceLimit,
@@ -111,6 +115,10 @@ pub struct IdentityLog {
     renames: BTreeMap<DeviceId, usize>,
     /// How often each lineage was revoked.
     revokes: BTreeMap<DeviceId, usize>,
+    /// Every head of the branches that were taken over.
+    abandoned: BTreeSet<(u64, LogHash)>,
+    /// How many branches were taken over, one after the other.
+    joins: usize,
 }
 
 /// The log's hash after a record (`docs/protocol.md`, "hash chain"). It covers what the store
@@ -136,6 +144,8 @@ impl IdentityLog {
             roots: Box::new(Roots::new(root)),
             renames: BTreeMap::new(),
             revokes: BTreeMap::new(),
+            abandoned: BTreeSet::new(),
+            joins: 0,
         }
     }
 
@@ -293,6 +303,7 @@ impl IdentityLog {
             | Act::RotateRoot { .. }
             | Act::SetRecovery { .. }
             | Act::Recover { .. }
+            | Act::RecoverFork { .. }
             | Act::Veto { .. }
             | Act::EnrolmentKey { .. }
             | Act::RevokeEnrolment { .. } => BTreeSet::new(),

@@ -74,7 +74,7 @@ pub struct ReceiptedStatement {
 }
 
 /// The unchecked parts of a receipt, as they travel.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReceiptParts {
     /// Encoded statement.
     pub statement: Bytes,
@@ -89,6 +89,55 @@ pub struct ReceiptParts {
 }
 
 impl ReceiptParts {
+    /// The position that the receipt names; 0 if it cannot be read.
+    pub fn position(&self) -> u64 {
+        wire::StatementReceiptBody::decode(&self.body[..]).map_or(0, |body| body.position)
+    }
+
+    /// The log's hash that the receipt names, if it can be read.
+    pub fn log_hash(&self) -> Option<LogHash> {
+        let body = wire::StatementReceiptBody::decode(&self.body[..]).ok()?;
+        LogHash::try_from(&body.log_hash[..]).ok()
+    }
+
+    pub(in crate::identity) fn to_wire(&self) -> wire::ReceiptedStatement {
+        wire::ReceiptedStatement {
+            statement: self.statement.clone(),
+            receipt: Some(self.receipt_to_wire()),
+        }
+    }
+
+    pub(in crate::identity) fn receipt_to_wire(&self) -> wire::StatementReceipt {
+        wire::StatementReceipt {
+            body: self.body.clone(),
+            certificate: Some(wire::ServiceKeyCertificate {
+                body: self.certificate_body.clone(),
+                signature: self.certificate_signature.as_bytes().to_vec(),
+            }),
+            signature: self.signature.as_bytes().to_vec(),
+        }
+    }
+
+    pub(in crate::identity) fn from_wire(
+        receipted: &wire::ReceiptedStatement,
+    ) -> Result<Self, FormatError> {
+        let receipt = receipted.receipt.as_ref();
+        let receipt = receipt.ok_or(FormatError::Field("the receipt of a statement"))?;
+        let certificate = receipt.certificate.as_ref();
+        let certificate = certificate.ok_or(FormatError::Field("the key of a receipt"))?;
+        let signature = |what, bytes: &[u8]| {
+            Signature::try_from(bytes).map_err(|error| FormatError::Key(what, error))
+        };
+        let root = "the signature of a service key";
+        Ok(Self {
+            statement: receipted.statement.clone(),
+            body: receipt.body.clone(),
+            certificate_body: certificate.body.clone(),
+            certificate_signature: signature(root, &certificate.signature)?,
+            signature: signature("the signature of a receipt", &receipt.signature)?,
+        })
+    }
+
     /// Whether they say the same of the same statement, whoever signed the receipt.
     pub(in crate::identity) fn tell_of(&self, record: &StatementRecord, log_hash: LogHash) -> bool {
         self.statement == *record.statement.bytes() && self.body == record.receipt_body(log_hash)

@@ -139,6 +139,14 @@ impl Cut {
         cut
     }
 
+    /// What both keep: neither of two branches of a log takes away what the other one kept.
+    pub(in crate::identity) fn with(&self, other: &Self) -> Self {
+        let mut cut = self.clone();
+        cut.points.extend(&other.points);
+        cut.recorded.extend(&other.recorded);
+        cut
+    }
+
     /// Whether a point is named.
     pub fn names(&self, point: &Point) -> bool {
         self.points.contains_key(point)

@@ -30,6 +30,8 @@ pub(super) struct Identifying {
     standing: Option<Standing>,
     /// Whether a stranger has shown the beginning of the log.
     shown: bool,
+    /// Whether statements were told that begin where this log ends.
+    told: bool,
     /// The longest log that the shell told of.
     position: u64,
 }
@@ -43,6 +45,7 @@ impl Identifying {
             asked: None,
             standing: None,
             shown: false,
+            told: false,
             position: 0,
         };
         identifying.identify(out);
@@ -89,6 +92,10 @@ impl Identifying {
         if head.position < self.hello.log.position {
             let known = record.is_some() || self.shown;
             let after_position = if known { head.position } else { 0 };
+            // What a device of this log told does not follow it: its own is another one.
+            if record.is_some() && self.told && self.asked == Some(after_position) {
+                return Err(Close::LogForked);
+            }
             self.standing = standing;
             self.ask(after_position, out)?;
             return Ok(None);
@@ -132,6 +139,8 @@ impl Identifying {
                 return self.ask(standing.log.head().position, out);
             }
         }
+        let first = parts.first().map_or(0, ReceiptParts::position);
+        self.told = self.asked.and_then(|after| after.checked_add(1)) == Some(first);
         self.waits_for = WaitsFor::Shell;
         out.push(Output::Adopt(parts));
         Ok(())

@@ -3,6 +3,7 @@
 pub(crate) mod entries;
 pub(crate) mod forest;
 pub(crate) mod hands;
+pub(crate) mod line;
 pub(crate) mod original;
 pub(crate) mod protobuf;
 pub(crate) mod replica;

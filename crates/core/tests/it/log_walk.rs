@@ -216,6 +216,7 @@ impl Root {
             | Act::Revoke { .. }
             | Act::Replace { .. }
             | Act::Rename { .. }
+            | Act::RecoverFork { .. }
             | Act::EnrolmentKey { .. }
             | Act::RevokeEnrolment { .. } => {}
         }
@@ -240,6 +241,7 @@ fn roles(log: &IdentityLog) -> BTreeMap<[u8; 32], BTreeSet<&'static str>> {
             Act::EnrolmentKey { key, .. } => enter(key, "enrolment"),
             Act::Revoke { .. }
             | Act::Rename { .. }
+            | Act::RecoverFork { .. }
             | Act::Veto { .. }
             | Act::RevokeEnrolment { .. } => {}
         }

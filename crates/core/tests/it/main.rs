@@ -19,6 +19,7 @@ mod key_policy;
 mod log_acts;
 mod log_cuts;
 mod log_enrolment;
+mod log_forks;
 mod log_matrix;
 mod log_probation;
 mod log_receipts;

@@ -26,6 +26,7 @@ use serde_json::{Value, json};
 
 use crate::fixture::entries::{Pen, credit, debit, refund};
 use crate::fixture::hands::{enrolment_key, recover, revoke_enrolment, rotate};
+use crate::fixture::line::forked;
 use crate::fixture::{SERVICE_TIME_MS, World, device_id, key, record, rename, revoke, seed};
 
 const FILE: &str = concat!(
@@ -406,6 +407,17 @@ fn issuer_proofs(world: &World) -> Value {
     Value::from(proofs.to_vec())
 }
 
+/// A position that was given twice, and the statement that takes one branch over into the other.
+fn fork(world: &World) -> Value {
+    let (other, healed) = forked(world);
+    json!({
+        "abandoned": other.log.head().hash.to_string(),
+        "statement": hex_of(&healed.told.last().expect("it was said").statement),
+        "position": healed.log.head().position,
+        "log_hash": healed.log.head().hash.to_string(),
+    })
+}
+
 fn vectors() -> Value {
     let policy = CreditPolicy::SelfReported {
         posting_cap: POSTING_CAP,
@@ -457,6 +469,7 @@ fn vectors() -> Value {
         "peers": peers::peers(&world, &log, &Heads::new(tips)),
         "issuer_proofs": issuer_proofs(&world),
         "evidence": evidence(&world),
+        "fork": fork(&world),
     })
 }
 

@@ -224,6 +224,39 @@ fn another_log_at_the_same_position_ends_the_session_on_both_ends() {
     assert_eq!(close(&outputs), Some(&Close::LogForked));
 }
 
+/// A store that was put back has a shorter log than who saw more of it, and goes on from there.
+#[test]
+fn a_longer_log_that_does_not_follow_is_another_one() {
+    let heads = Heads::default();
+    let mut chronicle = Chronicle::base();
+    chronicle.rename(member(0).id, "ours");
+    let log = chronicle.log().clone();
+    let mut other = Chronicle::base();
+    for name in ["a", "b", "c"] {
+        other.rename(member(0).id, name);
+    }
+    let (after, end) = (log.head().position, other.position());
+    for (shown, ends) in [
+        (other.receipts(after, end), Close::LogForked),
+        (Vec::new(), Close::Forbidden),
+    ] {
+        let (mut hand, greeting) = Hand::service();
+        let hello = hello(&greeting, member(0), other.log(), &heads);
+        hand.frame(Frame::Hello(hello));
+        let outputs = hand.input(Input::Identified(Some(standing(&log, &heads))));
+        assert_eq!(names(&outputs), ["LogWanted"]);
+        let outputs = hand.frame(Frame::Statements(shown.clone()));
+        let next = if shown.is_empty() {
+            "identify"
+        } else {
+            "adopt"
+        };
+        assert_eq!(names(&outputs), [next]);
+        let outputs = hand.input(Input::Identified(Some(standing(&log, &heads))));
+        assert_eq!(close(&outputs), Some(&ends));
+    }
+}
+
 /// A greeting can be recorded and shown to the next who dials; the answer to its hello cannot.
 #[test]
 fn only_the_service_of_the_greeting_welcomes_and_only_this_hello() {

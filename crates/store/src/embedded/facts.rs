@@ -5,12 +5,21 @@
 use bytes::Bytes;
 
 use super::Embedded;
+use super::fault::Fault;
 use super::layout::{Reading, Writing};
-use super::tables::FACTS;
+use super::tables::{FACTS, Tables};
 use super::write::Decision;
 use crate::StoreError;
 
 const FACT: &str = "a fact";
+
+/// Keeps a fact; says whether it was another one before.
+pub(super) fn put(tables: &mut Tables<'_>, key: &str, value: &[u8]) -> Result<bool, Fault> {
+    let sealed = Writing::with_capacity(value.len()).field(value);
+    let sealed = sealed.sealed(FACT, key.as_bytes());
+    let before = tables.facts.insert(key, &*sealed)?;
+    Ok(before.is_none_or(|before| before.value() != sealed))
+}
 
 impl Embedded {
     /// Keeps a fact under a name, in the place of the one before.
@@ -20,14 +29,11 @@ impl Embedded {
     pub async fn put(&self, key: &str, value: Bytes) -> Result<(), StoreError> {
         let key = key.to_owned();
         self.write(key.len() + value.len(), move |tables| {
-            let sealed = Writing::with_capacity(value.len()).field(&value);
-            let sealed = sealed.sealed(FACT, key.as_bytes());
-            let before = tables.facts.insert(&*key, &*sealed)?;
-            let same = before.is_some_and(|before| before.value() == sealed);
-            Ok(if same {
-                Decision::unchanged(())
-            } else {
+            let changed = put(tables, &key, &value)?;
+            Ok(if changed {
                 Decision::wrote(())
+            } else {
+                Decision::unchanged(())
             })
         })
         .await

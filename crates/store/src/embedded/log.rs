@@ -74,6 +74,33 @@ pub(super) fn adopt(
     Ok(appended(identity, adoption.records.clone()))
 }
 
+/// Puts another end in the place of a log's: the records after a position, with what remains of
+/// the journals.
+pub(super) fn renew(
+    tables: &mut Tables<'_>,
+    identity: IdentityId,
+    keep: u64,
+    renewal: &Adoption,
+) -> Result<Decision<StatementOutcome>, Fault> {
+    let Some(state) = follow(tables, identity, &renewal.expected, 0, renewal.fresh_epoch)? else {
+        return Ok(Decision::unchanged(StatementOutcome::Conflict));
+    };
+    for position in keep + 1..=state.position {
+        tables
+            .statements
+            .remove(&statement_key(identity, position))?;
+    }
+    let position = keep + renewal.records.len() as u64;
+    set_state(tables, identity, LogState { position, ..state })?;
+    for (position, record) in (keep + 1..).zip(&renewal.records) {
+        set_record(tables, identity, position, record)?;
+    }
+    for (device, cut) in &renewal.cuts {
+        cut_journal(tables, identity, *device, cut)?;
+    }
+    Ok(appended(identity, renewal.records.clone()))
+}
+
 fn appended(identity: IdentityId, records: Vec<StoredRecord>) -> Decision<StatementOutcome> {
     Decision::wrote(StatementOutcome::Appended(records)).announced(Change::Log { identity })
 }

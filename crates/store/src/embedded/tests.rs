@@ -6,6 +6,7 @@ mod disk;
 mod faults;
 mod housekeeping;
 mod power;
+mod renewal;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -17,10 +17,13 @@ impl IdentityLog {
     /// # Errors
     /// [`LogError`] saying why it cannot be the next; the log is unchanged then.
     pub fn apply(&mut self, record: StatementRecord) -> Result<(), LogError> {
-        self.check(&record.statement, record.service_time_ms)?;
+        let recovered = self.examine(&record.statement, record.service_time_ms)?;
         let ends = self.ends(&record.statement);
         record.check_order()?;
         self.check_tips(&record.tips, |tip| ends.contains(&tip.device))?;
+        if let Some(recovered) = recovered {
+            *self = recovered;
+        }
         self.roots.settle(record.service_time_ms);
         self.carry_out(&record, &ends);
         self.hashes
@@ -69,6 +72,7 @@ impl IdentityLog {
             act @ (Act::RotateRoot { .. }
             | Act::SetRecovery { .. }
             | Act::Recover { .. }
+            | Act::RecoverFork { .. }
             | Act::Veto { .. }) => self.carry_out_on_roots(act, record, by),
             Act::EnrolmentKey {
                 key,
@@ -145,7 +149,9 @@ impl IdentityLog {
             | Act::Replace { .. }
             | Act::Rename { .. }
             | Act::EnrolmentKey { .. }
-            | Act::RevokeEnrolment { .. } => {}
+            | Act::RevokeEnrolment { .. }
+            // It was taken over as it was checked.
+            | Act::RecoverFork { .. } => {}
         }
     }
 

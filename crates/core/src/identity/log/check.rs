@@ -26,6 +26,15 @@ impl IdentityLog {
     /// # Errors
     /// [`LogError`] saying why not.
     pub fn check(&self, statement: &Statement, service_time_ms: i64) -> Result<(), LogError> {
+        self.examine(statement, service_time_ms).map(|_| ())
+    }
+
+    /// Decides, and tells what a statement that takes over another branch makes of this log.
+    pub(super) fn examine(
+        &self,
+        statement: &Statement,
+        service_time_ms: i64,
+    ) -> Result<Option<Self>, LogError> {
         let body = statement.body();
         if body.identity != self.identity {
             return Err(FormatError::Foreign("the statement").into());
@@ -41,9 +50,16 @@ impl IdentityLog {
             return Err(LogError::TimeWentBack);
         }
         statement.verify(self.ledger_id())?;
-        let roots = self.roots.at(service_time_ms);
+        // Who holds the identity may stand in the other branch alone.
+        let recovered = if let Act::RecoverFork { branch } = &body.act {
+            Some(self.recovered(branch)?)
+        } else {
+            None
+        };
+        let roots = recovered.as_ref().unwrap_or(self).roots.at(service_time_ms);
         self.check_signers(&roots, statement, service_time_ms)?;
-        self.check_act(&roots, statement, service_time_ms)
+        self.check_act(&roots, statement, service_time_ms)?;
+        Ok(recovered)
     }
 
     fn check_act(&self, roots: &Roots, statement: &Statement, now_ms: i64) -> Result<(), LogError> {
@@ -87,6 +103,8 @@ impl IdentityLog {
                 root,
                 next_root_hash,
             } => self.check_recovery(roots, root, next_root_hash, by),
+            // What it takes over was checked before its signer.
+            Act::RecoverFork { .. } => Ok(()),
             Act::Veto { position } => check_veto(roots, *position),
             Act::EnrolmentKey {
                 key, expires_ms, ..

@@ -38,7 +38,7 @@ pub struct Recovery {
 }
 
 /// Who holds the identity.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Roots {
     /// `None` if the identity's id is no key.
     root: Option<PublicKey>,

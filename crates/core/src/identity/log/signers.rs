@@ -41,6 +41,7 @@ impl IdentityLog {
             | Act::Rename { .. }
             | Act::SetRecovery { .. }
             | Act::Recover { .. }
+            | Act::RecoverFork { .. }
             | Act::Veto { .. }
             | Act::EnrolmentKey { .. }
             | Act::RevokeEnrolment { .. } => roots.root() == Some(*key),
@@ -73,7 +74,8 @@ impl IdentityLog {
             Act::Incept { .. }
             | Act::RotateRoot { .. }
             | Act::SetRecovery { .. }
-            | Act::Recover { .. } => return Err(LogError::NotAllowed),
+            | Act::Recover { .. }
+            | Act::RecoverFork { .. } => return Err(LogError::NotAllowed),
         };
         if !self.devices.contains_key(&signer) {
             return Err(LogError::NotAllowed);
@@ -92,7 +94,7 @@ impl IdentityLog {
 /// The recovery key recovers, and signs nothing else.
 fn recovery_may(roots: &Roots, act: &Act, key: &PublicKey) -> Result<(), LogError> {
     let own = roots.recovery_key().is_some_and(|own| own.key == *key);
-    if own && matches!(act, Act::Recover { .. }) {
+    if own && matches!(act, Act::Recover { .. } | Act::RecoverFork { .. }) {
         Ok(())
     } else {
         Err(LogError::NotAllowed)

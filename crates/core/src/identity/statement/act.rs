@@ -1,6 +1,6 @@
 //! The acts: what a statement can do.
 
-use crate::identity::{Certificate, Genesis, SignedTip};
+use crate::identity::{Branch, Certificate, Genesis, SignedTip};
 use crate::ids::DeviceId;
 use crate::keys::PublicKey;
 
@@ -94,6 +94,12 @@ pub enum Act {
         /// Commitment to the one after it.
         next_root_hash: [u8; 32],
     },
+    /// Continues a log of which a service gave out two branches: the one that this follows, with
+    /// what the other one says of devices and keys.
+    RecoverFork {
+        /// The other branch.
+        branch: Branch,
+    },
     /// Cancels a recovery that waits.
     Veto {
         /// Position of the `Recover`.
@@ -131,6 +137,7 @@ impl Act {
             | Self::Revoke { .. }
             | Self::Rename { .. }
             | Self::RotateRoot { .. }
+            | Self::RecoverFork { .. }
             | Self::Veto { .. }
             | Self::RevokeEnrolment { .. } => None,
         }

@@ -58,6 +58,11 @@ fn encode_act(act: &Act) -> wire::Act {
         } => wire::Act::Recover(wire::Recover {
             root: root.as_bytes().to_vec(),
             next_root_hash: next_root_hash.to_vec(),
+            branch: Vec::new(),
+        }),
+        Act::RecoverFork { branch } => wire::Act::Recover(wire::Recover {
+            branch: branch.to_wire(),
+            ..wire::Recover::default()
         }),
         Act::Veto { position } => wire::Act::Veto(wire::Veto {
             position: *position,

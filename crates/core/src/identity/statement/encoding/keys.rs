@@ -1,9 +1,9 @@
 //! Acts about root, recovery and enrolment keys.
 
 use super::next_root_hash;
-use crate::identity::FormatError;
 use crate::identity::certificate::check_name;
 use crate::identity::statement::{Act, RotateReason};
+use crate::identity::{Branch, FormatError};
 use crate::keys::PublicKey;
 use crate::limits::{ENROLMENT_USES_MAX, VETO_MS_MAX};
 use crate::wire;
@@ -48,7 +48,15 @@ pub(super) fn set_recovery(set: &wire::SetRecovery) -> Result<Act, FormatError> 
     })
 }
 
+/// A recovery brings a root key, or takes over a branch.
 pub(super) fn recover(recover: &wire::Recover) -> Result<Act, FormatError> {
+    if !recover.branch.is_empty() {
+        if !recover.root.is_empty() || !recover.next_root_hash.is_empty() {
+            return Err(FormatError::Field("the keys of a recovery"));
+        }
+        let branch = Branch::from_wire(&recover.branch)?;
+        return Ok(Act::RecoverFork { branch });
+    }
     Ok(Act::Recover {
         root: key("the root key of a statement", &recover.root)?,
         next_root_hash: next_root_hash(&recover.next_root_hash)?,
