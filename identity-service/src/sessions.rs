@@ -136,4 +136,15 @@ mod tests {
             assert_eq!(sessions.find(text).await.unwrap(), None, "{text}");
         }
     }
+
+    #[tokio::test]
+    async fn the_store_holds_no_token() {
+        let (sessions, _) = sessions();
+        let token = sessions.open(WHO.0, WHO.1).await.unwrap();
+        let token = decode(&token).unwrap();
+        let (_, secret) = token.split_last_chunk::<32>().unwrap();
+        let find = async |hash| sessions.store.session(WHO.0, hash, 1_000).await.unwrap();
+        assert!(find(hash(&token)).await.is_some(), "what it holds is found");
+        assert!(find(*secret).await.is_none(), "and is no part of it");
+    }
 }

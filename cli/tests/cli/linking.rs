@@ -187,6 +187,35 @@ fn what_undoes_a_link_is_not_ambiguous() {
     phone.run(&["balance"]).done();
 }
 
+/// Somebody is shown a phisher's link in the place of his own device's: his new device says whose
+/// identity it would join before it shows a number, and nothing of his is there yet.
+#[test]
+fn a_phishers_identity_is_named_before_the_number_and_nothing_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let up = Up::start(folder.path());
+    let [own, phisher, new] = ["own", "phisher", "new"].map(|name| up.device(name));
+    let mine = own.init()["short_id"].as_str().unwrap().to_owned();
+    let theirs = phisher.init()["short_id"].as_str().unwrap().to_owned();
+    let mut linking = Running::start(&mut phisher.command(&["link"]));
+    let link = linking.line()["link"].as_str().unwrap().to_owned();
+    let mut joining = Running::start(&mut new.words(&["join", &link]));
+    let said = joining.text_until("Waits until");
+    let named = said.find(&format!("Asks to join {theirs}.")).unwrap();
+    let digits = |line: &&str| line.trim().len() == 7 && line.trim().as_bytes()[3] == b' ';
+    let number = said.lines().find(digits).unwrap();
+    assert!(named < said.find(number).unwrap(), "{said}");
+    assert!(!said.contains(&mine), "{said}");
+    linking.event("request");
+    // The person sees that it is not his, and nobody has typed the number.
+    joining.signal("INT");
+    assert_eq!(joining.end().code, Some(130));
+    assert!(!new.home.join("home.json").exists());
+    assert!(!new.home.join("ledger.redb").exists());
+    linking.end().failed(1, "LINK_GONE");
+    own.link(&new, "link", &[]);
+    is_alone(&phisher);
+}
+
 /// The lines of text that a command prints through an agent, for somebody at a terminal or not.
 fn printed(laptop: &Device, terminal: bool) -> impl Iterator<Item = String> {
     let look = json!({ "json": false, "terminal": terminal, "colours": false, "input": true });

@@ -3,7 +3,8 @@
 use std::sync::{Mutex, PoisonError};
 
 use device_agent::testing::link;
-use device_agent::{Agent, AgentError, Confirmation, NewDevice, Options, Trust, join};
+use device_agent::{Agent, AgentError, Confirmation, Decided, NewDevice, Options, Trust, join};
+use edge_ledger_core::keys::SecretKey;
 use edge_ledger_tests::{Pair, Replicas};
 
 /// Two devices join by the same code at once: one is linked, the other is told that it came too
@@ -61,6 +62,42 @@ async fn s11_also_at_different_replicas() -> anyhow::Result<()> {
         let new = [0, 1].map(|number| replicas.new_device(&format!("{round}-{number}")));
         race(&phone, new).await?;
     }
+    Ok(())
+}
+
+/// The new device's key is swapped while the number is typed: the log gets the one that the number
+/// was of.
+#[tokio::test]
+async fn the_statement_holds_the_key_that_was_approved() -> anyhow::Result<()> {
+    let pair = Pair::start().await?;
+    let phone = pair.first_device("phone").await?;
+    let new = pair.new_device("laptop");
+    let session = phone.link().await?;
+    let invitation = session.link().parse()?;
+    let (shows, shown) = tokio::sync::oneshot::channel();
+    let joining = join(&new, &invitation, Trust::FirstUse, |asks| {
+        // Whoever waits for it may have failed.
+        let _ = shows.send(asks.number());
+    });
+    let swapped = SecretKey::from_seed([7; 32]);
+    let deciding = async {
+        let request = session.request(false).await?;
+        let approved = request.joining().device;
+        let number = shown.await?;
+        std::fs::write(new.home.join("device.key"), "07".repeat(32))?;
+        let decided = request.approve(&number).await?;
+        assert!(matches!(decided, Decided::Linked(joined) if joined.device == approved));
+        anyhow::Ok(approved)
+    };
+    let (joined, approved) = tokio::join!(joining, deciding);
+    let approved = approved?;
+    assert_eq!(joined?.device, approved);
+    let devices = phone.devices();
+    let added: Vec<_> = devices.iter().skip(1).map(|device| device.device).collect();
+    assert_eq!(added, [approved]);
+    assert_ne!(approved, swapped.public_key().device_id());
+    // The other key opens nothing.
+    assert!(Agent::open(&new.home, Options::default()).await.is_err());
     Ok(())
 }
 

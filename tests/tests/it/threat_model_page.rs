@@ -27,19 +27,27 @@ fn every_test_that_the_page_names_is_there() {
             }
         }
     }
-    assert!(named > 50, "the page has another form: {named}");
+    assert!(named > 90, "the page has another form: {named}");
 }
 
 #[test]
-fn every_attack_and_row_has_a_test() {
-    let tables = PAGE.split_once("## Attacks").map_or("", |(_, rest)| rest);
-    for line in tables.lines().filter(|line| line.starts_with("| ")) {
-        let last = line.trim_end_matches([' ', '|']).rsplit('|').next();
-        let last = last.unwrap_or_default().trim();
-        let is_head = ["shown by", "---"].contains(&last);
-        assert!(
-            is_head || last == "above" || last.contains(".rs` `"),
-            "{line}"
-        );
+fn every_actor_attack_and_row_has_a_test() {
+    let tables = ["## Per actor", "## Attacks", "## The rows"];
+    for table in tables {
+        let (_, rest) = PAGE.split_once(table).expect("a table");
+        let rest = rest.split("\n## ").next().unwrap_or_default();
+        let mut rows = rest.lines().filter(|line| line.starts_with("| "));
+        let head = rows.next().unwrap_or_default();
+        assert!(head.ends_with("| shown by |"), "{table}: {head}");
+        let columns = head.matches('|').count();
+        let mut seen = 0;
+        for line in rows.filter(|line| !line.starts_with("| ---")) {
+            assert_eq!(line.matches('|').count(), columns, "{line}");
+            let last = line.trim_end_matches([' ', '|']).rsplit('|').next();
+            let last = last.unwrap_or_default().trim();
+            assert!(last == "above" || last.contains(".rs` `"), "{line}");
+            seen += 1;
+        }
+        assert!(seen > 10, "{table} has {seen} rows");
     }
 }

@@ -183,6 +183,27 @@ fn another_certificate_has_another_number_and_another_commitment() {
     assert_ne!(number(&one), number(&elsewhere));
 }
 
+/// Nor is there a way to say another one: neither before the number is known, nor after.
+#[test]
+fn a_certificate_is_said_once() {
+    let code = code(7);
+    let (joining, start) = Joining::start(code.nameplate, &secret(&code, pb::LinkForm::Typed));
+    let (offered, [answer, offer]) = opening(&code).start(&start).unwrap();
+    let informed = joining.offer(&answer, &offer).unwrap();
+    let (mut applied, application) = informed.apply(certificate(b"new"), [3; 32]).unwrap();
+    let (committed, _) = offered.application(&application).unwrap();
+    let swapped = Message::Application(pb::LinkApplication {
+        certificate: Some(certificate(b"swapped")),
+        commitment: Bytes::copy_from_slice(&applied.transcript.commitment(&[3; 32])),
+    });
+    let swapped = applied.channel.seal(swapped).unwrap();
+    assert!(committed.reveal(&swapped).is_err());
+    // What a person approves is what was said first, whatever comes after the number.
+    let Session { asked, waiting } = run(&code, pb::LinkForm::Typed, [3; 32]);
+    assert!(asked.number.is(&waiting.number.to_string()));
+    assert_eq!(asked.certificate, certificate(b"new"));
+}
+
 #[test]
 fn a_message_out_of_turn_ends_the_session() {
     let code = code(7);
