@@ -5,11 +5,13 @@ use edge_ledger_chassis::Reason;
 use edge_ledger_core::ids::DeviceId;
 use edge_ledger_proto::signal as wire;
 use edge_ledger_proto::signal::signal_request::Message as Said;
+use tokio::time::timeout;
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
+use crate::person::session;
 use crate::signal::{Device, beacon, signal, with_phone};
-use crate::world::{NAME, World, channel, key, narrow_channel};
+use crate::world::{Client, NAME, PATIENCE, World, assert_refused, channel, key, narrow_channel};
 
 #[tokio::test]
 async fn what_makes_no_sense_ends_the_stream_and_nothing_else() {
@@ -64,7 +66,7 @@ async fn what_makes_no_sense_ends_the_stream_and_nothing_else() {
 #[tokio::test]
 async fn a_flood_ends_at_the_limit_and_coming_back_does_not_help() {
     let world = World::start().await;
-    let (person, phone_key) = with_phone(&world, 10).await;
+    let (mut person, phone_key) = with_phone(&world, 10).await;
     let mut laptop = Device::open(&world.server, &person, &person.laptop).await;
     let mut phone = Device::open(&world.server, &person, &phone_key).await;
     for _ in 0..1_000 {
@@ -76,21 +78,23 @@ async fn a_flood_ends_at_the_limit_and_coming_back_does_not_help() {
     let status = phone.is_refused(code, reason).await;
     let retry = status.get_details_retry_info().unwrap();
     assert!(retry.retry_delay.is_some_and(|delay| !delay.is_zero()));
-    // What it was given for the next second at most, a new stream has.
+    // Its next streams are counted too.
     let there = channel(&world.server, NAME).await;
-    let mut client = crate::world::Client::new(there.clone());
-    let token = crate::person::session(&mut client, &person.log, &phone_key);
-    let token = token.await.unwrap();
-    if let Ok(mut again) = Device::try_open(there, &phone_key, &token).await {
-        for _ in 0..1_000 {
-            again.say(beacon(2)).await;
+    let mut client = Client::new(there.clone());
+    let token = session(&mut client, &person.log, &phone_key).await.unwrap();
+    let refused = async {
+        loop {
+            let again = Device::try_open(there.clone(), &phone_key, &token).await;
+            if let Err(status) = again {
+                return status;
+            }
         }
-        again.is_refused(code, reason).await;
-    }
+    };
+    let status = timeout(PATIENCE, refused).await.unwrap();
+    assert_refused(&status, code, reason);
     // Others are not held up.
     laptop.say(beacon(3)).await;
     let third = key(200);
-    let mut person = person;
     let token = person.session(&mut client).await;
     let add = person.add(&third, "third", false);
     person.append(&mut client, &token, add).await;
@@ -136,7 +140,7 @@ async fn s37_a_device_that_does_not_read_is_cut_off() {
             Err(status) => break status,
         }
     };
-    crate::world::assert_refused(&status, Code::ResourceExhausted, Reason::SlowConsumer);
+    assert_refused(&status, Code::ResourceExhausted, Reason::SlowConsumer);
     assert!(heard <= 4, "{heard} were kept for it");
     laptop.say(signal(third.id, "go on")).await;
     third.hears(laptop.signal("go on")).await;

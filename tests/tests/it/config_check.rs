@@ -217,6 +217,38 @@ fn files_that_are_not_there_are_said_together() -> anyhow::Result<()> {
 }
 
 #[test]
+fn servers_of_ice_and_their_secret_are_looked_at() -> anyhow::Result<()> {
+    let settings = [
+        ("signal.stun_urls", "stun.example:3478"),
+        ("signal.turn_urls", "turn:turn.example:3478"),
+        ("signal.turn_secret_file", "/nowhere/secret"),
+    ];
+    let said = problems("identity-service", &[], &settings)?;
+    let of_signal = said.iter().filter(|problem| {
+        let key = problem["key"].as_str().unwrap_or_default();
+        key.starts_with("signal.")
+    });
+    let of_signal: Vec<Value> = of_signal.cloned().collect();
+    assert_eq!(
+        words(&of_signal, "key"),
+        ["signal.stun_urls", "signal.turn_secret_file"]
+    );
+    let wrong = words(&of_signal, "wrong");
+    assert!(
+        wrong[1].starts_with("cannot read /nowhere/secret"),
+        "{wrong:?}"
+    );
+    // Nobody else has them.
+    let said = problems("ledger-service", &[], &settings)?;
+    let unknown = words(&said, "wrong");
+    assert!(
+        unknown.contains(&"there is no such setting here"),
+        "{said:?}"
+    );
+    Ok(())
+}
+
+#[test]
 fn what_is_sound_is_said_to_be_and_a_print_hides_secrets() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     spread_keys(folder.path())?;
