@@ -60,7 +60,7 @@ async fn sleep_ends_a_link_that_has_lost_its_path_and_no_other() {
 #[tokio::test]
 async fn an_idle_link_lives() {
     let (between, tasks) = (Between::open().await, TaskTracker::new());
-    let (mut one, mut other) = between.connected(&tasks).await;
+    let (one, mut other) = between.connected(&tasks).await;
     tokio::time::pause();
     // Longer than a dead one would.
     for number in 0..4 {
