@@ -170,7 +170,7 @@ fn fingerprint(of: &str0m::config::Fingerprint) -> Result<[u8; 32], LinkError> {
 #[derive(Debug)]
 pub(crate) struct Offering {
     config: LinkConfig,
-    rtc: Rtc,
+    rtc: Box<Rtc>,
     gathered: Gathered,
     pending: SdpPendingOffer,
 }
@@ -220,14 +220,15 @@ pub(crate) async fn answer(
     Ok((connecting, description))
 }
 
-async fn prepare(config: &LinkConfig) -> Result<(Rtc, Gathered), LinkError> {
+async fn prepare(config: &LinkConfig) -> Result<(Box<Rtc>, Gathered), LinkError> {
     let gathered = gather(&config.servers, config.reach).await?;
-    let mut rtc = Rtc::builder()
+    let rtc = Rtc::builder()
         .clear_codecs()
         .set_stats_interval(Some(LINK_PING_EVERY))
         .set_sctp_max_buffered_amount(LINK_UNSENT_BYTES_MAX)
         .set_sctp_max_message_size(LINK_MESSAGE_BYTES_MAX as u32)
         .build(Instant::now().into_std());
+    let mut rtc = Box::new(rtc);
     for candidate in &gathered.candidates {
         rtc.add_local_candidate(candidate.clone());
     }
@@ -241,7 +242,7 @@ fn describe(rtc: &mut Rtc, sdp: String) -> Result<LocalDescription, LinkError> {
 
 fn connect(
     config: LinkConfig,
-    rtc: Rtc,
+    rtc: Box<Rtc>,
     gathered: Gathered,
     remotes: Vec<Candidate>,
 ) -> Connecting {

@@ -18,7 +18,7 @@ const DTLS: std::ops::RangeInclusive<u8> = 20..=63;
 
 #[derive(Debug)]
 pub(super) struct Wire {
-    pub(super) rtc: Rtc,
+    pub(super) rtc: Box<Rtc>,
     pub(super) sockets: Sockets,
     /// What the other end said where it is.
     pub(super) remotes: Vec<Candidate>,
@@ -37,7 +37,12 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    pub(super) fn new(rtc: Rtc, sockets: Sockets, remotes: Vec<Candidate>, now: Instant) -> Self {
+    pub(super) fn new(
+        rtc: Box<Rtc>,
+        sockets: Sockets,
+        remotes: Vec<Candidate>,
+        now: Instant,
+    ) -> Self {
         Self {
             rtc,
             sockets,

@@ -64,10 +64,10 @@ fn ours() -> ChannelConfig {
 impl Raw {
     fn poll(&mut self) {
         while let Ok(Some(event)) = self.wire.poll(Instant::now()) {
-            match event {
-                Event::ChannelOpen(id, _) => self.channels.push(id),
-                Event::Closed | Event::ChannelClose(_) => self.ended = true,
-                _ => {}
+            if let Event::ChannelOpen(id, _) = event {
+                self.channels.push(id);
+            } else if matches!(event, Event::Closed | Event::ChannelClose(_)) {
+                self.ended = true;
             }
         }
     }
