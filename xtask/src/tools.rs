@@ -141,37 +141,56 @@ fn ensure_venv(root: &Path) -> anyhow::Result<()> {
 struct Started {
     package: &'static str,
     program: &'static str,
+    /// Makes it say its version, and nothing else.
+    version: &'static str,
     why: &'static str,
 }
 
 const REDIS: Started = Started {
     package: "redis-server",
     program: "redis-server",
+    version: "--version",
     why: "the tests of the Redis store start redis-server",
 };
 
 const COTURN: Started = Started {
     package: "coturn",
     program: "turnserver",
+    version: "--version",
     why: "the tests of links through relays start coturn's turnserver",
 };
 
 const CHROMIUM: Started = Started {
     package: "chromium",
     program: "chromium",
+    version: "--version",
     why: "the tests of links to a browser start chromium",
+};
+
+const IPROUTE2: Started = Started {
+    package: "iproute2",
+    program: "ip",
+    version: "-V",
+    why: "the tests of networks make namespaces with ip",
+};
+
+const NFTABLES: Started = Started {
+    package: "nftables",
+    program: "nft",
+    version: "--version",
+    why: "the tests of networks drop what travels with nft",
 };
 
 impl Started {
     fn ensure(&self, root: &Path) -> anyhow::Result<()> {
-        let present = || Run::new(root, self.program).args(["--version"]).succeeds();
+        let present = || Run::new(root, self.program).args([self.version]).succeeds();
         ensure_package(root, self.package, self.why, present)
     }
 }
 
 /// Makes all programs be there that the tests start.
 pub(crate) fn started_by_tests(root: &Path) -> anyhow::Result<()> {
-    [REDIS, COTURN, CHROMIUM]
+    [REDIS, COTURN, CHROMIUM, IPROUTE2, NFTABLES]
         .iter()
         .try_for_each(|started| started.ensure(root))
 }
