@@ -193,6 +193,9 @@ impl From<FormatError> for AgentError {
 /// The reason of a refusal that ends a device: no time and no statement lifts it.
 pub(crate) const DEVICE_REVOKED: &str = "DEVICE_REVOKED";
 
+/// The reason of a stream that another stream of the same device took the place of.
+pub(crate) const SUPERSEDED: &str = "SUPERSEDED";
+
 /// The reason of a refusal when the service's identity log is another one.
 pub(crate) const LOG_FORKED: &str = "LOG_FORKED";
 

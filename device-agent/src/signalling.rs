@@ -16,13 +16,17 @@ use edge_ledger_proto::signal::signal_service_client::SignalServiceClient;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Request, Streaming};
+use tonic::{Request, Status, Streaming};
+use tonic_types::StatusExt as _;
 
 use crate::engine::Snapshot;
-use crate::error::AgentError;
-use crate::identity_client::{Caller, CallerKey, IdentityClient, IdentitySession};
+use crate::error::{AgentError, SUPERSEDED};
+use crate::identity_client::{
+    Caller, CallerKey, IdentityClient, IdentitySession, from_status, timed,
+};
 use crate::limits::{
-    BACKOFF_FIRST, BACKOFF_MAX, BEACON_EVERY, CALL_WITHIN, OUTBOUND_SIGNALS_MAX, SIGNAL_SENT_WITHIN,
+    BACKOFF_FIRST, BACKOFF_MAX, BEACON_EVERY, CALL_WITHIN, OUTBOUND_SIGNALS_MAX,
+    SIGNAL_SENT_WITHIN, SUPERSEDED_FOR,
 };
 use crate::peering::Route;
 use crate::security::Secured;
@@ -134,10 +138,15 @@ pub(crate) async fn run(mut start: Start) {
             backoff = new_backoff();
             let _ = start.events.send((Route::Service, SignalEvent::Down)).await;
         }
+        let wait = match &ended {
+            // Two copies of one device do not take turns.
+            Err(AgentError::Superseded) => SUPERSEDED_FOR,
+            Ok(()) | Err(_) => backoff.next().unwrap_or(BACKOFF_MAX),
+        };
         if let Err(error) = ended {
             tracing::debug!(%error, "no signalling");
         }
-        let pause = tokio::time::sleep(backoff.next().unwrap_or(BACKOFF_MAX));
+        let pause = tokio::time::sleep(wait);
         tokio::pin!(pause);
         loop {
             tokio::select! {
@@ -157,8 +166,7 @@ impl Start {
         let mut client = SignalServiceClient::new(channel)
             .max_decoding_message_size(2 * SIGNAL_BYTES_MAX)
             .max_encoding_message_size(2 * SIGNAL_BYTES_MAX);
-        let asked =
-            session.signed_in(crate::identity_client::timed(pb::GetIceServersRequest {}))?;
+        let asked = session.signed_in(timed(pb::GetIceServersRequest {}))?;
         if let Ok(named) = client.get_ice_servers(asked).await {
             self.servers.send_replace(named_servers(named.into_inner()));
         }
@@ -174,9 +182,7 @@ impl Start {
         let inbound = match opened {
             Ok(response) => response.into_inner(),
             Err(status) => {
-                return Err(crate::identity_client::from_status(
-                    "identity", url, &status,
-                ));
+                return Err(ended(url, &status));
             }
         };
         *was_up = true;
@@ -223,8 +229,7 @@ impl Start {
                     None => return Ok(()),
                 },
                 response = inbound.message() => {
-                    let response = response
-                        .map_err(|status| crate::identity_client::from_status("identity", &url, &status))?;
+                    let response = response.map_err(|status| ended(&url, &status))?;
                     let Some(response) = response else { return Ok(()) };
                     let Some(event) = event(response) else { continue };
                     match &event {
@@ -257,6 +262,15 @@ async fn send(outbound: &mpsc::Sender<pb::SignalRequest>, said: Said) -> Result<
     // A stream that takes nothing more has ended, and says why.
     let sent = tokio::time::timeout(SIGNAL_SENT_WITHIN, outbound.send(request)).await;
     sent.ok().and_then(Result::ok).ok_or(AgentError::TimedOut)
+}
+
+/// What it means that a stream was ended.
+fn ended(url: &str, status: &Status) -> AgentError {
+    let info = status.get_details_error_info();
+    if info.is_some_and(|info| info.reason == SUPERSEDED) {
+        return AgentError::Superseded;
+    }
+    from_status("identity", url, status)
 }
 
 /// What a message says; nothing if it makes no sense.

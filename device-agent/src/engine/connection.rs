@@ -15,7 +15,7 @@ use tonic::Streaming;
 use tonic_types::StatusExt as _;
 
 use crate::book::Book;
-use crate::error::{AgentError, LOG_FORKED, Refusal};
+use crate::error::{AgentError, LOG_FORKED, Refusal, SUPERSEDED};
 use crate::identity_client::{authority, from_status};
 use crate::limits::SUPERSEDED_FOR;
 use crate::security::Secured;
@@ -24,8 +24,6 @@ use crate::webrtc::{LinkError, PeerLink};
 
 /// The reason of a service that ends its streams in order.
 const DRAINING: &str = "DRAINING";
-/// The reason of a stream that another stream of the same device took the place of.
-const SUPERSEDED: &str = "SUPERSEDED";
 
 pub(super) type Opening = Pin<Box<dyn Future<Output = Result<Stream, AgentError>> + Send>>;
 

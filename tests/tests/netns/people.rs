@@ -39,9 +39,12 @@ impl People {
     /// Starts both services, and links so many devices.
     pub(crate) async fn new(devices: u8) -> Self {
         let network = Network::new(devices);
+        let mut deployment = Deployment::new().unwrap();
+        let name = |port| format!("{}:{port}", network.service().address());
+        deployment.audiences = vec![name(IDENTITY_PORT), name(LEDGER_PORT)];
         let mut people = Self {
             network,
-            deployment: Arc::new(Deployment::new().unwrap()),
+            deployment: Arc::new(deployment),
             folder: tempfile::tempdir().unwrap(),
             devices: Vec::new(),
             services: None,
