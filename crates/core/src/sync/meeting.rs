@@ -125,10 +125,6 @@ impl Meeting {
         match frame {
             Frame::PeerGreeting(greeting) if self.theirs.is_none() => self.greeted(greeting, out),
             Frame::PeerHello(hello) if self.identifying.is_none() => self.hello(&hello, out),
-            Frame::Statements(parts) => match &mut self.identifying {
-                Some(identifying) => identifying.statements(parts, out),
-                None => Err(Close::BadMessage("Statements")),
-            },
             Frame::LogWanted { after_position } if self.identifying.is_some() => {
                 self.asked = Some(after_position);
                 self.read_statements(out);
@@ -143,7 +139,10 @@ impl Meeting {
             }
             _ if self.theirs.is_none() => Err(Close::Expected("PeerGreeting")),
             _ if self.identifying.is_none() => Err(Close::Expected("PeerHello")),
-            frame => Err(Close::BadMessage(frame.name())),
+            frame => match (frame, &mut self.identifying) {
+                (Frame::Statements(parts), Some(identifying)) => identifying.statements(parts, out),
+                (frame, _) => Err(Close::BadMessage(frame.name())),
+            },
         }
     }
 
@@ -217,7 +216,9 @@ impl Meeting {
         {
             return Err(Close::Forbidden);
         }
-        self.identifying = Some(Identifying::start(body, hello.proof, out));
+        let mut identifying = Identifying::start(body, hello.proof, out);
+        identifying.log_changed(&self.log);
+        self.identifying = Some(identifying);
         Ok(())
     }
 
