@@ -111,7 +111,7 @@ fn entries_reach_all_devices_while_the_service_is_away() {
             made.push(make(&mut network, &mut rng, &places));
         }
         // Channels break too, and are there again a second later.
-        if rng.next() % 3_000 == 0 {
+        if rng.next().is_multiple_of(3_000) {
             network.disconnect(rng.below(CHANNELS.len()));
         }
         hop(&mut network);

@@ -88,9 +88,11 @@ fn those_of_several_keys_are_told_apart() {
     ));
     all.extend(acks(1));
     let outputs = open().frame(Frame::RelayedAcks(all));
-    let count = |output: &Output| match output {
-        Output::Acked { acks, service } => (acks.len(), service.serial()),
-        other => panic!("{other:?}"),
+    let count = |output: &Output| {
+        let Output::Acked { acks, service } = output else {
+            panic!("not acked: {output:?}");
+        };
+        (acks.len(), service.serial())
     };
     let counts: Vec<_> = outputs.iter().map(count).collect();
     assert_eq!(counts, [(2, 252), (1, 249), (1, 252)]);
