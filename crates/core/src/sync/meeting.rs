@@ -122,28 +122,24 @@ impl Meeting {
         out: &mut Outputs,
     ) -> Result<(), Close> {
         self.heard_ms = now_ms;
-        match frame {
-            Frame::PeerGreeting(greeting) if self.theirs.is_none() => self.greeted(greeting, out),
-            Frame::PeerHello(hello) if self.identifying.is_none() => self.hello(&hello, out),
-            Frame::Statements(parts) => match &mut self.identifying {
-                Some(identifying) => identifying.statements(parts, out),
-                None => Err(Close::BadMessage("Statements")),
-            },
-            Frame::LogWanted { after_position } if self.identifying.is_some() => {
+        match (frame, &mut self.identifying) {
+            (Frame::PeerGreeting(greeting), _) if self.theirs.is_none() => {
+                self.greeted(greeting, out)
+            }
+            _ if self.theirs.is_none() => Err(Close::Expected("PeerGreeting")),
+            (Frame::PeerHello(hello), None) => self.hello(&hello, out),
+            (_, None) => Err(Close::Expected("PeerHello")),
+            (Frame::Statements(parts), Some(identifying)) => identifying.statements(parts, out),
+            (Frame::LogWanted { after_position }, _) => {
                 self.asked = Some(after_position);
                 self.read_statements(out);
                 Ok(())
             }
-            Frame::PeerWelcome(welcome) if self.welcomed.is_none() => {
-                if self.identifying.is_none() {
-                    return Err(Close::Expected("PeerHello"));
-                }
+            (Frame::PeerWelcome(welcome), _) if self.welcomed.is_none() => {
                 self.welcomed = Some(welcome);
                 Ok(())
             }
-            _ if self.theirs.is_none() => Err(Close::Expected("PeerGreeting")),
-            _ if self.identifying.is_none() => Err(Close::Expected("PeerHello")),
-            frame => Err(Close::BadMessage(frame.name())),
+            (frame, _) => Err(Close::BadMessage(frame.name())),
         }
     }
 
@@ -217,7 +213,9 @@ impl Meeting {
         {
             return Err(Close::Forbidden);
         }
-        self.identifying = Some(Identifying::start(body, hello.proof, out));
+        let mut identifying = Identifying::start(body, hello.proof, out);
+        identifying.log_changed(&self.log);
+        self.identifying = Some(identifying);
         Ok(())
     }
 

@@ -32,6 +32,7 @@ mod pages;
 mod pikey;
 mod protocol_vectors;
 mod separation;
+mod signal;
 mod statement_form;
 mod totals;
 mod wycheproof;

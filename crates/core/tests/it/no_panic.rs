@@ -15,14 +15,16 @@ use edge_ledger_core::ids::{DeviceId, EntryHash, IdentityId};
 use edge_ledger_core::keys::{PublicKey, Signature};
 use edge_ledger_core::ledger::issuer::{Grant, proves};
 use edge_ledger_core::ledger::{Admission, EventKey, Posting, Run, verify};
+use edge_ledger_core::signal::Signal;
 use edge_ledger_core::tags::Tag;
 use proptest::prelude::*;
 
 use crate::fixture::entries::{Pen, credit, debit, payload_at};
 use crate::fixture::hands::{enrolment_key, recover, revoke_enrolment, rotate, set_recovery};
-use crate::fixture::protobuf::{AS_ROOT, body_of, signed_body};
+use crate::fixture::protobuf::{AS_ROOT, Writer, body_of, fields, signed_body, value};
 use crate::fixture::tally::Tally;
 use crate::fixture::{SERVICE_TIME_MS, World, cases, device_id, key, record, rename, revoke, tip};
+use crate::signal::offer;
 
 /// A change of some bytes.
 #[derive(Debug, Clone)]
@@ -89,6 +91,8 @@ struct Sound {
     proof: Bytes,
     payload: Bytes,
     evidence: Bytes,
+    signal: Bytes,
+    signal_body: Bytes,
 }
 
 fn sound() -> &'static Sound {
@@ -138,8 +142,12 @@ fn sound() -> &'static Sound {
             amount: 1,
             beneficiary: Some(device_id("phone")),
         };
+        let offer = offer(&world, "phone", "admin");
+        let signal = Signal::sign(world.ledger_id(), &key("phone"), &offer).encode();
         Sound {
             evidence: evidence.bytes().clone(),
+            signal_body: value(&fields(&signal)[0].1).into(),
+            signal,
             genesis: world.genesis.bytes().clone(),
             certificate: world
                 .certificate("phone", Some(device_id("admin")))
@@ -206,6 +214,10 @@ fn take(bytes: &[u8], number: u64) -> usize {
     receipt.signature = key("service").sign(&Tag::StatementReceipt.hash(ledger_id, &[bytes]));
     receipt.body = owned();
     count(verify_receipt(world, log, receipt));
+    count(follows(log, bytes));
+    let by_phone = phone.sign(&Tag::Signal.hash(ledger_id, &[bytes]));
+    let signal = Writer::new().bytes(1, bytes).bytes(2, by_phone.as_bytes());
+    count(follows(log, &signal.finish()));
     let mut posting = credit("a", 1);
     posting.issuer_proof = owned();
     count(proves(log, device_id("phone"), &posting));
@@ -228,6 +240,22 @@ fn verify_receipt(world: &World, log: &IdentityLog, parts: ReceiptParts) -> bool
         }
         Err(_) => false,
     }
+}
+
+/// Whether a signal to the admin would be followed.
+fn follows(log: &IdentityLog, bytes: &[u8]) -> bool {
+    let Ok(signal) = Signal::decode(bytes) else {
+        return false;
+    };
+    signal.check(log, device_id("admin")).is_ok_and(|body| {
+        let hash = signal.hash(log.ledger_id());
+        let _ = (
+            body.is_offer_by_hand(i64::MIN),
+            body.is_offer_by_hand(i64::MAX),
+        );
+        let _ = (body.is_answer_to(&body, &hash), body.is_offer_to(&[]));
+        true
+    })
 }
 
 fn numbers() -> impl Strategy<Value = u64> {
@@ -259,7 +287,7 @@ fn noise_is_refused() {
 #[test]
 fn changed_objects_are_refused_or_taken_without_a_panic() {
     static TALLY: Tally = Tally::new(&["taken", "refused"]);
-    proptest!(cases(), |(which in 0..31_usize, changes in changes(), number in numbers())| {
+    proptest!(cases(), |(which in 0..33_usize, changes in changes(), number in numbers())| {
         let sound = sound();
         let bytes = match which {
             0 => &sound.genesis,
@@ -271,7 +299,9 @@ fn changed_objects_are_refused_or_taken_without_a_panic() {
             6 | 7 => &sound.payload,
             8 => &sound.evidence,
             9..20 => &sound.statements[which - 9],
-            other => &sound.bodies[other - 20],
+            20..31 => &sound.bodies[which - 20],
+            31 => &sound.signal,
+            _ => &sound.signal_body,
         };
         let taken = take(&changed(bytes, &changes), number) > 0;
         TALLY.count(if taken { "taken" } else { "refused" });

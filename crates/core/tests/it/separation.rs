@@ -4,15 +4,21 @@ use edge_ledger_core::identity::log::next_hash;
 use edge_ledger_core::identity::service_key::ServiceSigner;
 use edge_ledger_core::identity::statement::SigningAs;
 use edge_ledger_core::identity::{
-    Certificate, Challenge, CreditPolicy, Point, Purpose, ReceiptedStatement, ServiceCertificate,
-    ServiceRole, SignedTip, Statement,
+    Certificate, Challenge, CreditPolicy, LogHead, Point, Purpose, ReceiptedStatement,
+    ServiceCertificate, ServiceRole, SignedTip, Statement,
 };
-use edge_ledger_core::ids::{DeviceId, EntryHash, IdentityId, LedgerId, LogHash, StoreEpoch};
+use edge_ledger_core::ids::{
+    DeviceId, Digest, EntryHash, IdentityId, LedgerId, LogHash, StoreEpoch,
+};
 use edge_ledger_core::keys::Signature;
 use edge_ledger_core::ledger::ack::{AckBody, Level};
 use edge_ledger_core::ledger::entry::Author;
 use edge_ledger_core::ledger::issuer::{self, Grant};
 use edge_ledger_core::ledger::{Ack, verify};
+use edge_ledger_core::signal::Signal;
+use edge_ledger_core::sync::{
+    Fingerprints, Greetings, Hello, HelloBody, PeerGreeting, check_peer_hello, say_hello,
+};
 use edge_ledger_core::tags::Tag;
 
 use crate::fixture::entries::{Pen, credit};
@@ -216,7 +222,61 @@ fn objects(deployment: &str, root: &str, one: &'static str) -> Vec<Object> {
             verify(author, &run).is_ok()
         }),
     );
+    objects.push(signal(&world, one));
+    objects.push(peer_hello(&world, one));
     objects
+}
+
+fn signal(world: &World, one: &str) -> Object {
+    let body = crate::signal::offer(world, one, "other");
+    let signal = Signal::sign(world.ledger_id(), &key(one), &body).encode();
+    let parts: Vec<Vec<u8>> = fields(&signal).iter().map(|(_, f)| value(f)).collect();
+    let log = world.empty_log();
+    Object {
+        name: "signal",
+        of_identity: true,
+        signature: Signature::try_from(&parts[1][..]).expect("64 bytes"),
+        accepts: Box::new(move |s| {
+            let bytes = Writer::new().bytes(1, &parts[0]).bytes(2, s.as_bytes());
+            let signal = Signal::decode(&bytes.finish()).expect("the form is sound");
+            signal.check(&log, device_id("other")).is_ok()
+        }),
+    }
+}
+
+fn peer_hello(world: &World, one: &str) -> Object {
+    let ledger_id = world.ledger_id();
+    let greeting = |nonce| PeerGreeting::new(ledger_id, [nonce; 32]);
+    let ours = Greetings {
+        ours: greeting(1),
+        theirs: greeting(2),
+    };
+    let theirs = Greetings {
+        ours: greeting(2),
+        theirs: greeting(1),
+    };
+    let of = |ours, theirs| Fingerprints {
+        ours: [ours; 32],
+        theirs: [theirs; 32],
+    };
+    let body = HelloBody {
+        identity: world.identity(),
+        key: key(one).public_key(),
+        log: LogHead::EMPTY,
+        digest: Digest::from_bytes([3; 32]),
+        nonce: [4; 32],
+    };
+    let hello = say_hello(ledger_id, &key(one), &ours, of(5, 6), &body);
+    Object {
+        name: "hello between devices",
+        of_identity: true,
+        signature: hello.proof,
+        accepts: Box::new(move |proof| {
+            let body = hello.body.clone();
+            let hello = Hello { body, proof };
+            check_peer_hello(&hello, ledger_id, &theirs, of(6, 5)).is_ok()
+        }),
+    }
 }
 
 fn ack(
@@ -273,7 +333,7 @@ fn no_object_stands_for_another_nor_elsewhere() {
             }
         }
     }
-    assert_eq!(checks, (4 * 11_usize).pow(2));
+    assert_eq!(checks, (4 * 13_usize).pow(2));
 }
 
 /// The fields of an ack are not length-prefixed but all of fixed length: each one counts.

@@ -1,6 +1,7 @@
 //! One random case: replicas that hold different parts of the same journals, a time of faults
 //! in which everything goes on, and a time in which all comes to rest.
 
+mod cellar;
 mod check;
 mod disturb;
 mod repair;
@@ -21,11 +22,28 @@ pub(crate) struct Case {
     network: Network,
     /// Members below this number are in use.
     members: usize,
-    /// Entries that were made in this case, in order, with the replica that made each.
-    made: Vec<(Tip, usize)>,
-    /// Replicas that were ended, each with how many entries had been made then.
-    ended: Vec<(usize, usize)>,
+    /// Entries that were made in this case, in order.
+    made: Vec<Made>,
+    ended: Vec<Ended>,
     met: Met,
+}
+
+/// An entry that was made.
+struct Made {
+    tip: Tip,
+    /// The replica that made it.
+    by: usize,
+    /// Where its log ended.
+    position: u64,
+}
+
+/// A replica that was ended.
+struct Ended {
+    place: usize,
+    /// How many entries had been made then.
+    made_before: usize,
+    /// Where the log says so.
+    position: u64,
 }
 
 /// What a case met.
@@ -43,6 +61,8 @@ struct Met {
     replaced: usize,
     old_cuts: usize,
     rolled_back: bool,
+    channels: usize,
+    cellar: bool,
 }
 
 impl Case {
@@ -82,7 +102,21 @@ impl Case {
         for number in 0..longest as usize {
             case.scatter(number);
         }
+        case.join_some();
         case
+    }
+
+    /// Some devices have channels to each other: none, a few, or any number of them.
+    fn join_some(&mut self) {
+        let chance = [0, 40, 80][self.rng.below(3)];
+        let devices = self.network.devices();
+        for one in devices.clone() {
+            for other in one + 1..devices.end {
+                if self.rng.percent(chance) {
+                    self.network.join(one, other);
+                }
+            }
+        }
     }
 
     /// Gives every replica that knows a member some part of its journal.
@@ -125,7 +159,11 @@ impl Case {
             device: run.device(),
             point: run.last(),
         };
-        self.made.push((tip, place));
+        self.made.push(Made {
+            tip,
+            by: place,
+            position: self.network.replicas[place].position(),
+        });
         self.network.commit(place, &[run]);
     }
 

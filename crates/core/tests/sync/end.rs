@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use edge_ledger_core::ids::DeviceId;
 use edge_ledger_core::ledger::{Ack, KeptRun, Tip};
 use edge_ledger_core::sync::{
-    Close, Frame, GoAwayReason, Input, NewGreeting, Outcome, Output, Outputs, Session, Standing,
-    WhoWeAre, greet,
+    Close, Frame, GoAwayReason, Input, NewGreeting, Outcome, Output, Outputs, PeerChannel, Session,
+    Standing, WhoWeAre, greet,
 };
 
 use crate::chronicle::Chronicle;
@@ -50,7 +50,7 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) chronicle: &'a Chronicle,
     pub(crate) book: &'a Book,
     pub(crate) replica: &'a mut Replica,
-    /// Whom the service serves here.
+    /// Whom the service serves here, or which device a peer is.
     pub(crate) serves: Option<DeviceId>,
     /// Cuts pages at random, if given.
     pub(crate) rng: Option<&'a mut Rng>,
@@ -97,6 +97,17 @@ impl End {
             heads: replica.heads(),
             dialled: AUDIENCE.to_owned(),
             nonce: [7; 32],
+        })
+    }
+
+    /// One end of a channel between two devices.
+    pub(crate) fn peer(replica: &Replica, channel: PeerChannel) -> Self {
+        let member = replica.member.expect("only devices are peers");
+        Self::new(WhoWeAre::Peer {
+            key: member.key.clone(),
+            log: replica.log.clone(),
+            heads: replica.heads(),
+            channel,
         })
     }
 

@@ -6,8 +6,9 @@ use edge_ledger_core::identity::IdentityLog;
 use edge_ledger_core::ids::Digest;
 use edge_ledger_core::ledger::{Heads, VerifiedRun};
 use edge_ledger_core::sync::{
-    Close, Frame, Greeting, Hello, HelloBody, Input, NewGreeting, Output, Outputs, Session,
-    Standing, Welcome, WelcomeBody, WhoWeAre, greet,
+    Close, Fingerprints, Frame, Greeting, Greetings, Hello, HelloBody, Input, NewGreeting, Output,
+    Outputs, PeerChannel, PeerGreeting, PeerWelcome, Session, Standing, Welcome, WelcomeBody,
+    WhoWeAre, greet, say_hello,
 };
 
 use crate::world::{AUDIENCE, Member, STORE_EPOCH, world};
@@ -76,6 +77,66 @@ pub(crate) fn standing(log: &Arc<IdentityLog>, heads: &Heads) -> Standing {
     }
 }
 
+/// The certificates of a channel, as the session sees them that is driven by hand.
+pub(crate) fn seen_from_here() -> Fingerprints {
+    let (ours, theirs) = ([11; 32], [12; 32]);
+    Fingerprints { ours, theirs }
+}
+
+/// The same, from the other end.
+pub(crate) fn seen_from_there() -> Fingerprints {
+    let Fingerprints { ours, theirs } = seen_from_here();
+    Fingerprints {
+        ours: theirs,
+        theirs: ours,
+    }
+}
+
+/// What the other end of a channel greets with.
+pub(crate) fn their_greeting() -> PeerGreeting {
+    PeerGreeting::new(world().ledger_id(), [31; 32])
+}
+
+/// What it says to a greeting.
+pub(crate) fn peer_hello(
+    answered: &PeerGreeting,
+    member: &Member,
+    log: &IdentityLog,
+    heads: &Heads,
+) -> Hello {
+    let body = HelloBody {
+        identity: world().identity(),
+        key: member.public,
+        log: log.head(),
+        digest: heads.digest(log),
+        nonce: [32; 32],
+    };
+    peer_hello_of(answered, member, seen_from_there(), &body)
+}
+
+/// The same, with everything given.
+pub(crate) fn peer_hello_of(
+    answered: &PeerGreeting,
+    member: &Member,
+    fingerprints: Fingerprints,
+    body: &HelloBody,
+) -> Hello {
+    let greetings = Greetings {
+        ours: their_greeting(),
+        theirs: answered.clone(),
+    };
+    let ledger_id = world().ledger_id();
+    say_hello(ledger_id, &member.key, &greetings, fingerprints, body)
+}
+
+/// What it lets in with.
+pub(crate) fn peer_welcome(log: &IdentityLog, heads: &Heads) -> PeerWelcome {
+    PeerWelcome {
+        log: log.head(),
+        digest: heads.digest(log),
+    }
+}
+
 impl Hand {
     /// A service's session before `Hello`, and the greeting that it sent.
     pub(crate) fn service() -> (Self, Greeting) {
@@ -111,6 +172,67 @@ impl Hand {
             dialled: AUDIENCE.to_owned(),
             nonce,
         })
+    }
+
+    /// A device's session with another one before anything arrived, and its greeting.
+    pub(crate) fn peer(
+        member: &Member,
+        other: &Member,
+        log: &Arc<IdentityLog>,
+        heads: &Heads,
+    ) -> (Self, PeerGreeting) {
+        let mut hand = Self::new(WhoWeAre::Peer {
+            key: member.key.clone(),
+            log: log.clone(),
+            heads: heads.clone(),
+            channel: PeerChannel {
+                expected: other.id,
+                fingerprints: seen_from_here(),
+                greeting_nonce: [21; 32],
+                hello_nonce: [22; 32],
+            },
+        });
+        let mut outputs = hand.input(Input::Opened);
+        match outputs.pop() {
+            Some(Output::Send(Frame::PeerGreeting(greeting))) => (hand, greeting),
+            other => panic!("no greeting: {other:?}"),
+        }
+    }
+
+    /// The same, open and at rest: both hold the same, and entries do not flow.
+    pub(crate) fn open_peer(
+        member: &Member,
+        other: &Member,
+        log: &Arc<IdentityLog>,
+        heads: &Heads,
+    ) -> Self {
+        let (mut hand, ours) = Self::peer(member, other, log, heads);
+        hand.frame(Frame::PeerGreeting(their_greeting()));
+        let hello = peer_hello(&ours, other, log, heads);
+        assert_eq!(names(&hand.frame(Frame::PeerHello(hello))), ["identify"]);
+        let found = Input::Identified(Some(standing(log, heads)));
+        assert_eq!(names(&hand.input(found)), ["PeerWelcome"]);
+        let outputs = hand.frame(Frame::PeerWelcome(peer_welcome(log, heads)));
+        assert_eq!(names(&outputs), ["live"]);
+        hand
+    }
+
+    /// The same, while entries flow because the peer wants them.
+    pub(crate) fn flowing_peer(
+        member: &Member,
+        other: &Member,
+        log: &Arc<IdentityLog>,
+        heads: &Heads,
+    ) -> Self {
+        let mut hand = Self::open_peer(member, other, log, heads);
+        let outputs = hand.frame(Frame::Flow { wanted: true });
+        assert_eq!(names(&outputs), ["read heads"]);
+        assert_eq!(names(&hand.input(Input::Heads(heads.clone()))), ["Heads"]);
+        let outputs = hand.frame(Frame::Heads(heads.clone()));
+        assert_eq!(names(&outputs), ["locate", "read"]);
+        hand.input(Input::Located(Vec::new()));
+        hand.nothing_to_send();
+        hand
     }
 
     fn new(who: WhoWeAre) -> Self {

@@ -4,18 +4,23 @@
 
 mod bounds;
 mod case;
+mod channels;
 mod chronicle;
 mod convergence;
 mod end;
 mod entries;
+mod flow;
 mod flush;
 mod hand;
 mod leaving;
 mod losses;
+mod meeting;
 mod network;
 mod nonsense;
 mod opening;
+mod outage;
 mod pen;
+mod relayed;
 mod replica;
 mod rng;
 mod statements;

@@ -8,6 +8,7 @@ use edge_ledger_core::ids::DeviceId;
 use edge_ledger_core::ledger::VerifiedRun;
 use edge_ledger_core::sync::{Close, Frame, GoAwayReason, Input};
 
+use crate::channels::Channel;
 use crate::chronicle::Chronicle;
 use crate::end::{Effects, End, News, Surroundings};
 use crate::pen::Book;
@@ -86,7 +87,25 @@ pub(crate) struct Network {
     pub(crate) hold: Vec<(usize, Side)>,
     /// All frames, if they are to be looked at.
     pub(crate) sent: Option<Vec<Sent>>,
-    nonce: u64,
+    /// Channels between devices.
+    pub(crate) channels: Vec<Channel>,
+    /// Whether the service can be reached.
+    pub(crate) service_is_there: bool,
+    pub(crate) nonce: u64,
+}
+
+/// Where something can be delivered.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum At {
+    Link(usize, Side),
+    Channel(usize, usize),
+}
+
+/// Which session brought a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    Link(usize),
+    Channel(usize),
 }
 
 impl Network {
@@ -102,6 +121,8 @@ impl Network {
             page_entries: usize::MAX,
             hold: Vec::new(),
             sent: None,
+            channels: Vec::new(),
+            service_is_there: true,
             nonce: 0,
         }
     }
@@ -124,6 +145,16 @@ impl Network {
         };
         let record = self.chronicle.log().device(&member.id);
         record.is_some_and(|record| record.state == DeviceState::Active)
+    }
+
+    /// The service goes away, or comes back.
+    pub(crate) fn set_service(&mut self, is_there: bool) {
+        self.service_is_there = is_there;
+        if !is_there {
+            for replica in self.devices() {
+                self.cut(replica);
+            }
+        }
     }
 
     /// Opens a stream.
@@ -201,14 +232,19 @@ impl Network {
             Side::Device => replica,
         };
         for news in effects.news {
-            self.tell(place, Some(replica), &news);
+            self.tell(place, Some(Origin::Link(replica)), &news);
         }
     }
 
     /// Tells the sessions of a replica what changed there; entries not the one that brought them.
-    fn tell(&mut self, place: usize, origin: Option<usize>, news: &News) {
+    pub(crate) fn tell(&mut self, place: usize, origin: Option<Origin>, news: &News) {
         let log = self.replicas[place].log.clone();
         let position = log.head().position;
+        let input = |from: Origin| match news {
+            News::Log => Some((position, Input::LogChanged(log.clone()))),
+            News::Committed(_) if origin == Some(from) => None,
+            News::Committed(runs) => Some((0, Input::Committed(runs.clone()))),
+        };
         for (replica, link) in self.links.iter_mut().enumerate() {
             let Some(stream) = link
                 .stream
@@ -221,10 +257,16 @@ impl Network {
                 SERVICE => &mut stream.service,
                 _ => &mut stream.device,
             };
-            match news {
-                News::Log => end.announce(position, Input::LogChanged(log.clone())),
-                News::Committed(_) if origin == Some(replica) => {}
-                News::Committed(runs) => end.announce(0, Input::Committed(runs.clone())),
+            if let Some((position, input)) = input(Origin::Link(replica)) {
+                end.announce(position, input);
+            }
+        }
+        for (number, channel) in self.channels.iter_mut().enumerate() {
+            let Some(end) = channel.end_at(place) else {
+                continue;
+            };
+            if let Some((position, input)) = input(Origin::Channel(number)) {
+                end.announce(position, input);
             }
         }
     }
@@ -264,21 +306,46 @@ impl Network {
             None => (choices.first().copied(), None),
         };
         match choice {
-            Some((replica, side, true)) => self.deliver(replica, side),
-            Some((replica, side, false)) => {
-                self.with_end(replica, side, |end, around, effects| {
-                    *effects = end.step(pick, around);
-                });
-            }
+            Some((at, true)) => self.deliver_at(at),
+            Some((at, false)) => self.answer_at(at, pick),
             None => return false,
         }
-        let replica = choice.map_or(SERVICE, |(replica, _, _)| replica);
-        self.end_if_closed(replica);
         true
     }
 
-    /// Every end with something to be delivered: inputs first, then frames.
-    fn choices(&mut self) -> Vec<(usize, Side, bool)> {
+    /// Delivers a frame; a stream whose end has closed comes to its own.
+    pub(crate) fn deliver_at(&mut self, at: At) {
+        match at {
+            At::Link(replica, side) => {
+                self.deliver(replica, side);
+                self.end_if_closed(replica);
+            }
+            At::Channel(number, end) => {
+                self.deliver_on_channel(number, end);
+                self.end_channel_if_closed(number);
+            }
+        }
+    }
+
+    /// Delivers an input that waits at an end, likewise.
+    pub(crate) fn answer_at(&mut self, at: At, pick: Option<usize>) {
+        let step = |end: &mut End, around: &mut Surroundings<'_>, effects: &mut Effects| {
+            *effects = end.step(pick, around);
+        };
+        match at {
+            At::Link(replica, side) => {
+                self.with_end(replica, side, step);
+                self.end_if_closed(replica);
+            }
+            At::Channel(number, end) => {
+                self.with_channel_end(number, end, step);
+                self.end_channel_if_closed(number);
+            }
+        }
+    }
+
+    /// Every end with something to be delivered, whether it is a frame: inputs first, then frames.
+    pub(crate) fn choices(&mut self) -> Vec<(At, bool)> {
         let mut choices = Vec::new();
         for (replica, link) in self.links.iter_mut().enumerate() {
             let Some(stream) = &mut link.stream else {
@@ -286,15 +353,22 @@ impl Network {
             };
             for side in [Side::Service, Side::Device] {
                 if stream.end(side).has_input() {
-                    choices.push((replica, side, false));
+                    choices.push((At::Link(replica, side), false));
                 }
                 let held = self.hold.contains(&(replica, side));
                 if !held && !stream.inbox(side).is_empty() {
-                    choices.push((replica, side, true));
+                    choices.push((At::Link(replica, side), true));
                 }
             }
         }
-        choices.sort_by_key(|(_, _, frame)| *frame);
+        for (number, channel) in self.channels.iter_mut().enumerate() {
+            for (end, input, frame) in channel.waiting() {
+                let at = At::Channel(number, end);
+                choices.extend(input.then_some((at, false)));
+                choices.extend(frame.then_some((at, true)));
+            }
+        }
+        choices.sort_by_key(|(_, frame)| *frame);
         choices
     }
 
@@ -337,6 +411,7 @@ impl Network {
             self.input(replica, Side::Device, Input::Tick);
             self.end_if_closed(replica);
         }
+        self.tick_channels();
     }
 
     /// Dials where a device has no stream, and gives up streams that do not open.
@@ -350,10 +425,12 @@ impl Network {
                         self.cut(replica);
                     }
                 }
+                None if !self.service_is_there => {}
                 None if self.now_ms >= link.dial_at_ms && !link.told_revoked => self.dial(replica),
                 None => {}
             }
         }
+        self.redial_channels();
     }
 
     /// Delivers everything there is.
@@ -375,19 +452,21 @@ impl Network {
         }
     }
 
-    /// Whether all sessions are open and idle.
+    /// Whether all sessions with the service are open, and all sessions idle.
     pub(crate) fn is_idle(&self) -> bool {
-        self.devices()
-            .filter(|replica| !self.links[*replica].told_revoked)
-            .all(|replica| {
-                let stream = self.links[replica].stream.as_ref();
-                stream.is_some_and(|stream| {
-                    stream.service.is_idle()
-                        && stream.device.is_idle()
-                        && stream.to_service.is_empty()
-                        && stream.to_device.is_empty()
+        self.channels_are_idle()
+            && self
+                .devices()
+                .filter(|replica| !self.links[*replica].told_revoked)
+                .all(|replica| {
+                    let stream = self.links[replica].stream.as_ref();
+                    stream.is_some_and(|stream| {
+                        stream.service.is_idle()
+                            && stream.device.is_idle()
+                            && stream.to_service.is_empty()
+                            && stream.to_device.is_empty()
+                    })
                 })
-            })
     }
 
     pub(crate) fn stream(&mut self, replica: usize) -> &mut Stream {

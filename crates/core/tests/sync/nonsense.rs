@@ -8,10 +8,13 @@ use edge_ledger_core::ids::{Digest, EntryHash};
 use edge_ledger_core::ledger::admission::Refusal;
 use edge_ledger_core::ledger::{Heads, KeptRun, Run, Tip};
 use edge_ledger_core::limits::WINDOW_FRAMES_MAX;
-use edge_ledger_core::sync::{Frame, GoAwayReason, Input, Outcome, Output};
+use edge_ledger_core::sync::{Frame, GoAwayReason, Input, Outcome, Output, PeerGreeting};
 
 use crate::chronicle::Chronicle;
-use crate::hand::{Hand, digest, greeting, hello, names, standing, welcome};
+use crate::hand::{
+    Hand, digest, greeting, hello, names, peer_hello, peer_welcome, standing, their_greeting,
+    welcome,
+};
 use crate::pen::{chain, forest};
 use crate::rng::Rng;
 use crate::world::{AUDIENCE, member};
@@ -25,6 +28,8 @@ const OUTPUTS_MAX: usize = WINDOW_FRAMES_MAX + 64 + 12;
 struct Nonsense {
     rng: Rng,
     chronicle: Chronicle,
+    /// What a session between devices greeted with.
+    ours: PeerGreeting,
 }
 
 impl Nonsense {
@@ -96,7 +101,17 @@ impl Nonsense {
     fn frame(&mut self) -> Frame {
         let log = self.chronicle.log_at(1 + self.rng.next() % 8).clone();
         let greeting = greeting(9, AUDIENCE);
-        match self.rng.below(15) {
+        match self.rng.below(21) {
+            15 => Frame::PeerGreeting(their_greeting()),
+            16 => {
+                let from = member(self.rng.below(12));
+                Frame::PeerHello(peer_hello(&self.ours, from, &log, &Heads::default()))
+            }
+            17 => Frame::PeerWelcome(peer_welcome(&log, &self.heads())),
+            18 | 19 => Frame::Flow {
+                wanted: self.rng.percent(50),
+            },
+            20 => Frame::RelayedAcks(Vec::new()),
             0 => Frame::Greeting(greeting),
             1 => Frame::Hello(hello(
                 &greeting,
@@ -154,7 +169,11 @@ impl Nonsense {
 
     fn input(&mut self) -> Input {
         let log = self.chronicle.log_at(1 + self.rng.next() % 8).clone();
-        match self.rng.below(28) {
+        match self.rng.below(30) {
+            28 => Input::RelayAcks(Vec::new()),
+            29 => Input::Flow {
+                wanted: self.rng.percent(50),
+            },
             0 => Input::Opened,
             1 => Input::Identified(
                 self.rng
@@ -286,6 +305,7 @@ fn nonsense(seed: u64) -> Nonsense {
     Nonsense {
         rng: Rng::new(seed),
         chronicle,
+        ours: their_greeting(),
     }
 }
 
@@ -295,6 +315,7 @@ fn try_all(start: impl Fn(&mut Nonsense) -> Hand) {
         let mut nonsense = Nonsense {
             rng: Rng::new(seed),
             chronicle: made.chronicle.clone(),
+            ours: made.ours.clone(),
         };
         let mut hand = start(&mut nonsense);
         feed(&mut hand, &mut nonsense, seed % 2 == 0);
@@ -330,12 +351,29 @@ fn an_open_session_of_a_device_survives_nonsense() {
 }
 
 #[test]
+fn a_session_of_two_devices_survives_nonsense() {
+    try_all(|nonsense| {
+        let log = nonsense.chronicle.log_at(6).clone();
+        let heads = Heads::default();
+        match nonsense.rng.below(3) {
+            0 => {
+                let (hand, ours) = Hand::peer(member(0), member(1), &log, &heads);
+                nonsense.ours = ours;
+                hand
+            }
+            1 => Hand::open_peer(member(0), member(1), &log, &heads),
+            _ => Hand::flowing_peer(member(0), member(1), &log, &heads),
+        }
+    });
+}
+
+#[test]
 fn frames_of_each_kind_are_among_the_nonsense() {
     let mut nonsense = nonsense(1);
     let mut seen = BTreeMap::new();
     for _ in 0..2_000 {
         *seen.entry(nonsense.frame().name()).or_insert(0) += 1;
     }
-    assert_eq!(seen.len(), 13, "{seen:?}");
+    assert_eq!(seen.len(), 18, "{seen:?}");
     assert!(chain(member(0), Point::START, 0..1)[0].to_run().first_seq == 1);
 }

@@ -6,7 +6,7 @@ use edge_ledger_core::ledger::Tip;
 use edge_ledger_core::ledger::fold::fold;
 use edge_ledger_core::sync::Input;
 
-use super::{Case, Met};
+use super::{Case, Made, Met};
 use crate::network::{SERVICE, Side};
 use crate::replica::Replica;
 
@@ -77,15 +77,21 @@ impl Case {
         }
     }
 
+    /// The service gives a device nothing after its end, and no other device that knows of it does:
+    /// what it makes reaches nobody who does not know as well.
     fn revoked_get_nothing_new(&self) {
-        for (place, made_before) in &self.ended {
-            assert!(self.network.links[*place].told_revoked);
-            let replica = &self.network.replicas[*place];
-            let later = self.made[*made_before..].iter();
-            for (tip, by) in later.filter(|(_, by)| by != place) {
+        let only_by_service = self.network.channels.is_empty();
+        for ended in &self.ended {
+            assert!(self.network.links[ended.place].told_revoked);
+            let replica = &self.network.replicas[ended.place];
+            let later = self.made[ended.made_before..].iter();
+            let of_others = later.filter(|made| made.by != ended.place);
+            let known = |made: &&Made| only_by_service || made.position >= ended.position;
+            for made in of_others.filter(known) {
                 assert!(
-                    !replica.ever.contains(tip),
-                    "a revoked device got an entry that {by} made later"
+                    !replica.ever.contains(&made.tip),
+                    "a revoked device got an entry that {} made later",
+                    made.by
                 );
             }
         }
@@ -128,6 +134,8 @@ pub(crate) struct Tally {
     replaced: u64,
     old_cuts: u64,
     rolled_back: u64,
+    channels: u64,
+    cellars: u64,
 }
 
 impl Tally {
@@ -144,6 +152,8 @@ impl Tally {
         self.replaced += u64::from(met.replaced > 0);
         self.old_cuts += u64::from(met.old_cuts > 0);
         self.rolled_back += u64::from(met.rolled_back);
+        self.channels += u64::from(met.channels > 0);
+        self.cellars += u64::from(met.cellar);
     }
 
     /// A property that meets none of what it is about says nothing.
@@ -157,7 +167,12 @@ impl Tally {
         ];
         let statements = [self.added, self.revoked, self.replaced, self.old_cuts];
         let starts = [self.service_behind, self.device_behind, self.rolled_back];
-        let all = common.iter().chain(&statements).chain(&starts);
+        let peers = [self.channels, self.cellars];
+        let all = common
+            .iter()
+            .chain(&statements)
+            .chain(&starts)
+            .chain(&peers);
         for count in all {
             assert!(*count * 20 >= cases, "too rare to mean something: {self:?}");
         }

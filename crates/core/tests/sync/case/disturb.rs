@@ -5,7 +5,7 @@ use edge_ledger_core::ids::DeviceId;
 use edge_ledger_core::ledger::Tip;
 use edge_ledger_core::sync::Input;
 
-use super::Case;
+use super::{Case, Ended};
 use crate::network::{SERVICE, Side};
 use crate::world::{Member, member_of};
 
@@ -28,7 +28,8 @@ impl Case {
 
     fn happen(&mut self) {
         match self.rng.below(100) {
-            0..24 => self.append(),
+            0..4 => self.change_a_channel(),
+            4..24 => self.append(),
             24..26 => self.append_at_a_clone(),
             26..36 => self.say(),
             36..74 => self.spoil_a_frame(),
@@ -39,6 +40,29 @@ impl Case {
                 self.network.tick();
             }
         }
+    }
+
+    /// A channel breaks, or its ends choose anew, or anyhow, what they want of each other. Now and
+    /// then the service is out of reach for a while.
+    fn change_a_channel(&mut self) {
+        if self.rng.percent(20) {
+            let is_there = !self.network.service_is_there;
+            self.network.set_service(is_there);
+        }
+        if self.network.channels.is_empty() {
+            return;
+        }
+        let channel = self.rng.below(self.network.channels.len());
+        match self.rng.below(4) {
+            0 => self.network.disconnect(channel),
+            1 => self.network.choose_paths(),
+            _ => {
+                let (end, wanted) = (self.rng.below(2), self.rng.percent(60));
+                self.network
+                    .channel_input(channel, end, Input::Flow { wanted });
+            }
+        }
+        self.met.channels += 1;
     }
 
     fn random_device(&mut self) -> usize {
@@ -64,8 +88,8 @@ impl Case {
         let mut at = tips.first().copied().unwrap_or(Point::START);
         for _ in 0..self.rng.between(1, 2) {
             self.make(place, author, at);
-            if let Some((tip, _)) = self.made.last() {
-                at = tip.point;
+            if let Some(made) = self.made.last() {
+                at = made.tip.point;
             }
         }
     }
@@ -171,7 +195,11 @@ impl Case {
         self.network.chronicle.revoke(device, named, kept);
         self.met.revoked += 1;
         if let Some(place) = self.network.place_of(device) {
-            self.ended.push((place, self.made.len()));
+            self.ended.push(Ended {
+                place,
+                made_before: self.made.len(),
+                position: self.network.chronicle.position(),
+            });
         }
     }
 
@@ -217,6 +245,7 @@ impl Case {
         self.network.chronicle.replace(old, new, named, kept);
         self.network.replicas[place].member = Some(new);
         self.network.cut(place);
+        self.network.disconnect_all_of(place);
         let position = self.network.chronicle.position();
         self.network.learn(place, position);
         self.met.replaced += 1;

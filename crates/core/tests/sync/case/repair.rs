@@ -9,6 +9,7 @@ const REST_WITHIN_MS: u64 = 3_600_000;
 
 impl Case {
     pub(crate) fn clean_up(&mut self) {
+        self.network.set_service(true);
         let deadline_ms = self.network.now_ms + REST_WITHIN_MS;
         let mut step_ms = 1_000;
         while self.network.now_ms < deadline_ms {
@@ -18,6 +19,7 @@ impl Case {
             }
             self.repair_forks();
             self.network.redial();
+            self.network.choose_paths();
             self.network.now_ms += step_ms;
             step_ms = (step_ms + 500).min(10_000);
             self.network.tick();
@@ -57,7 +59,7 @@ impl Case {
         }
     }
 
-    fn describe(&self) -> String {
+    pub(super) fn describe(&self) -> String {
         let describe = |place: usize| {
             let replica = &self.network.replicas[place];
             let link = &self.network.links[place];
@@ -77,6 +79,12 @@ impl Case {
                 tips.collect::<Vec<_>>(),
             )
         };
-        (0..self.network.replicas.len()).map(describe).collect()
+        let channels = self.network.channels.iter().map(|channel| {
+            let (places, open, idle) = (channel.places, channel.is_open(), channel.is_idle());
+            let closes = &channel.closes;
+            format!("\n{places:?}: open {open}, idle {idle}, closes {closes:?}")
+        });
+        let replicas = (0..self.network.replicas.len()).map(describe);
+        replicas.chain(channels).collect()
     }
 }
