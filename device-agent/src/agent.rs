@@ -19,6 +19,7 @@ use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::addresses::Addresses;
 use crate::book::Book;
 use crate::clock::Clock;
 use crate::devices::devices;
@@ -26,10 +27,11 @@ use crate::engine::{Command, Engine, Recorded, Snapshot, Start};
 use crate::enrol::{current, open_store};
 use crate::error::{AgentError, LINK_TAKEN, PROBATION, Refusal, RootError};
 use crate::event::{EventLog, Events};
-use crate::identity_client::{Caller, CallerKey, IdentityClient, IdentitySession};
+use crate::identity_client::{Caller, CallerKey, IdentitySession};
+use crate::identity_services::IdentityServices;
 use crate::limits::{COMMANDS_MAX, NAMEPLATE_TRIES_MAX};
 use crate::link::{self, LinkCode};
-use crate::security::{Secured, Security};
+use crate::security::Security;
 use crate::statement;
 use crate::status::{Balance, DeviceInfo, ForkedLog, HistoryItem, Status};
 use crate::vault::{self, Membership, Vault};
@@ -40,10 +42,10 @@ pub use roots::{PendingRecovery, RecoveryKeyInfo, RecoveryStatus};
 /// What an agent may be told beside its home folder.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// Address of the identity service, instead of the one in the home folder.
-    pub identity_url: Option<String>,
-    /// Address of the ledger service, instead of the one in the home folder.
-    pub ledger_url: Option<String>,
+    /// Addresses of the identity service, instead of those in the home folder.
+    pub identity_urls: Option<Addresses>,
+    /// Addresses of the ledger service, instead of those in the home folder.
+    pub ledger_urls: Option<Addresses>,
     /// How connections are secured, instead of as the home folder keeps it: it keeps what is given
     /// here from now on.
     pub security: Security,
@@ -62,7 +64,7 @@ struct Shared {
     /// Held while the root keys may change.
     roots: Mutex<()>,
     membership: Membership,
-    secured: Secured,
+    identity: IdentityServices,
     key: watch::Receiver<Arc<SecretKey>>,
     clock: Clock,
     commands: mpsc::Sender<Command>,
@@ -82,13 +84,14 @@ impl Agent {
         let vault = Vault::lock(home)?;
         let (mut membership, keys) = vault.open()?;
         let secured = vault.secured(&options.security)?;
-        if let Some(url) = options.identity_url {
-            membership.identity_url = url;
+        if let Some(urls) = options.identity_urls {
+            membership.identity_urls = urls;
         }
-        if let Some(url) = options.ledger_url {
-            membership.ledger_url = url;
+        if let Some(urls) = options.ledger_urls {
+            membership.ledger_urls = urls;
         }
-        secured.warn_of([&membership.identity_url, &membership.ledger_url]);
+        secured.warn_of(&membership.identity_urls);
+        secured.warn_of(&membership.ledger_urls);
         let store = open_store(&vault)?;
         let view = Book::log_of(&store, &membership).await?;
         let (key, successor) = current(keys, &view.log).ok_or_else(|| vault.without_key())?;
@@ -103,14 +106,21 @@ impl Agent {
             EventLog::default(),
             CancellationToken::new(),
         );
+        let identity = IdentityServices::of_agent(
+            membership.identity_urls.clone(),
+            secured.clone(),
+            clock,
+            events.clone(),
+        );
         let (engine, snapshot) = Engine::new(Start {
             acked: book.load_ack().await?,
             revoked: book.load_revoked().await?,
             book,
             key: tell_key,
             successor,
-            membership: membership.clone(),
-            secured: secured.clone(),
+            ledgers: membership.ledger_urls.clone(),
+            identity: identity.clone(),
+            secured,
             clock,
             events: events.clone(),
             stop: stop.clone(),
@@ -125,7 +135,7 @@ impl Agent {
             home: home.to_owned(),
             roots: Mutex::new(()),
             membership,
-            secured,
+            identity,
             key,
             clock,
             commands,
@@ -229,9 +239,9 @@ impl Agent {
     }
 
     /// Addresses of the identity service and of the ledger service.
-    pub fn addresses(&self) -> (&str, &str) {
+    pub fn addresses(&self) -> (&Addresses, &Addresses) {
         let membership = &self.shared.membership;
-        (&membership.identity_url, &membership.ledger_url)
+        (&membership.identity_urls, &membership.ledger_urls)
     }
 
     /// Waits until the agent has looked up from what it does: one that hangs never does.
@@ -253,6 +263,10 @@ impl Agent {
         let mut status = snapshot.status;
         status.synced_ms_ago = status.synced_ms_ago.map(|ms| ms + since);
         status.heard_ms_ago = status.heard_ms_ago.map(|ms| ms + since);
+        for endpoint in &mut status.ledger_endpoints {
+            endpoint.ms_ago = endpoint.ms_ago.map(|ms| ms + since);
+        }
+        status.identity_endpoints = self.shared.identity.shown();
         status
     }
 
@@ -326,12 +340,12 @@ impl Agent {
                     if refusal.reason == LINK_TAKEN && tries_left > 0 => {}
                 Err(error) => return Err(error),
                 Ok((stream, expires_in_s)) => {
-                    let membership = &self.shared.membership;
-                    let ledger_id = membership.genesis.ledger_id();
+                    let ledger_id = self.shared.membership.genesis.ledger_id();
                     return Ok(LinkSession {
                         agent: self.clone(),
                         stream,
-                        link: code.link(&membership.identity_url, ledger_id),
+                        // One address, that is known to work: the new device is told the others.
+                        link: code.link(session.client().url(), ledger_id),
                         code,
                         expires_in_s,
                     });
@@ -368,14 +382,12 @@ impl Agent {
 
     async fn sign_in(&self) -> Result<IdentitySession, AgentError> {
         let membership = &self.shared.membership;
-        let client =
-            IdentityClient::connect(&membership.identity_url, &self.shared.secured).await?;
         let caller = Caller {
             ledger_id: membership.genesis.ledger_id(),
             identity: membership.identity,
             key: CallerKey::Device(self.key()),
         };
-        client.authenticate(&caller).await
+        self.shared.identity.sign_in(&caller).await
     }
 
     /// Refuses what the service would refuse at the end, as it stands by its clock.

@@ -3,6 +3,7 @@
 //! Calls of the application come in as commands, frames come in from the stream, and time passes;
 //! everything is handled in turn, so there is no lock and nothing to get out of step.
 
+mod addresses;
 mod comeback;
 mod command;
 mod connection;
@@ -23,16 +24,19 @@ use edge_ledger_core::sync::Input;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::addresses::Addresses;
 use crate::book::{Book, has_left};
 use crate::clock::Clock;
 use crate::devices::LastEntries;
 use crate::error::{AgentError, DEVICE_REVOKED, LOG_FORKED, Refusal};
 use crate::event::{Event, EventLog};
+use crate::identity_services::IdentityServices;
 use crate::limits::{COMMANDS_MAX, LIVE_WITHIN, TICK_EVERY};
 use crate::security::Secured;
 use crate::status::{ForkedLog, State, Status};
-use crate::vault::{Membership, Vault};
+use crate::vault::Vault;
 
+use addresses::Ledgers;
 use comeback::Comeback;
 pub(crate) use command::Command;
 pub use command::Recorded;
@@ -45,7 +49,8 @@ pub(crate) struct Start {
     pub(crate) key: watch::Sender<Arc<SecretKey>>,
     /// A key that was made to replace it, and is not in the log as far as this device knows.
     pub(crate) successor: Option<Arc<SecretKey>>,
-    pub(crate) membership: Membership,
+    pub(crate) ledgers: Addresses,
+    pub(crate) identity: IdentityServices,
     pub(crate) secured: Secured,
     pub(crate) clock: Clock,
     pub(crate) events: EventLog,
@@ -75,7 +80,8 @@ struct AckWaiter {
 pub(crate) struct Engine {
     book: Book,
     key: watch::Sender<Arc<SecretKey>>,
-    membership: Membership,
+    ledgers: Ledgers,
+    identity: IdentityServices,
     secured: Secured,
     clock: Clock,
     events: EventLog,
@@ -141,7 +147,8 @@ impl Engine {
             .0,
             book: start.book,
             key: start.key,
-            membership: start.membership,
+            ledgers: Ledgers::new(start.ledgers),
+            identity: start.identity,
             secured: start.secured,
             clock: start.clock,
             events: start.events,
@@ -222,8 +229,9 @@ impl Engine {
     fn start_opening(&mut self) {
         let due = self.comeback.is_due(self.clock.monotonic_ms());
         if self.connection.is_none() && self.opening.is_none() && due {
-            let (url, secured) = (self.membership.ledger_url.clone(), self.secured.clone());
-            self.opening = Some(connection::start(url, secured));
+            let (url, secured) = (self.ledgers.url().to_owned(), self.secured.clone());
+            let patience = self.ledgers.patience();
+            self.opening = Some(connection::start(url, patience, secured));
         }
     }
 
@@ -238,7 +246,7 @@ impl Engine {
         match opened {
             Ok(stream) => {
                 let now = self.clock.monotonic_ms();
-                let (url, key) = (&self.membership.ledger_url, self.key.borrow().clone());
+                let (url, key) = (self.ledgers.url(), self.key.borrow().clone());
                 match Connection::new(stream, url, &key, &self.book, now) {
                     Ok(connection) => {
                         self.connection = Some(connection);
@@ -259,11 +267,8 @@ impl Engine {
         });
         if late {
             let why = "the handshake was not finished in time".to_owned();
-            self.disconnected(Ended::Error(connection::unreachable(
-                &self.membership.ledger_url,
-                why,
-            )))
-            .await;
+            let late = connection::unreachable(self.ledgers.url(), why);
+            self.disconnected(Ended::Error(late)).await;
         }
         // Nothing waits for an answer that does not come: each wait is bounded by a tick or two.
         if self
@@ -280,11 +285,8 @@ impl Engine {
         let (superseded, was_open) = connection.map_or((false, false), |connection| {
             (connection.superseded, connection.session.is_open())
         });
-        let url = &self.membership.ledger_url;
-        let meaning = self
-            .remembered(ended.meaning(url, superseded, was_open))
-            .await;
-        self.comeback.ended(self.clock.monotonic_ms(), &meaning);
+        let meaning = ended.meaning(self.ledgers.url(), superseded, was_open);
+        let (meaning, goes_on) = self.next_attempt(meaning).await;
         let Meaning {
             error,
             permanent,
@@ -292,8 +294,9 @@ impl Engine {
             ..
         } = meaning;
         let why = error.to_string();
-        let is_new = !moves && self.last_error.as_ref() != Some(&why);
-        if !moves {
+        let failed = !moves && !goes_on;
+        let is_new = failed && self.last_error.as_ref() != Some(&why);
+        if failed {
             self.last_error = Some(why.clone());
         }
         self.enter(if permanent {
@@ -316,6 +319,7 @@ impl Engine {
             }
         }
         if let AgentError::Refused(refusal) = error
+            && !goes_on
             && !self.must_be_replaced()
             && self.seeking.is_none()
         {

@@ -110,6 +110,29 @@ pub enum AgentError {
     Stopped,
 }
 
+impl AgentError {
+    /// What happened, beside the address that is said to it.
+    pub(crate) fn why(&self) -> String {
+        if let Self::Unreachable { why, .. } = self {
+            return why.clone();
+        }
+        if let Self::Tls { problem, .. } = self {
+            return problem.to_string();
+        }
+        self.to_string()
+    }
+
+    /// What the last of so many addresses said, when none could be used.
+    pub(crate) fn of_several(mut self, count: usize) -> Self {
+        if let Self::Unreachable { why, .. } = &mut self
+            && count > 1
+        {
+            why.push_str("; nor can it at its other addresses");
+        }
+        self
+    }
+}
+
 /// What is wrong with the keys that hold an identity, or with its log.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RootError {
@@ -167,6 +190,12 @@ impl From<FormatError> for AgentError {
 
 /// The reason of a refusal that ends a device: no time and no statement lifts it.
 pub(crate) const DEVICE_REVOKED: &str = "DEVICE_REVOKED";
+
+/// The reason of a refusal of a service that is not of this deployment, as this device says it.
+pub(crate) const UNTRUSTED: &str = "UNTRUSTED";
+
+/// The reason of a service that was dialled under a name that it does not know.
+pub(crate) const AUDIENCE_UNKNOWN: &str = "AUDIENCE_UNKNOWN";
 
 /// The reason of a refusal when the service's identity log is another one.
 pub(crate) const LOG_FORKED: &str = "LOG_FORKED";

@@ -12,11 +12,13 @@ use edge_ledger_core::identity::{Act, Certificate, IdentityLog};
 use edge_ledger_core::ids::{IdentityId, LedgerId};
 use edge_ledger_core::keys::SecretKey;
 
+use crate::addresses::Addresses;
 use crate::backup::{Backup, Proof};
 use crate::enrol::{Enrolled, NewDevice, Trust, check_trust, describe, settle};
 use crate::error::{AgentError, RootError};
-use crate::identity_client::{Caller, CallerKey, Deployment, IdentityClient, IdentitySession};
-use crate::security::{Secured, Security};
+use crate::identity_client::{Caller, CallerKey, Deployment, IdentitySession};
+use crate::identity_services::IdentityServices;
+use crate::security::Security;
 use crate::statement;
 use crate::vault::{self, Membership, Vault};
 
@@ -36,7 +38,7 @@ pub fn back_up(home: &Path) -> Result<Backup, AgentError> {
         root: root.seed(),
         next_root: keys.next.map(|key| key.seed()),
         genesis: Some(membership.genesis),
-        identity_url: Some(membership.identity_url),
+        identity_urls: Some(membership.identity_urls),
         fingerprint: None,
         identity: Some(membership.identity),
     })
@@ -67,17 +69,17 @@ pub fn take_off_root_keys(home: &Path) -> Result<(), AgentError> {
 /// [`AgentError::UnknownIdentity`], [`AgentError::Unreachable`], [`AgentError::Untrusted`] when
 /// the service is of another deployment than the backup.
 pub async fn prove_backup(
-    identity_url: &str,
+    identity_urls: &Addresses,
     security: &Security,
     home: &Path,
     backup: &Backup,
 ) -> Result<Proof, AgentError> {
     let secured = vault::secured_of(home, security)?;
-    let mut client = IdentityClient::connect(identity_url, &secured).await?;
-    let Deployment { genesis, .. } = client.deployment().await?;
+    let services = IdentityServices::new(identity_urls.clone(), secured);
+    let (client, Deployment { genesis, .. }) = services.deployment().await?;
     check_trust(trust(backup, Trust::FirstUse), &genesis)?;
     let identity = backup.identity();
-    let opened = root_session(identity_url, &secured, genesis.ledger_id(), backup).await;
+    let opened = root_session(&services, genesis.ledger_id(), backup).await;
     let mut session = match (opened, own_key(home, identity)) {
         (Err(AgentError::UnknownIdentity), Some(key)) => {
             let caller = Caller {
@@ -118,11 +120,11 @@ pub async fn restore(
 ) -> Result<Enrolled, AgentError> {
     let vault = Vault::lock_free(&new.home)?;
     let secured = vault.secured(&new.security)?;
-    let mut client = IdentityClient::connect(&new.identity_url, &secured).await?;
-    let deployment = client.deployment().await?;
+    let services = IdentityServices::new(new.identity_urls.clone(), secured);
+    let (_, deployment) = services.deployment().await?;
     check_trust(self::trust(backup, trust), &deployment.genesis)?;
     let ledger_id = deployment.genesis.ledger_id();
-    let opened = root_session(&new.identity_url, &secured, ledger_id, backup).await?;
+    let opened = root_session(&services, ledger_id, backup).await?;
     let holder = Holder {
         identity: backup.identity(),
         root: opened.root,
@@ -148,10 +150,9 @@ pub(crate) async fn enter(
     mut session: IdentitySession,
     holder: &Holder,
 ) -> Result<Enrolled, AgentError> {
-    let Deployment {
-        genesis,
-        ledger_url,
-    } = deployment;
+    let (identity_urls, ledger_urls) =
+        deployment.places(&new.identity_urls, new.ledger_urls.as_ref())?;
+    let genesis = deployment.genesis;
     let (identity, root) = (holder.identity, &holder.root);
     // What is in the way is told before anything is said.
     vault.has_room_for_root_keys(root, holder.next.as_ref())?;
@@ -177,8 +178,8 @@ pub(crate) async fn enter(
     let membership = Membership {
         identity,
         genesis,
-        identity_url: new.identity_url.clone(),
-        ledger_url: new.ledger_url.clone().unwrap_or(ledger_url),
+        identity_urls,
+        ledger_urls,
     };
     settle(vault, &membership, device, &statements).await
 }
@@ -203,8 +204,7 @@ struct Opened {
 /// Opens a session with the root key of a backup, or with its next one, which may be the root by
 /// now.
 async fn root_session(
-    url: &str,
-    secured: &Secured,
+    services: &IdentityServices,
     ledger_id: LedgerId,
     backup: &Backup,
 ) -> Result<Opened, AgentError> {
@@ -223,8 +223,7 @@ async fn root_session(
             identity,
             key: CallerKey::Root(root.clone()),
         };
-        let client = IdentityClient::connect(url, secured).await?;
-        if let Some(session) = admitted(client.authenticate(&caller).await)? {
+        if let Some(session) = admitted(services.sign_in(&caller).await)? {
             return Ok(Opened {
                 session,
                 root,

@@ -8,6 +8,7 @@ use edge_ledger_core::ledger::posting::EventKey;
 use edge_ledger_core::ledger::{Effect, Kind, Level};
 
 use crate::devices::AddedBy;
+use crate::endpoints::Endpoint;
 use crate::error::Refusal;
 
 /// What the agent is doing.
@@ -105,6 +106,10 @@ pub struct Status {
     pub left: bool,
     /// What went wrong last, until it goes right.
     pub last_error: Option<String>,
+    /// The addresses of the identity service, the one in use among them, in their order.
+    pub identity_endpoints: Vec<Endpoint>,
+    /// Those of the ledger service, likewise.
+    pub ledger_endpoints: Vec<Endpoint>,
 }
 
 /// Evidence of a forked identity log.

@@ -6,12 +6,12 @@ use std::io::{IsTerminal as _, Read as _, stdin};
 use std::path::{Path, PathBuf};
 
 use device_agent::backup::{self, BACKUP_BYTES_MAX, Backup, BackupFormat, Proof};
-use device_agent::{AgentError, Enrolled, NewDevice, Trust};
+use device_agent::{Addresses, AgentError, Enrolled, NewDevice, Trust};
 use edge_ledger_core::identity::pikey::short_id;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::enrol::{first_sight, identity_url, new_device};
+use super::enrol::{first_sight, new_device, service_of};
 use crate::args::{Backups, Global, Password};
 use crate::explain::Failure;
 use crate::folders;
@@ -67,8 +67,8 @@ async fn create(
     if remove {
         // The only other copy goes away: the file must be seen to work first.
         let (read, _) = open(file, &password)?;
-        let url = identity_url(global, &read);
-        let proof = prove(&url, global, &read).await.map_err(|failure| {
+        let urls = service_of(global, &read)?;
+        let proof = prove(&urls, global, &read).await.map_err(|failure| {
             let file = file.display();
             failure.next(format!(
                 "the backup is in {file}, and the keys are still on this device: try \
@@ -103,7 +103,7 @@ struct Verified {
     /// `complete`; `root_only` when the next root key is not in it; `outdated` when the root key
     /// was rotated since.
     proof: &'static str,
-    identity_url: String,
+    identity_urls: Vec<String>,
 }
 
 async fn verify(
@@ -116,8 +116,8 @@ async fn verify(
     let bytes = read(file)?;
     let password = known_password(password, global, output)?;
     let (keys, format) = unseal(&bytes, &password)?;
-    let url = identity_url(global, &keys);
-    let proof = prove(&url, global, &keys).await?;
+    let urls = service_of(global, &keys)?;
+    let proof = prove(&urls, global, &keys).await?;
     let identity = keys.identity();
     output
         .print(&Verified {
@@ -126,7 +126,7 @@ async fn verify(
             identity: identity.to_string(),
             short_id: short_id(&identity),
             proof,
-            identity_url: url,
+            identity_urls: urls.iter().map(str::to_owned).collect(),
         })
         .await
 }
@@ -156,7 +156,7 @@ async fn restore(
     let password = known_password(password, global, output)?;
     let (keys, format) = unseal(&bytes, &password)?;
     let new = NewDevice {
-        identity_url: identity_url(global, &keys),
+        identity_urls: service_of(global, &keys)?,
         ..new
     };
     // A backup that names its deployment trusts no other; the old formats name none.
@@ -187,9 +187,9 @@ async fn restore(
 }
 
 /// Holds keys against the log at a service.
-async fn prove(url: &str, global: &Global, keys: &Backup) -> Result<&'static str, Failure> {
+async fn prove(urls: &Addresses, global: &Global, keys: &Backup) -> Result<&'static str, Failure> {
     let home = folders::home(global.home.as_deref())?;
-    match device_agent::prove_backup(url, &security(global)?, &home, keys).await? {
+    match device_agent::prove_backup(urls, &security(global)?, &home, keys).await? {
         Proof::Complete => Ok("complete"),
         Proof::RootOnly => Ok("root_only"),
         Proof::Outdated => Ok("outdated"),
@@ -347,7 +347,8 @@ impl fmt::Display for Verified {
         write!(
             f,
             "The backup opens and fits {}, as {} has its log.",
-            self.short_id, self.identity_url
+            self.short_id,
+            self.identity_urls.join(" or ")
         )?;
         if self.proof == "root_only" {
             write!(

@@ -8,6 +8,7 @@ use edge_ledger_core::limits::AMOUNT_MAX;
 use serde::Serialize;
 
 use super::posting::level;
+use super::services::Services;
 use super::synced::{Synced, sync};
 use crate::amount::Unit;
 use crate::explain::Failure;
@@ -121,6 +122,7 @@ struct Report {
     /// Whether it ended itself.
     left: bool,
     last_error: Option<String>,
+    services: Services,
     home: PathBuf,
     #[serde(flatten)]
     synced: Synced,
@@ -196,6 +198,7 @@ impl Report {
             device_name: status.device_name,
             digest: status.digest,
             last_error: status.last_error,
+            services: Services::new(status.identity_endpoints, status.ledger_endpoints),
             home,
             synced,
             sync_reason: reason,
@@ -238,6 +241,7 @@ impl fmt::Display for Report {
                 forked.position
             )?;
         }
+        write!(f, "{}", self.services)?;
         match (&self.sync_reason, &self.last_error) {
             (Some(reason), Some(error)) => write!(f, "\n  refused    {reason}: {error}"),
             (None, Some(error)) => write!(f, "\n  not synced {error}"),

@@ -14,9 +14,9 @@ use super::{Engine, millis};
 use crate::book::Book;
 use crate::error::{AgentError, Refusal};
 use crate::event::Event;
-use crate::identity_client::{Caller, CallerKey, IdentityClient};
+use crate::identity_client::{Caller, CallerKey};
+use crate::identity_services::IdentityServices;
 use crate::limits::SEEK_EVIDENCE_AGAIN;
-use crate::security::Secured;
 use crate::status::ForkedLog;
 use crate::vault;
 
@@ -46,8 +46,7 @@ impl Engine {
         match own_receipts(&self.book).await {
             Ok(own) => {
                 let search = Box::pin(seek(Search {
-                    url: self.membership.identity_url.clone(),
-                    secured: self.secured.clone(),
+                    identity: self.identity.clone(),
                     key: self.key.borrow().clone(),
                     log: self.book.log().clone(),
                     own,
@@ -106,8 +105,7 @@ async fn own_receipts(book: &Book) -> Result<Vec<ReceiptParts>, AgentError> {
 }
 
 struct Search {
-    url: String,
-    secured: Secured,
+    identity: IdentityServices,
     key: Arc<SecretKey>,
     log: Arc<IdentityLog>,
     own: Vec<ReceiptParts>,
@@ -120,8 +118,7 @@ async fn seek(search: Search) -> Result<Option<Evidence>, AgentError> {
         identity: search.log.identity(),
         key: CallerKey::Device(search.key),
     };
-    let client = IdentityClient::connect(&search.url, &search.secured).await?;
-    let theirs = client.authenticate(&caller).await?.log_after(0).await?;
+    let theirs = search.identity.sign_in(&caller).await?.log_after(0).await?;
     let differs = theirs
         .iter()
         .zip(&search.own)

@@ -99,7 +99,7 @@ impl Engine {
         };
         if connection.held.len() >= HELD_FRAMES_MAX {
             let why = "it takes no more frames".to_owned();
-            return Err(Ended::Error(unreachable(&self.membership.ledger_url, why)));
+            return Err(Ended::Error(unreachable(self.ledgers.url(), why)));
         }
         connection.held.push_back(frame);
         Ok(Vec::new())
@@ -107,6 +107,7 @@ impl Engine {
 
     async fn live(&mut self) -> Vec<Input> {
         self.comeback.succeeded();
+        self.ledger_answered();
         self.forget_revoked().await;
         self.last_error = None;
         self.events.push(Event::Connected);

@@ -38,6 +38,8 @@ pub(super) fn empty(book: &Book) -> Status {
         forked_log: None,
         left: has_left(log, &device),
         last_error: None,
+        identity_endpoints: Vec::new(),
+        ledger_endpoints: Vec::new(),
     }
 }
 
@@ -61,6 +63,8 @@ impl Engine {
             revoked: self.revoked.clone(),
             forked_log: self.forked.clone(),
             last_error: self.last_error.clone(),
+            identity_endpoints: self.identity.shown(),
+            ledger_endpoints: self.ledgers.shown(now),
             ..empty(&self.book)
         };
         self.snapshot.send_replace(Snapshot {

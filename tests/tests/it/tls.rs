@@ -56,8 +56,8 @@ fn up_with(folder: &Path, host: &str, is_valid: bool) -> anyhow::Result<(Up, Pat
 fn new_device(folder: &Path, name: &str, url: &str, tls_ca: Option<PathBuf>) -> NewDevice {
     NewDevice {
         home: folder.join(name),
-        identity_url: url.to_owned(),
-        ledger_url: None,
+        identity_urls: url.into(),
+        ledger_urls: None,
         name: name.to_owned(),
         security: Security {
             ca: tls_ca,
