@@ -58,22 +58,24 @@ pub(crate) struct Global {
     /// The device's folder [default: edge-ledger/device in your data folder]
     #[arg(long, global = true, env = "EDGE_LEDGER_HOME", value_name = "DIR")]
     pub(crate) home: Option<PathBuf>,
-    /// Address of the identity service [default: http://127.0.0.1:7410, or where this device was made]
+    /// Address of the identity service; several with commas, or one by one [default: http://127.0.0.1:7410, or where this device was made]
     #[arg(
         long,
         global = true,
         env = "EDGE_LEDGER_IDENTITY_URL",
-        value_name = "URL"
+        value_name = "URL",
+        value_delimiter = ','
     )]
-    pub(crate) identity_url: Option<String>,
-    /// Address of the ledger service [default: http://127.0.0.1:7420, or what the identity service says]
+    pub(crate) identity_url: Vec<String>,
+    /// Address of the ledger service, likewise [default: http://127.0.0.1:7420, or what the identity service says]
     #[arg(
         long,
         global = true,
         env = "EDGE_LEDGER_LEDGER_URL",
-        value_name = "URL"
+        value_name = "URL",
+        value_delimiter = ','
     )]
-    pub(crate) ledger_url: Option<String>,
+    pub(crate) ledger_url: Vec<String>,
     /// PEM file of the authority that signed the services' certificates; the device keeps it
     #[arg(long, global = true, env = "EDGE_LEDGER_TLS_CA", value_name = "FILE")]
     pub(crate) tls_ca: Option<PathBuf>,

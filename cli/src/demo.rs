@@ -60,7 +60,7 @@ async fn play(script: &mut Script, folder: &Path) -> Result<(), Cut> {
     let first = script
         .step(
             "make an identity on the first device",
-            devices::first(folder, &url),
+            Box::pin(devices::first(folder, &url)),
         )
         .await?;
     let second = script

@@ -18,6 +18,7 @@ mod recover;
 mod recovery;
 mod rights;
 mod rotate;
+mod services;
 mod socket;
 mod state;
 mod synced;
@@ -41,7 +42,7 @@ pub(crate) async fn run(
     match command {
         DeviceCommand::Init(options) => enrol::init(options, global, output).await,
         DeviceCommand::Join(options) => enrol::join(options, global, output).await,
-        DeviceCommand::Backup { act } => backup::run(act, global, output).await,
+        DeviceCommand::Backup { act } => Box::pin(backup::run(act, global, output)).await,
         DeviceCommand::Recover(options) => recover::run(options, global, output).await,
         DeviceCommand::Agent => agent::run(global, output).await,
         DeviceCommand::Doctor => doctor::run(global, output).await,

@@ -52,7 +52,8 @@ impl Pair {
         let config = identity_service::Config {
             listen: site.identity_listen,
             audiences: audiences(site.identity_listen, &hosts),
-            ledger_url: url(ledger_addr, &hosts, tls.is_some()),
+            ledger_urls: vec![url(ledger_addr, &hosts, tls.is_some())],
+            identity_urls: Vec::new(),
             store: Arc::new(store.clone()),
             genesis: keys.genesis.clone(),
             signer: keys.signer.clone(),

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use clap::error::ErrorKind;
-use device_agent::{ClientFiles, Security};
+use device_agent::{Addresses, ClientFiles, Security};
 use edge_ledger_chassis::config::without_secrets;
 
 use crate::args::{Cli, Global};
@@ -37,23 +37,45 @@ pub(crate) fn read(args: Vec<OsString>) -> Result<Cli, ExitCode> {
 
 /// Refuses addresses that nobody could dial, before anybody waits for an answer.
 pub(crate) fn check_addresses(global: &Global) -> Result<(), Failure> {
-    for (option, url, example) in [
-        (
-            "--identity-url",
-            &global.identity_url,
-            "http://127.0.0.1:7410",
-        ),
-        ("--ledger-url", &global.ledger_url, "http://127.0.0.1:7420"),
-    ] {
-        if let Some(url) = url.as_deref().filter(|url| !is_address(url)) {
-            let shown = without_secrets(url);
-            let message = format!("{option} {shown:?} is no address of a service");
-            return Err(Failure::usage("URL_FORMAT", message).next(format!(
-                "it looks like {example}: a scheme, a host, and a port"
-            )));
-        }
-    }
+    identity_urls(global)?;
+    ledger_urls(global)?;
     Ok(())
+}
+
+/// Where the identity service is, if that was typed.
+pub(crate) fn identity_urls(global: &Global) -> Result<Option<Addresses>, Failure> {
+    let urls = &global.identity_url;
+    addresses("--identity-url", urls, "http://127.0.0.1:7410")
+}
+
+/// Where the ledger service is, if that was typed.
+pub(crate) fn ledger_urls(global: &Global) -> Result<Option<Addresses>, Failure> {
+    let urls = &global.ledger_url;
+    addresses("--ledger-url", urls, "http://127.0.0.1:7420")
+}
+
+fn addresses(option: &str, urls: &[String], example: &str) -> Result<Option<Addresses>, Failure> {
+    if urls.is_empty() {
+        return Ok(None);
+    }
+    if let Some(url) = urls.iter().find(|url| !is_address(url)) {
+        // A comma may have cut a password into two.
+        let all = urls.join(",");
+        let shown = match without_secrets(&all) {
+            whole if whole == all => url,
+            hidden => &hidden.clone(),
+        };
+        let message = format!("{option} {shown:?} is no address of a service");
+        return Err(Failure::usage("URL_FORMAT", message).next(format!(
+            "it looks like {example}: a scheme, a host, and a port; several with commas between"
+        )));
+    }
+    Addresses::new(urls.iter().cloned())
+        .map(Some)
+        .map_err(|error| {
+            let message = format!("{option}: {error}, and {} were typed", urls.len());
+            Failure::usage("USAGE", message).next("leave some away")
+        })
 }
 
 /// How the device's connections are to be secured.

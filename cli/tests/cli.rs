@@ -1,6 +1,9 @@
 //! The binary as people and scripts use it, against real services.
 
 #[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
+#[path = "cli/addresses.rs"]
+mod addresses;
+#[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
 #[path = "cli/agent.rs"]
 mod agent;
 #[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]

@@ -21,6 +21,7 @@ use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::addresses::Addresses;
 use crate::book::Book;
 use crate::clock::Clock;
 use crate::devices::devices;
@@ -28,10 +29,11 @@ use crate::engine::{Command, Engine, Recorded, Snapshot, Start};
 use crate::enrol::{current, open_store};
 use crate::error::{AgentError, PROBATION, Refusal, RootError};
 use crate::event::{EventLog, Events};
-use crate::identity_client::{Caller, CallerKey, IdentityClient, IdentitySession};
+use crate::identity_client::{Caller, CallerKey, IdentitySession};
+use crate::identity_services::IdentityServices;
 use crate::limits::COMMANDS_MAX;
 use crate::peering::ByHand;
-use crate::security::{Secured, Security};
+use crate::security::Security;
 use crate::statement;
 use crate::status::{Balance, DeviceInfo, HistoryItem, Status};
 use crate::vault::{Membership, Vault};
@@ -42,10 +44,10 @@ pub use roots::{PendingRecovery, RecoveryKeyInfo, RecoveryStatus};
 /// What an agent may be told beside its home folder.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// Address of the identity service, instead of the one in the home folder.
-    pub identity_url: Option<String>,
-    /// Address of the ledger service, instead of the one in the home folder.
-    pub ledger_url: Option<String>,
+    /// Addresses of the identity service, instead of those in the home folder.
+    pub identity_urls: Option<Addresses>,
+    /// Addresses of the ledger service, instead of those in the home folder.
+    pub ledger_urls: Option<Addresses>,
     /// How connections are secured, instead of as the home folder keeps it: it keeps what is given
     /// here from now on.
     pub security: Security,
@@ -76,7 +78,7 @@ struct Shared {
     /// Held while the root keys may change.
     roots: Mutex<()>,
     membership: Membership,
-    secured: Secured,
+    identity: IdentityServices,
     key: watch::Receiver<Arc<SecretKey>>,
     clock: Clock,
     commands: mpsc::Sender<Command>,
@@ -97,13 +99,14 @@ impl Agent {
         let vault = Vault::lock(home)?;
         let (mut membership, keys) = vault.open()?;
         let secured = vault.secured(&options.security)?;
-        if let Some(url) = options.identity_url {
-            membership.identity_url = url;
+        if let Some(urls) = options.identity_urls {
+            membership.identity_urls = urls;
         }
-        if let Some(url) = options.ledger_url {
-            membership.ledger_url = url;
+        if let Some(urls) = options.ledger_urls {
+            membership.ledger_urls = urls;
         }
-        secured.warn_of([&membership.identity_url, &membership.ledger_url]);
+        secured.warn_of(&membership.identity_urls);
+        secured.warn_of(&membership.ledger_urls);
         let store = open_store(&vault)?;
         let known = Book::log_of(&store, &membership).await?;
         let (key, successor) = current(keys, &known.log).ok_or_else(|| vault.without_key())?;
@@ -120,6 +123,12 @@ impl Agent {
             CancellationToken::new(),
         );
         let (wires, ends) = peers::wires();
+        let identity = IdentityServices::of_agent(
+            membership.identity_urls.clone(),
+            secured.clone(),
+            clock,
+            events.clone(),
+        );
         let (engine, snapshot) = Engine::new(Start {
             peers: wires.engine,
             acked: book.load_ack().await?,
@@ -127,8 +136,9 @@ impl Agent {
             book,
             key: tell_key,
             successor,
-            membership: membership.clone(),
-            secured: secured.clone(),
+            ledgers: membership.ledger_urls.clone(),
+            identity: identity.clone(),
+            secured,
             clock,
             events: events.clone(),
             stop: stop.clone(),
@@ -140,7 +150,7 @@ impl Agent {
         if options.peer_links == PeerLinks::On {
             let views = peers::Views {
                 membership: &membership,
-                secured: &secured,
+                identity: &identity,
                 key: &key,
                 snapshot: &snapshot,
                 clock,
@@ -153,7 +163,7 @@ impl Agent {
             home: home.to_owned(),
             roots: Mutex::new(()),
             membership,
-            secured,
+            identity,
             key,
             clock,
             commands,
@@ -258,9 +268,9 @@ impl Agent {
     }
 
     /// Addresses of the identity service and of the ledger service.
-    pub fn addresses(&self) -> (&str, &str) {
+    pub fn addresses(&self) -> (&Addresses, &Addresses) {
         let membership = &self.shared.membership;
-        (&membership.identity_url, &membership.ledger_url)
+        (&membership.identity_urls, &membership.ledger_urls)
     }
 
     /// Waits until the agent has looked up from what it does: one that hangs never does.
@@ -282,6 +292,10 @@ impl Agent {
         let mut status = snapshot.status;
         status.synced_ms_ago = status.synced_ms_ago.map(|ms| ms + since);
         status.heard_ms_ago = status.heard_ms_ago.map(|ms| ms + since);
+        for endpoint in &mut status.ledger_endpoints {
+            endpoint.ms_ago = endpoint.ms_ago.map(|ms| ms + since);
+        }
+        status.identity_endpoints = self.shared.identity.shown();
         status
     }
 
@@ -364,14 +378,12 @@ impl Agent {
 
     async fn sign_in(&self) -> Result<IdentitySession, AgentError> {
         let membership = &self.shared.membership;
-        let client =
-            IdentityClient::connect(&membership.identity_url, &self.shared.secured).await?;
         let caller = Caller {
             ledger_id: membership.genesis.ledger_id(),
             identity: membership.identity,
             key: CallerKey::Device(self.key()),
         };
-        client.authenticate(&caller).await
+        self.shared.identity.sign_in(&caller).await
     }
 
     /// Refuses what the service would refuse at the end, as it stands by its clock.

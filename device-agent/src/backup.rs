@@ -14,6 +14,8 @@ use edge_ledger_core::ids::IdentityId;
 use edge_ledger_core::keys::SecretKey;
 use zeroize::Zeroizing;
 
+use crate::addresses::Addresses;
+
 /// Fewest characters of a new backup's password.
 pub const PASSWORD_CHARS_MIN: usize = 12;
 /// Longest backup file, in bytes.
@@ -90,8 +92,8 @@ pub struct Backup {
     pub(crate) next_root: Option<Seed>,
     /// The deployment, where the format has it.
     pub(crate) genesis: Option<Genesis>,
-    /// Address of the identity service when the backup was made, where the format has it.
-    pub(crate) identity_url: Option<String>,
+    /// Addresses of the identity service when the backup was made, where the format has them.
+    pub(crate) identity_urls: Option<Addresses>,
     /// The 21-byte genesis fingerprint of a PiKey with a seeded one, which nothing else brings
     /// back.
     pub(crate) fingerprint: Option<[u8; 21]>,
@@ -125,9 +127,9 @@ impl Backup {
         self.identity.unwrap_or_else(first)
     }
 
-    /// Address of the identity service when the backup was made, where the format has it.
-    pub fn identity_url(&self) -> Option<&str> {
-        self.identity_url.as_deref()
+    /// Addresses of the identity service when the backup was made, where the format has them.
+    pub fn identity_urls(&self) -> Option<&Addresses> {
+        self.identity_urls.as_ref()
     }
 
     /// The deployment, where the format has it.
@@ -213,7 +215,7 @@ pub fn open(file: &[u8], password: &str) -> Result<(Backup, BackupFormat), Backu
         root,
         next_root: None,
         genesis: None,
-        identity_url: None,
+        identity_urls: None,
         fingerprint: None,
         identity: None,
     };

@@ -3,6 +3,7 @@
 //! Calls of the application come in as commands, frames come in from the stream, and time passes;
 //! everything is handled in turn, so there is no lock and nothing to get out of step.
 
+mod addresses;
 mod comeback;
 mod command;
 mod connection;
@@ -27,16 +28,19 @@ use edge_ledger_core::sync::Input;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::addresses::Addresses;
 use crate::book::Book;
 use crate::clock::Clock;
 use crate::devices::LastEntries;
 use crate::error::{AgentError, Refusal};
 use crate::event::{Event, EventLog};
+use crate::identity_services::IdentityServices;
 use crate::limits::{COMMANDS_MAX, LIVE_WITHIN, TICK_EVERY};
 use crate::security::Secured;
 use crate::status::{ForkedLog, Path, State, Status};
-use crate::vault::{Membership, Vault};
+use crate::vault::Vault;
 
+use addresses::Ledgers;
 use comeback::Comeback;
 pub(crate) use command::Command;
 pub use command::Recorded;
@@ -53,7 +57,8 @@ pub(crate) struct Start {
     pub(crate) key: watch::Sender<Arc<SecretKey>>,
     /// A key that was made to replace it, and is not in the log as far as this device knows.
     pub(crate) successor: Option<Arc<SecretKey>>,
-    pub(crate) membership: Membership,
+    pub(crate) ledgers: Addresses,
+    pub(crate) identity: IdentityServices,
     pub(crate) secured: Secured,
     pub(crate) clock: Clock,
     pub(crate) events: EventLog,
@@ -83,7 +88,8 @@ struct AckWaiter {
 pub(crate) struct Engine {
     book: Book,
     key: watch::Sender<Arc<SecretKey>>,
-    membership: Membership,
+    ledgers: Ledgers,
+    identity: IdentityServices,
     secured: Secured,
     clock: Clock,
     events: EventLog,
@@ -166,7 +172,8 @@ impl Engine {
             .0,
             book: start.book,
             key: start.key,
-            membership: start.membership,
+            ledgers: Ledgers::new(start.ledgers),
+            identity: start.identity,
             secured: start.secured,
             clock: start.clock,
             events: start.events,
@@ -287,11 +294,8 @@ impl Engine {
         });
         if late {
             let why = "the handshake was not finished in time".to_owned();
-            self.disconnected(Ended::Error(connection::unreachable(
-                &self.membership.ledger_url,
-                why,
-            )))
-            .await;
+            let late = connection::unreachable(self.ledgers.url(), why);
+            self.disconnected(Ended::Error(late)).await;
         }
         // Nothing waits for an answer that does not come: each wait is bounded by a tick or two.
         if self

@@ -20,9 +20,11 @@ use edge_ledger_store::Embedded;
 use edge_ledger_store::embedded::OpenError;
 use zeroize::Zeroizing;
 
+use crate::addresses::Addresses;
 use crate::book::{Book, adopt_into};
 use crate::error::{AgentError, HomeError};
 use crate::identity_client::{Caller, CallerKey, Deployment, IdentityClient};
+use crate::identity_services::IdentityServices;
 use crate::link::{self, Confirmation, Invitation};
 use crate::security::{Secured, Security};
 use crate::vault::{Membership, Vault};
@@ -41,10 +43,11 @@ pub enum Trust {
 pub struct NewDevice {
     /// The home folder: created if need be, never overwritten.
     pub home: PathBuf,
-    /// Address of the identity service, such as `http://127.0.0.1:7410`.
-    pub identity_url: String,
-    /// Address of the ledger service; the identity service tells it when there is none.
-    pub ledger_url: Option<String>,
+    /// Addresses of the identity service, such as `http://127.0.0.1:7410`. It may tell others, which
+    /// the device keeps after these.
+    pub identity_urls: Addresses,
+    /// Addresses of the ledger service; the identity service tells them when there are none.
+    pub ledger_urls: Option<Addresses>,
     /// The device's name, 1 to 64 bytes.
     pub name: String,
     /// How connections to the services are secured. The home keeps it.
@@ -53,13 +56,19 @@ pub struct NewDevice {
 
 impl NewDevice {
     /// What it belongs to.
-    pub(crate) fn membership(&self, identity: IdentityId, deployment: Deployment) -> Membership {
-        Membership {
+    pub(crate) fn membership(
+        &self,
+        identity: IdentityId,
+        deployment: Deployment,
+    ) -> Result<Membership, AgentError> {
+        let (identity_urls, ledger_urls) =
+            deployment.places(&self.identity_urls, self.ledger_urls.as_ref())?;
+        Ok(Membership {
             identity,
             genesis: deployment.genesis,
-            identity_url: self.identity_url.clone(),
-            ledger_url: self.ledger_url.clone().unwrap_or(deployment.ledger_url),
-        }
+            identity_urls,
+            ledger_urls,
+        })
     }
 }
 
@@ -80,15 +89,13 @@ pub struct Enrolled {
 ///
 /// # Errors
 /// [`AgentError::Unreachable`], or [`AgentError::Untrusted`] when the answer does not prove itself.
-pub async fn discover(identity_url: &str, security: &Security) -> Result<LedgerId, AgentError> {
-    Ok(
-        IdentityClient::connect(identity_url, &Secured::read(security)?)
-            .await?
-            .deployment()
-            .await?
-            .genesis
-            .ledger_id(),
-    )
+pub async fn discover(
+    identity_urls: &Addresses,
+    security: &Security,
+) -> Result<LedgerId, AgentError> {
+    let services = IdentityServices::new(identity_urls.clone(), Secured::read(security)?);
+    let (_, deployment) = services.deployment().await?;
+    Ok(deployment.genesis.ledger_id())
 }
 
 /// Makes an identity and its first device.
@@ -112,8 +119,8 @@ pub async fn init_invited(
 ) -> Result<Enrolled, AgentError> {
     let vault = Vault::lock_free(&new.home)?;
     let secured = vault.secured(&new.security)?;
-    let mut client = IdentityClient::connect(&new.identity_url, &secured).await?;
-    let deployment = client.deployment().await?;
+    let services = IdentityServices::new(new.identity_urls.clone(), secured);
+    let (client, deployment) = services.deployment().await?;
     check_trust(trust, &deployment.genesis)?;
     let fresh = Zeroizing::new(rand::random());
     incept(&vault, new, (client, deployment), &fresh, invite).await
@@ -146,13 +153,13 @@ pub(crate) async fn incept(
     };
     let statement = Statement::sign(ledger_id, &body, &[SigningAs::Root(&root)])?;
     let receipted = client.register(statement.bytes().clone(), invite).await?;
-    let membership = new.membership(identity, deployment);
+    let membership = new.membership(identity, deployment)?;
     let device = key.public_key().device_id();
     settle(vault, &membership, device, &[receipted]).await
 }
 
 /// Makes a further device of an identity, with the code or link that a linked device shows.
-/// `new.identity_url` is used when the invitation has none. `show` is given the number for the
+/// `new.identity_urls` are used when the invitation has none. `show` is given the number for the
 /// person, who types it at the linked device.
 ///
 /// # Errors
@@ -164,16 +171,10 @@ pub async fn join(
     show: impl FnOnce(&Confirmation),
 ) -> Result<Enrolled, AgentError> {
     let vault = Vault::lock_free(&new.home)?;
-    let identity_url = invitation
-        .identity_url
-        .clone()
-        .unwrap_or_else(|| new.identity_url.clone());
-    let secured = vault.secured(&new.security)?;
-    let mut client = IdentityClient::connect(&identity_url, &secured).await?;
-    let ledger_url = match &new.ledger_url {
-        Some(url) => url.clone(),
-        None => client.deployment().await?.ledger_url,
-    };
+    let dialled = invitation.addresses(&new.identity_urls);
+    let services = IdentityServices::new(dialled.clone(), vault.secured(&new.security)?);
+    let (mut client, deployment) = services.deployment().await?;
+    let (identity_urls, ledger_urls) = deployment.places(&dialled, new.ledger_urls.as_ref())?;
     let key = Arc::new(vault.device_key(rand::random())?);
     let link = link::join(&mut client, invitation).await?;
     // Who sealed the offer knows the code, which is as good as the ledger id in the link.
@@ -196,8 +197,8 @@ pub async fn join(
     let membership = Membership {
         identity,
         genesis,
-        identity_url,
-        ledger_url,
+        identity_urls,
+        ledger_urls,
     };
     settle(
         &vault,
@@ -233,10 +234,9 @@ pub async fn rejoin(
     let old = key.public_key().device_id();
     let record = known.log.device(&old).cloned();
     let mut book = Book::open(store, key, known).await?;
-    let url = invitation.identity_url.as_ref();
-    let url = url.unwrap_or(&membership.identity_url);
-    let secured = vault.secured(security)?;
-    let mut client = IdentityClient::connect(url, &secured).await?;
+    let dialled = invitation.addresses(&membership.identity_urls);
+    let services = IdentityServices::new(dialled, vault.secured(security)?);
+    let (mut client, _) = services.deployment().await?;
     let link = link::join(&mut client, invitation).await?;
     let name = record.map_or_else(String::new, |record| record.name);
     let asked = link.ask(

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use edge_ledger_core::identity::log::EnrolmentRecord;
 use edge_ledger_core::identity::statement::SigningAs;
-use edge_ledger_core::identity::{Act, Certificate, Genesis, IdentityLog};
+use edge_ledger_core::identity::{Act, Certificate, IdentityLog};
 use edge_ledger_core::ids::DeviceId;
 use edge_ledger_core::keys::SecretKey;
 
@@ -20,8 +20,8 @@ pub use token::{EnrolmentToken, TokenError};
 use crate::devices::{AddedBy, added_by};
 use crate::enrol::{Enrolled, NewDevice, Trust, check_trust, describe, settle};
 use crate::error::{AgentError, ENROLMENT_ENDED};
-use crate::identity_client::{Caller, CallerKey, Deployment, IdentityClient, IdentitySession};
-use crate::security::Secured;
+use crate::identity_client::{Caller, CallerKey, IdentityClient, IdentitySession};
+use crate::identity_services::IdentityServices;
 use crate::statement;
 use crate::vault::{Membership, Vault};
 
@@ -78,8 +78,8 @@ impl EnrolmentInfo {
 }
 
 /// Makes a further device of an identity, with a token and without a person. Only the deployment
-/// that the token names is trusted. `new.identity_url` says where to ask;
-/// [`EnrolmentToken::identity_url`] is where its maker found the service.
+/// that the token names is trusted. `new.identity_urls` say where to ask;
+/// [`EnrolmentToken::identity_urls`] are where its maker finds the service.
 ///
 /// When many machines join at once, each signs again at the end of the log until it has its place.
 ///
@@ -92,19 +92,18 @@ pub async fn join_by_token(
 ) -> Result<Enrolled, AgentError> {
     let vault = Vault::lock_free(&new.home)?;
     let secured = vault.secured(&new.security)?;
-    let mut client = IdentityClient::connect(&new.identity_url, &secured).await?;
-    let Deployment {
-        genesis,
-        ledger_url,
-    } = client.deployment().await?;
+    let services = IdentityServices::new(new.identity_urls.clone(), secured);
+    let (client, deployment) = services.deployment().await?;
+    let (identity_urls, ledger_urls) =
+        deployment.places(&new.identity_urls, new.ledger_urls.as_ref())?;
+    let genesis = deployment.genesis;
     check_trust(Trust::Ledger(token.ledger_id()), &genesis)?;
     let key = Arc::new(vault.device_key(rand::random())?);
     let device = key.public_key().device_id();
     let joining = Joining {
-        new,
         token,
         key,
-        secured,
+        services,
     };
     let mut session = joining.session(client).await?;
     let description = describe(token.identity(), &new.name);
@@ -120,16 +119,20 @@ pub async fn join_by_token(
         &[SigningAs::Enrolment(token.key())],
     )
     .await?;
-    let membership = joining.membership(genesis, ledger_url);
+    let membership = Membership {
+        identity: token.identity(),
+        genesis,
+        identity_urls,
+        ledger_urls,
+    };
     settle(&vault, &membership, device, &statements).await
 }
 
 /// A machine on its way in.
 struct Joining<'a> {
-    new: &'a NewDevice,
     token: &'a EnrolmentToken,
     key: Arc<SecretKey>,
-    secured: Secured,
+    services: IdentityServices,
 }
 
 impl Joining<'_> {
@@ -147,9 +150,7 @@ impl Joining<'_> {
             }
             session => return session,
         };
-        let url = &self.new.identity_url;
-        let client = IdentityClient::connect(url, &self.secured).await?;
-        match client.authenticate(&self.caller(self.key.clone())).await {
+        match self.services.sign_in(&self.caller(self.key.clone())).await {
             Err(AgentError::Refused(refusal)) if refusal.reason == "CHALLENGE_INVALID" => {
                 Err(AgentError::Refused(ended))
             }
@@ -162,15 +163,6 @@ impl Joining<'_> {
             ledger_id: self.token.ledger_id(),
             identity: self.token.identity(),
             key: CallerKey::Device(key),
-        }
-    }
-
-    fn membership(&self, genesis: Genesis, ledger_url: String) -> Membership {
-        Membership {
-            identity: self.token.identity(),
-            genesis,
-            identity_url: self.new.identity_url.clone(),
-            ledger_url: self.new.ledger_url.clone().unwrap_or(ledger_url),
         }
     }
 }

@@ -122,6 +122,29 @@ pub enum AgentError {
     Stopped,
 }
 
+impl AgentError {
+    /// What happened, beside the address that is said to it.
+    pub(crate) fn why(&self) -> String {
+        if let Self::Unreachable { why, .. } = self {
+            return why.clone();
+        }
+        if let Self::Tls { problem, .. } = self {
+            return problem.to_string();
+        }
+        self.to_string()
+    }
+
+    /// What the last of so many addresses said, when none could be used.
+    pub(crate) fn of_several(mut self, count: usize) -> Self {
+        if let Self::Unreachable { why, .. } = &mut self
+            && count > 1
+        {
+            why.push_str("; nor can it at its other addresses");
+        }
+        self
+    }
+}
+
 /// What is wrong with the keys that hold an identity, or with its log.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RootError {
@@ -195,6 +218,11 @@ pub(crate) const DEVICE_REVOKED: &str = "DEVICE_REVOKED";
 
 /// The reason of a stream that another stream of the same device took the place of.
 pub(crate) const SUPERSEDED: &str = "SUPERSEDED";
+/// The reason of a refusal of a service that is not of this deployment, as this device says it.
+pub(crate) const UNTRUSTED: &str = "UNTRUSTED";
+
+/// The reason of a service that was dialled under a name that it does not know.
+pub(crate) const AUDIENCE_UNKNOWN: &str = "AUDIENCE_UNKNOWN";
 
 /// The reason of a refusal when the service's identity log is another one.
 pub(crate) const LOG_FORKED: &str = "LOG_FORKED";

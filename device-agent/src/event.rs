@@ -44,6 +44,13 @@ pub enum Event {
         /// Whether only a person can change that.
         permanent: bool,
     },
+    /// A service is used at another of its addresses.
+    AddressChanged {
+        /// Which: `identity` or `ledger`.
+        service: &'static str,
+        /// The address.
+        url: String,
+    },
     /// Entries of other devices (or lost ones of this device) were kept.
     EntriesKept {
         /// How many.

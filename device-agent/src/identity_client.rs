@@ -14,6 +14,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 use tonic_types::StatusExt as _;
 
+use crate::addresses::Addresses;
 use crate::error::{AgentError, Refusal, VERSION_CONFLICT};
 use crate::limits::{CALL_WITHIN, CONNECT_WITHIN, KEEPALIVE_EVERY, KEEPALIVE_WITHIN};
 use crate::security::Secured;
@@ -147,7 +148,28 @@ pub(crate) async fn from_first_status(
 #[derive(Debug, Clone)]
 pub(crate) struct Deployment {
     pub(crate) genesis: Genesis,
-    pub(crate) ledger_url: String,
+    /// Addresses of its ledger service, where it tells any.
+    pub(crate) ledger_urls: Option<Addresses>,
+    /// Further addresses of the identity service.
+    pub(crate) identity_urls: Option<Addresses>,
+}
+
+impl Deployment {
+    /// Where a device finds both services from now on: the identity service where it was dialled,
+    /// and wherever else it is, the ledger service where the device was told.
+    ///
+    /// # Errors
+    /// [`AgentError::Untrusted`] when nobody says where the ledger service is.
+    pub(crate) fn places(
+        &self,
+        dialled: &Addresses,
+        ledger_urls: Option<&Addresses>,
+    ) -> Result<(Addresses, Addresses), AgentError> {
+        let nowhere = "the service does not say where the ledger service is";
+        let ledger_urls = ledger_urls.or(self.ledger_urls.as_ref()).cloned();
+        let ledger_urls = ledger_urls.ok_or_else(|| AgentError::Untrusted(nowhere.to_owned()))?;
+        Ok((dialled.and(self.identity_urls.as_ref()), ledger_urls))
+    }
 }
 
 /// A connection to the identity service.
@@ -198,12 +220,21 @@ pub(crate) struct IdentitySession {
 impl IdentityClient {
     pub(crate) async fn connect(url: &str, secured: &Secured) -> Result<Self, AgentError> {
         let channel = connect("identity", url, secured).await?;
-        Ok(Self {
+        Ok(Self::over(channel, url, secured))
+    }
+
+    pub(crate) fn over(channel: Channel, url: &str, secured: &Secured) -> Self {
+        Self {
             url: url.to_owned(),
             secured: secured.clone(),
             rpc: IdentityServiceClient::new(channel.clone()),
             channel,
-        })
+        }
+    }
+
+    /// The address that was dialled.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
     }
 
     /// The connection, for the other calls of the same service.
@@ -235,7 +266,8 @@ impl IdentityClient {
         };
         Ok(Deployment {
             genesis: Genesis::decode(response.genesis)?,
-            ledger_url: response.ledger_url,
+            ledger_urls: Addresses::told(response.ledger_urls),
+            identity_urls: Addresses::told(response.identity_urls),
         })
     }
 

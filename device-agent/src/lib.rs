@@ -11,8 +11,8 @@
 //!
 //! let phone = NewDevice {
 //!     home: "phone".into(),
-//!     identity_url: "http://127.0.0.1:7410".to_owned(),
-//!     ledger_url: None,
+//!     identity_urls: "http://127.0.0.1:7410".into(),
+//!     ledger_urls: None,
 //!     name: "Ana's phone".to_owned(),
 //!     security: Security::default(),
 //! };
@@ -27,6 +27,10 @@
 //! authorities of the system, and with those of a PEM file that [`Security`] names, if it does;
 //! there is also the certificate that the device shows, where services let in nobody without one,
 //! and the word that accepts an `http://` beyond this machine.
+//!
+//! A service may have several [`Addresses`]. The device stays with the one that works; when it fails,
+//! the next is tried at once, and only when none works does the device wait between attempts.
+//! [`Status`] shows each of them with what came of it last.
 //!
 //! # Earn and spend
 //!
@@ -168,18 +172,22 @@
 //! store) → the session of `edge_ledger_core::sync` → `stream` (gRPC) or `webrtc` (to another
 //! device). Nothing goes back up but events and snapshots.
 
+mod addresses;
 mod agent;
 pub mod backup;
 mod book;
 mod clock;
 mod devices;
+mod endpoints;
 mod engine;
 mod enrol;
 mod enrolment;
 mod error;
 mod event;
+mod health;
 mod history;
 mod identity_client;
+mod identity_services;
 mod limits;
 mod link;
 mod nearby;
@@ -201,11 +209,13 @@ mod vault;
 mod webrtc;
 mod words;
 
+pub use addresses::{Addresses, AddressesError};
 pub use agent::{
     Agent, Decided, Details, JoinRequest, Joining, LinkSession, Options, PeerLinks,
     PendingRecovery, RecoveryKeyInfo, RecoveryStatus, within,
 };
 pub use devices::AddedBy;
+pub use endpoints::{Endpoint, Outcome};
 pub use engine::Recorded;
 pub use enrol::{Enrolled, NewDevice, Trust, discover, init, init_invited, join, rejoin};
 pub use enrolment::{Enrolment, EnrolmentInfo, EnrolmentToken, TokenError, join_by_token};

@@ -14,6 +14,11 @@ pub(crate) const HELD_FRAMES_MAX: usize = 1_024;
 pub(crate) const EVENTS_KEPT_MAX: usize = 1_024;
 /// Time to connect to a service.
 pub(crate) const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+/// Time that an address has to say that it takes work while there are others to be tried.
+pub(crate) const TRY_NEXT_AFTER: Duration = Duration::from_secs(2);
+/// An address that was used this long, in milliseconds, worked: when it fails, all others are worth
+/// a try again, at once.
+pub(crate) const SETTLED_AFTER_MS: u64 = 10_000;
 /// Time to find out whether a service speaks TLS that was dialled without, or what it has against
 /// this device.
 pub(crate) const PROBE_WITHIN: Duration = Duration::from_secs(1);
@@ -108,7 +113,7 @@ pub(crate) const STATEMENT_AGAIN_FIRST: Duration = Duration::from_millis(5);
 pub(crate) const STATEMENT_AGAIN_MAX: Duration = Duration::from_millis(100);
 /// Longest text of an enrolment token.
 pub(crate) const TOKEN_BYTES_MAX: usize = 4_096;
-/// Longest address in an enrolment token.
+/// Longest list of addresses in an enrolment token.
 pub(crate) const TOKEN_URL_BYTES_MAX: usize = 2_048;
 /// Nothing was heard from the service for this long: what is shown is stale.
 pub(crate) const STALE_AFTER_MS: u64 = 60_000;

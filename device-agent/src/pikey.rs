@@ -7,7 +7,8 @@ use edge_ledger_core::identity::genesis::next_key_hash;
 use crate::backup::Backup;
 use crate::enrol::{Enrolled, NewDevice, Trust, check_trust, incept, settle};
 use crate::error::AgentError;
-use crate::identity_client::{Deployment, IdentityClient, IdentitySession};
+use crate::identity_client::{Deployment, IdentitySession};
+use crate::identity_services::IdentityServices;
 use crate::restore::root_session;
 use crate::statement;
 use crate::vault::{self, Vault};
@@ -31,11 +32,11 @@ pub async fn init_from_backup(
     let found = vault::root_keys(vault.folder())?;
     vault.has_room_for_root_keys(&backup.root_key(), found.next.as_ref())?;
     let secured = vault.secured(&new.security)?;
-    let mut client = IdentityClient::connect(&new.identity_url, &secured).await?;
-    let deployment = client.deployment().await?;
+    let services = IdentityServices::new(new.identity_urls.clone(), secured);
+    let (client, deployment) = services.deployment().await?;
     check_trust(trust, &deployment.genesis)?;
     let ledger_id = deployment.genesis.ledger_id();
-    match root_session(&new.identity_url, &secured, ledger_id, backup).await {
+    match root_session(&services, ledger_id, backup).await {
         // Nobody knows it, or its root key was replaced: registering it tells which.
         Err(AgentError::UnknownIdentity) => {}
         opened => return finish(&vault, new, deployment, opened?.session, backup).await,
@@ -70,7 +71,7 @@ async fn finish(
         Some(device)
             if found.root.is_some() && next.is_some() && next == log.next_root_hash(log.time()) =>
         {
-            let membership = new.membership(identity, deployment);
+            let membership = new.membership(identity, deployment)?;
             settle(vault, &membership, device, &statements).await
         }
         Some(_) | None => Err(AgentError::IdentityExists),

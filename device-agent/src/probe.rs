@@ -12,14 +12,13 @@ use edge_ledger_core::keys::{SecretKey, Signature};
 use edge_ledger_core::limits::CHALLENGE_LIFE_MS;
 use edge_ledger_core::sync::Frame;
 use edge_ledger_proto::identity as pb;
-use tonic_health::pb::HealthCheckRequest;
-use tonic_health::pb::health_check_response::ServingStatus;
-use tonic_health::pb::health_client::HealthClient;
 
 pub use certificate::certificate;
 
+use crate::addresses::Addresses;
 use crate::clock::Clock;
 use crate::error::{AgentError, HomeError};
+use crate::health::takes_work;
 use crate::identity_client::{IdentityClient, authority, connect, from_status, timed};
 use crate::limits::LIVE_WITHIN;
 use crate::security::{Secured, Security};
@@ -35,10 +34,10 @@ pub struct Home {
     pub device: DeviceId,
     /// The deployment, which its id and its service keys follow from.
     pub genesis: Genesis,
-    /// Address of the identity service.
-    pub identity_url: String,
-    /// Address of the ledger service.
-    pub ledger_url: String,
+    /// Addresses of the identity service.
+    pub identity_urls: Addresses,
+    /// Addresses of the ledger service.
+    pub ledger_urls: Addresses,
 }
 
 /// Reads a home folder.
@@ -54,8 +53,8 @@ pub fn home(folder: &Path) -> Result<Home, HomeError> {
         identity: membership.identity,
         device: key.public_key().device_id(),
         genesis: membership.genesis,
-        identity_url: membership.identity_url,
-        ledger_url: membership.ledger_url,
+        identity_urls: membership.identity_urls,
+        ledger_urls: membership.ledger_urls,
     })
 }
 
@@ -82,8 +81,10 @@ pub struct Site {
     pub genesis: Genesis,
     /// The deployment's id.
     pub ledger_id: LedgerId,
-    /// Address of the ledger service, as devices should dial it.
-    pub ledger_url: String,
+    /// Addresses of the ledger service as devices should dial them, if it tells any.
+    pub ledger_urls: Option<Addresses>,
+    /// Further addresses of the identity service, likewise.
+    pub identity_urls: Option<Addresses>,
     /// Serial of the service key that it signs with.
     pub key_serial: u64,
     /// How far the service's clock is ahead of this machine's, in milliseconds, by the expiry of
@@ -130,7 +131,8 @@ pub async fn identity_service(url: &str, way: &Way) -> Result<Site, AgentError> 
     Ok(Site {
         ledger_id: genesis.ledger_id(),
         genesis,
-        ledger_url: deployment.ledger_url,
+        ledger_urls: Addresses::told(deployment.ledger_urls),
+        identity_urls: Addresses::told(deployment.identity_urls),
         key_serial: certificate.serial(),
         clock_ahead_ms: there_ms.saturating_sub(here_ms),
     })
@@ -151,7 +153,7 @@ pub async fn ledger_service(url: &str, way: &Way, genesis: &Genesis) -> Result<u
     let stream::Stream {
         mut inbound,
         outbound: _outbound,
-    } = stream::open(url, &way.0).await?;
+    } = stream::open(url, None, &way.0).await?;
     let first = tokio::time::timeout(LIVE_WITHIN, stream::next_frame(&mut inbound)).await;
     let first = first.map_err(|_| silent())?;
     match first.map_err(|status| from_status("ledger", url, &status))? {
@@ -173,9 +175,6 @@ pub async fn ledger_service(url: &str, way: &Way, genesis: &Genesis) -> Result<u
 /// # Errors
 /// [`AgentError::Unreachable`], [`AgentError::Tls`], [`AgentError::Refused`].
 pub async fn health(service: &'static str, url: &str, way: &Way) -> Result<bool, AgentError> {
-    let mut client = HealthClient::new(connect(service, url, &way.0).await?);
-    let whole = HealthCheckRequest::default();
-    let said = client.check(timed(whole)).await;
-    let said = said.map_err(|status| from_status(service, url, &status))?;
-    Ok(said.into_inner().status() == ServingStatus::Serving)
+    let said = takes_work(connect(service, url, &way.0).await?).await;
+    said.map_err(|status| from_status(service, url, &status))
 }

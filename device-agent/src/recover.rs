@@ -14,11 +14,12 @@ use edge_ledger_core::identity::{Act, IdentityLog};
 use edge_ledger_core::ids::{IdentityId, LedgerId};
 use edge_ledger_core::keys::{PublicKey, SecretKey};
 
+use crate::addresses::Addresses;
 use crate::enrol::{Enrolled, NewDevice, Trust, check_trust};
 use crate::error::{AgentError, RootError};
-use crate::identity_client::{Caller, CallerKey, Deployment, IdentityClient, IdentitySession};
+use crate::identity_client::{Caller, CallerKey, Deployment, IdentitySession};
+use crate::identity_services::IdentityServices;
 use crate::restore::{Holder, admitted, enter};
-use crate::security::Secured;
 use crate::statement;
 use crate::vault::{self, Recovering, Vault};
 use crate::words::RecoveryWords;
@@ -45,8 +46,8 @@ pub struct Begun {
     pub identity: IdentityId,
     /// The deployment.
     pub ledger_id: LedgerId,
-    /// Address of the identity service.
-    pub identity_url: String,
+    /// Addresses of the identity service.
+    pub identity_urls: Addresses,
     /// When it takes effect, once the service has taken it.
     pub effective_ms: Option<i64>,
     /// Whether its device lives in the folder, and [`recovery_ended`] was not called since.
@@ -66,7 +67,7 @@ pub fn recovery_begun(home: &Path) -> Result<Option<Begun>, AgentError> {
     Ok(Some(Begun {
         identity: state.identity,
         ledger_id: state.ledger_id,
-        identity_url: state.identity_url,
+        identity_urls: state.identity_urls,
         effective_ms: state.effective_ms,
         linked,
     }))
@@ -104,8 +105,8 @@ pub async fn recover(
         return Err(RootError::OtherIdentity(other.identity).into());
     }
     let secured = vault.secured(&new.security)?;
-    let mut client = IdentityClient::connect(&new.identity_url, &secured).await?;
-    let deployment = client.deployment().await?;
+    let services = IdentityServices::new(new.identity_urls.clone(), secured);
+    let (_, deployment) = services.deployment().await?;
     let trust = known.as_ref().map_or(trust, |k| Trust::Ledger(k.ledger_id));
     check_trust(trust, &deployment.genesis)?;
     let (root, next) = vault.recovering_keys([rand::random(), rand::random()])?;
@@ -113,7 +114,7 @@ pub async fn recover(
     let attempt = Attempt {
         vault: &vault,
         new,
-        secured: &secured,
+        services,
         identity,
         root: Arc::new(root),
         next,
@@ -125,7 +126,7 @@ pub async fn recover(
 struct Attempt<'a> {
     vault: &'a Vault,
     new: &'a NewDevice,
-    secured: &'a Secured,
+    services: IdentityServices,
     identity: IdentityId,
     root: Arc<SecretKey>,
     next: SecretKey,
@@ -192,7 +193,7 @@ impl Attempt<'_> {
         effective_ms: i64,
     ) -> Result<Recovered, AgentError> {
         let ledger_id = deployment.genesis.ledger_id();
-        let mut client = IdentityClient::connect(&self.new.identity_url, self.secured).await?;
+        let (mut client, _) = self.services.deployment().await?;
         let caller = self.caller(ledger_id, self.root.clone());
         if client.clock_ms(&caller).await? < effective_ms {
             return Ok(self.waiting(effective_ms));
@@ -234,7 +235,7 @@ impl Attempt<'_> {
         let state = Recovering {
             identity: self.identity,
             ledger_id,
-            identity_url: self.new.identity_url.clone(),
+            identity_urls: self.new.identity_urls.clone(),
             effective_ms,
         };
         Ok(self.vault.save_recovering(&state)?)
@@ -253,9 +254,8 @@ impl Attempt<'_> {
         ledger_id: LedgerId,
         key: Arc<SecretKey>,
     ) -> Result<Option<IdentitySession>, AgentError> {
-        let client = IdentityClient::connect(&self.new.identity_url, self.secured).await?;
         let caller = self.caller(ledger_id, key);
-        admitted(client.authenticate(&caller).await)
+        admitted(self.services.sign_in(&caller).await)
     }
 
     async fn link(

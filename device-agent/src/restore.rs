@@ -12,11 +12,13 @@ use edge_ledger_core::identity::{Act, Certificate, IdentityLog};
 use edge_ledger_core::ids::{IdentityId, LedgerId};
 use edge_ledger_core::keys::SecretKey;
 
+use crate::addresses::Addresses;
 use crate::backup::{Backup, Proof};
 use crate::enrol::{Enrolled, NewDevice, Trust, check_trust, describe, settle};
 use crate::error::{AgentError, RootError};
-use crate::identity_client::{Caller, CallerKey, Deployment, IdentityClient, IdentitySession};
-use crate::security::{Secured, Security};
+use crate::identity_client::{Caller, CallerKey, Deployment, IdentitySession};
+use crate::identity_services::IdentityServices;
+use crate::security::Security;
 use crate::statement;
 use crate::vault::{self, Vault};
 
@@ -36,7 +38,7 @@ pub fn back_up(home: &Path) -> Result<Backup, AgentError> {
         root: root.seed(),
         next_root: keys.next.map(|key| key.seed()),
         genesis: Some(membership.genesis),
-        identity_url: Some(membership.identity_url),
+        identity_urls: Some(membership.identity_urls),
         fingerprint: None,
         identity: Some(membership.identity),
     })
@@ -50,11 +52,11 @@ pub fn back_up(home: &Path) -> Result<Backup, AgentError> {
 /// As [`back_up`] and [`prove_backup`].
 pub async fn back_up_proved(
     home: &Path,
-    identity_url: &str,
+    identity_urls: &Addresses,
     security: &Security,
 ) -> Result<(Backup, Proof), AgentError> {
     let backup = back_up(home)?;
-    let proof = prove_backup(identity_url, security, home, &backup).await?;
+    let proof = prove_backup(identity_urls, security, home, &backup).await?;
     Ok(match (proof, backup.next_root.clone()) {
         (Proof::Outdated, Some(root)) => {
             let moved_up = Backup {
@@ -93,17 +95,17 @@ pub fn take_off_root_keys(home: &Path) -> Result<(), AgentError> {
 /// [`AgentError::UnknownIdentity`], [`AgentError::Unreachable`], [`AgentError::Untrusted`] when
 /// the service is of another deployment than the backup.
 pub async fn prove_backup(
-    identity_url: &str,
+    identity_urls: &Addresses,
     security: &Security,
     home: &Path,
     backup: &Backup,
 ) -> Result<Proof, AgentError> {
     let secured = vault::secured_of(home, security)?;
-    let mut client = IdentityClient::connect(identity_url, &secured).await?;
-    let Deployment { genesis, .. } = client.deployment().await?;
+    let services = IdentityServices::new(identity_urls.clone(), secured);
+    let (client, Deployment { genesis, .. }) = services.deployment().await?;
     check_trust(trust(backup, Trust::FirstUse), &genesis)?;
     let identity = backup.identity();
-    let opened = root_session(identity_url, &secured, genesis.ledger_id(), backup).await;
+    let opened = root_session(&services, genesis.ledger_id(), backup).await;
     let mut session = match (opened, own_key(home, identity)) {
         (Err(AgentError::UnknownIdentity), Some(key)) => {
             let caller = Caller {
@@ -144,11 +146,11 @@ pub async fn restore(
 ) -> Result<Enrolled, AgentError> {
     let vault = Vault::lock_free(&new.home)?;
     let secured = vault.secured(&new.security)?;
-    let mut client = IdentityClient::connect(&new.identity_url, &secured).await?;
-    let deployment = client.deployment().await?;
+    let services = IdentityServices::new(new.identity_urls.clone(), secured);
+    let (_, deployment) = services.deployment().await?;
     check_trust(self::trust(backup, trust), &deployment.genesis)?;
     let ledger_id = deployment.genesis.ledger_id();
-    let opened = root_session(&new.identity_url, &secured, ledger_id, backup).await?;
+    let opened = root_session(&services, ledger_id, backup).await?;
     let holder = Holder {
         identity: backup.identity(),
         root: opened.root,
@@ -198,7 +200,7 @@ pub(crate) async fn enter(
         vault.next_root_key(*next.seed())?;
     }
     vault.device_key(*key.seed())?;
-    let membership = new.membership(identity, deployment);
+    let membership = new.membership(identity, deployment)?;
     let enrolled = settle(vault, &membership, device, &statements).await?;
     vault.forget_entering()?;
     Ok(enrolled)
@@ -224,8 +226,7 @@ pub(crate) struct Opened {
 /// Opens a session with the root key of a backup, or with its next one, which may be the root by
 /// now.
 pub(crate) async fn root_session(
-    url: &str,
-    secured: &Secured,
+    services: &IdentityServices,
     ledger_id: LedgerId,
     backup: &Backup,
 ) -> Result<Opened, AgentError> {
@@ -244,8 +245,7 @@ pub(crate) async fn root_session(
             identity,
             key: CallerKey::Root(root.clone()),
         };
-        let client = IdentityClient::connect(url, secured).await?;
-        if let Some(session) = admitted(client.authenticate(&caller).await)? {
+        if let Some(session) = admitted(services.sign_in(&caller).await)? {
             return Ok(Opened {
                 session,
                 root,

@@ -12,6 +12,7 @@ use rustls::{ClientConfig, RootCertStore};
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 use zeroize::Zeroizing;
 
+use crate::addresses::Addresses;
 use crate::error::HomeError;
 use crate::tls::{self, TlsProblem, root_cause};
 
@@ -130,9 +131,9 @@ impl Secured {
     }
 
     /// Says in the log that others can read along, if they can.
-    pub(crate) fn warn_of(&self, urls: [&str; 2]) {
+    pub(crate) fn warn_of(&self, urls: &Addresses) {
         let in_the_open = |url: &&str| url.starts_with("http:") && !is_loopback(url);
-        for url in urls.into_iter().filter(in_the_open) {
+        for url in urls.iter().filter(in_the_open) {
             if self.accepts_plaintext {
                 tracing::warn!(url, "no TLS: who is on the way can read and disturb it");
             }

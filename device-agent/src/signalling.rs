@@ -21,16 +21,13 @@ use tonic_types::StatusExt as _;
 
 use crate::engine::Snapshot;
 use crate::error::{AgentError, SUPERSEDED};
-use crate::identity_client::{
-    Caller, CallerKey, IdentityClient, IdentitySession, from_status, timed,
-};
+use crate::identity_client::{Caller, CallerKey, IdentitySession, from_status, timed};
+use crate::identity_services::IdentityServices;
 use crate::limits::{
     BACKOFF_FIRST, BACKOFF_MAX, BEACON_EVERY, CALL_WITHIN, OUTBOUND_SIGNALS_MAX,
     SIGNAL_SENT_WITHIN, SUPERSEDED_FOR,
 };
 use crate::peering::Route;
-use crate::security::Secured;
-use crate::vault::Membership;
 use crate::webrtc::{IceServers, TurnServer};
 
 /// What is heard on a route.
@@ -109,8 +106,7 @@ impl Nonces {
 
 /// What signalling starts with.
 pub(crate) struct Start {
-    pub(crate) membership: Membership,
-    pub(crate) secured: Secured,
+    pub(crate) identity: IdentityServices,
     pub(crate) key: watch::Receiver<Arc<SecretKey>>,
     pub(crate) snapshot: watch::Receiver<Snapshot>,
     pub(crate) events: mpsc::Sender<(Route, SignalEvent)>,
@@ -162,7 +158,11 @@ pub(crate) async fn run(mut start: Start) {
 impl Start {
     /// One stream, for as long as it lasts.
     async fn stream(&mut self, was_up: &mut bool) -> Result<(), AgentError> {
-        let (session, channel) = self.session().await?;
+        let mut session = self.session().await?;
+        let (url, channel) = (
+            session.client().url().to_owned(),
+            session.client().channel(),
+        );
         let mut client = SignalServiceClient::new(channel)
             .max_decoding_message_size(2 * SIGNAL_BYTES_MAX)
             .max_encoding_message_size(2 * SIGNAL_BYTES_MAX);
@@ -173,7 +173,6 @@ impl Start {
         let (outbound, requests) = mpsc::channel(OUTBOUND_SIGNALS_MAX);
         let request = session.signed_in(Request::new(ReceiverStream::new(requests)))?;
         let opened = tokio::time::timeout(CALL_WITHIN, client.signal(request)).await;
-        let url = &self.membership.identity_url;
         let opened = opened.map_err(|_| AgentError::Unreachable {
             service: "identity",
             url: url.clone(),
@@ -182,15 +181,15 @@ impl Start {
         let inbound = match opened {
             Ok(response) => response.into_inner(),
             Err(status) => {
-                return Err(ended(url, &status));
+                return Err(ended(&url, &status));
             }
         };
         *was_up = true;
         let _ = self.events.send((Route::Service, SignalEvent::Up)).await;
-        self.converse(inbound, outbound).await
+        self.converse(&url, inbound, outbound).await
     }
 
-    async fn session(&self) -> Result<(IdentitySession, tonic::transport::Channel), AgentError> {
+    async fn session(&self) -> Result<IdentitySession, AgentError> {
         let caller = {
             let log = self.snapshot.borrow().log.clone();
             Caller {
@@ -199,17 +198,15 @@ impl Start {
                 key: CallerKey::Device(self.key.borrow().clone()),
             }
         };
-        let client = IdentityClient::connect(&self.membership.identity_url, &self.secured).await?;
-        let channel = client.channel();
-        Ok((client.authenticate(&caller).await?, channel))
+        self.identity.sign_in(&caller).await
     }
 
     async fn converse(
         &mut self,
+        url: &str,
         mut inbound: Streaming<pb::SignalResponse>,
         outbound: mpsc::Sender<pb::SignalRequest>,
     ) -> Result<(), AgentError> {
-        let url = self.membership.identity_url.clone();
         let mut beacon = tokio::time::interval(BEACON_EVERY);
         let mut heard_of = BTreeSet::new();
         let mut key = self.key.clone();
@@ -229,7 +226,7 @@ impl Start {
                     None => return Ok(()),
                 },
                 response = inbound.message() => {
-                    let response = response.map_err(|status| ended(&url, &status))?;
+                    let response = response.map_err(|status| ended(url, &status))?;
                     let Some(response) = response else { return Ok(()) };
                     let Some(event) = event(response) else { continue };
                     match &event {

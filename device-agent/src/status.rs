@@ -9,6 +9,7 @@ use edge_ledger_core::ledger::posting::EventKey;
 use edge_ledger_core::ledger::{Effect, Kind, Level};
 
 use crate::devices::AddedBy;
+use crate::endpoints::Endpoint;
 use crate::error::Refusal;
 use crate::webrtc::PathEnd;
 
@@ -165,6 +166,10 @@ pub struct Status {
     pub path: Path,
     /// Links to other devices; they are kept open while the service is there, too.
     pub peers: Vec<PeerStatus>,
+    /// The addresses of the identity service, the one in use among them, in their order.
+    pub identity_endpoints: Vec<Endpoint>,
+    /// Those of the ledger service, likewise.
+    pub ledger_endpoints: Vec<Endpoint>,
 }
 
 /// Evidence of a forked identity log.

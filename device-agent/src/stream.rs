@@ -1,5 +1,7 @@
 //! The gRPC link to the ledger service: one `Sync` stream, frames both ways.
 
+use std::time::Duration;
+
 use edge_ledger_core::sync::Frame;
 use edge_ledger_proto::ledger as pb;
 use edge_ledger_proto::ledger::ledger_service_client::LedgerServiceClient;
@@ -8,7 +10,8 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
 use crate::error::AgentError;
-use crate::identity_client::{connect, from_first_status};
+use crate::health::connect_healthy;
+use crate::identity_client::from_first_status;
 use crate::limits::{CONNECT_WITHIN, OUTBOUND_FRAMES_MAX};
 use crate::security::Secured;
 use edge_ledger_core::limits::FRAME_BYTES_MAX;
@@ -19,9 +22,13 @@ pub(crate) struct Stream {
     pub(crate) outbound: mpsc::Sender<pb::SyncRequest>,
 }
 
-/// Opens a stream.
-pub(crate) async fn open(url: &str, secured: &Secured) -> Result<Stream, AgentError> {
-    let channel = connect("ledger", url, secured).await?;
+/// Opens a stream; with `patience`, to a service that says within that time that it takes work.
+pub(crate) async fn open(
+    url: &str,
+    patience: Option<Duration>,
+    secured: &Secured,
+) -> Result<Stream, AgentError> {
+    let channel = connect_healthy("ledger", url, secured, patience).await?;
     let mut client = LedgerServiceClient::new(channel)
         .max_decoding_message_size(FRAME_BYTES_MAX)
         .max_encoding_message_size(FRAME_BYTES_MAX);

@@ -126,7 +126,7 @@ impl Pair {
         let ledger_url = format!("http://{ledger_addr}");
         let listen = ([127, 0, 0, 1], 0).into();
         let identity = deployment
-            .identity_service_on(listen, ledger_url.clone())
+            .identity_service_on(listen, vec![ledger_url.clone()])
             .await?;
         Ok(Self {
             deployment,
@@ -149,8 +149,8 @@ impl Pair {
     pub fn new_device(&self, name: &str) -> NewDevice {
         NewDevice {
             home: self.home(name),
-            identity_url: self.identity_url.clone(),
-            ledger_url: None,
+            identity_urls: self.identity_url.as_str().into(),
+            ledger_urls: None,
             name: name.to_owned(),
             security: crate::Security::default(),
         }
@@ -213,8 +213,8 @@ impl Pair {
     /// # Errors
     /// [`PairError`] when it cannot start.
     pub async fn start_identity(&mut self) -> Result<(), PairError> {
-        let (addr, ledger_url) = (self.identity_addr, self.ledger_url.clone());
-        let identity = self.deployment.identity_service_on(addr, ledger_url);
+        let (addr, ledger_urls) = (self.identity_addr, vec![self.ledger_url.clone()]);
+        let identity = self.deployment.identity_service_on(addr, ledger_urls);
         self.identity = Some(identity.await?);
         Ok(())
     }

@@ -30,6 +30,7 @@ use edge_ledger_core::keys::SecretKey;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use crate::addresses::Addresses;
 use crate::error::HomeError;
 use crate::security::{self, Secured, Security};
 
@@ -57,10 +58,10 @@ pub(crate) struct Membership {
     pub(crate) identity: IdentityId,
     /// The deployment.
     pub(crate) genesis: Genesis,
-    /// Address of the identity service.
-    pub(crate) identity_url: String,
-    /// Address of the ledger service.
-    pub(crate) ledger_url: String,
+    /// Addresses of the identity service.
+    pub(crate) identity_urls: Addresses,
+    /// Addresses of the ledger service.
+    pub(crate) ledger_urls: Addresses,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -68,8 +69,8 @@ pub(crate) struct Membership {
 struct MembershipFile {
     identity: String,
     genesis: String,
-    identity_url: String,
-    ledger_url: String,
+    identity_urls: Vec<String>,
+    ledger_urls: Vec<String>,
 }
 
 /// A home folder that this process holds.
@@ -158,8 +159,8 @@ impl Vault {
         let file = MembershipFile {
             identity: membership.identity.to_string(),
             genesis: data_encoding::HEXLOWER.encode(membership.genesis.bytes()),
-            identity_url: membership.identity_url.clone(),
-            ledger_url: membership.ledger_url.clone(),
+            identity_urls: membership.identity_urls.to_vec(),
+            ledger_urls: membership.ledger_urls.to_vec(),
         };
         let path = self.folder.join(MEMBERSHIP);
         let text = serde_json::to_vec_pretty(&file).map_err(|e| damaged(&path, &e))?;
@@ -301,8 +302,8 @@ pub(crate) fn membership(folder: &Path) -> Result<Membership, HomeError> {
     Ok(Membership {
         identity: file.identity.parse().map_err(|e| damaged(&path, &e))?,
         genesis: Genesis::decode(genesis.into()).map_err(|e| damaged(&path, &e))?,
-        identity_url: file.identity_url,
-        ledger_url: file.ledger_url,
+        identity_urls: Addresses::new(file.identity_urls).map_err(|e| damaged(&path, &e))?,
+        ledger_urls: Addresses::new(file.ledger_urls).map_err(|e| damaged(&path, &e))?,
     })
 }
 

@@ -10,6 +10,8 @@ use std::time::Duration;
 use edge_ledger_chassis::config::{Common, Form, Reader, Setting, is_loopback_host};
 use edge_ledger_chassis::run::{Parts, Service, StartError};
 use edge_ledger_chassis::{KeysError, KeysFolder, Sealing};
+use edge_ledger_core::limits::ADDRESSES_MAX;
+use http::Uri;
 
 use crate::limits::{LINK_FIRST_MESSAGE, LINK_LIFE, Limits};
 use crate::registration::Registration;
@@ -21,12 +23,20 @@ const PER_MINUTE: Form = Form::Count {
     max: 1_000_000,
 };
 
-const SETTINGS: [Setting; 10] = [
+const SETTINGS: [Setting; 11] = [
     Setting {
-        key: "identity.ledger_url",
-        form: Form::Url,
+        key: "identity.ledger_urls",
+        form: Form::Urls(ADDRESSES_MAX),
         default: "http://127.0.0.1:7420",
-        meaning: "the ledger service as devices shall dial it; they are told it when they are made",
+        meaning: "the ledger service as devices shall dial it, at each of its addresses; they are \
+                  told them when they are made, and try them in this order",
+    },
+    Setting {
+        key: "identity.identity_urls",
+        form: Form::Urls(ADDRESSES_MAX),
+        default: "",
+        meaning: "further addresses of the identity service, likewise: devices try them after \
+                  those with which they were made",
     },
     Setting {
         key: "identity.link_life",
@@ -80,7 +90,8 @@ const SETTINGS: [Setting; 10] = [
 /// What `[identity]` and `[signal]` say.
 #[expect(missing_debug_implementations, reason = "holds a secret")]
 pub struct IdentitySection {
-    ledger_url: String,
+    ledger_urls: Vec<String>,
+    identity_urls: Vec<String>,
     link_life: Duration,
     link_first_message: Duration,
     challenges_per_minute: NonZeroU32,
@@ -103,24 +114,15 @@ impl Service for Server {
     }
 
     fn read(reader: &mut Reader, common: &Common) -> IdentitySection {
-        let url = reader.url("identity.ledger_url");
-        let host = url.as_ref().and_then(|url| url.host()).unwrap_or_default();
-        if !common.server.listen.ip().is_loopback() && is_loopback_host(host) {
+        let ledger_urls = told(reader, common, "identity.ledger_urls");
+        if ledger_urls.is_empty() && !reader.has_problem("identity.ledger_urls") {
             reader.problem(
-                "identity.ledger_url",
-                "devices elsewhere would look for the ledger service on themselves",
-                "write its address as devices shall dial it, such as `https://ledger.example:443`",
+                "identity.ledger_urls",
+                "devices would not be told where the ledger service is",
+                "write at least one address",
             );
         }
-        let is_plain = url.as_ref().and_then(|url| url.scheme_str()) == Some("http");
-        if is_plain && !is_loopback_host(host) && !common.accepts_plaintext {
-            reader.problem(
-                "identity.ledger_url",
-                "devices would be told to dial it without TLS, which they refuse beyond loopback",
-                "write its address with `https://`; or, where devices are told to accept that, \
-                 tls.accept_plaintext = true",
-            );
-        }
+        let identity_urls = told(reader, common, "identity.identity_urls");
         let mut count = |key, standard| {
             let count = reader
                 .count(key)
@@ -148,9 +150,8 @@ impl Service for Server {
             signal,
             link_life: time("identity.link_life", LINK_LIFE),
             link_first_message: time("identity.link_first_message", LINK_FIRST_MESSAGE),
-            ledger_url: url
-                .map(|url| url.to_string().trim_end_matches('/').to_owned())
-                .unwrap_or_default(),
+            ledger_urls,
+            identity_urls,
         }
     }
 
@@ -162,7 +163,8 @@ impl Service for Server {
         let config = Config {
             listen: parts.server.listen,
             audiences: parts.server.audiences,
-            ledger_url: own.ledger_url,
+            ledger_urls: own.ledger_urls,
+            identity_urls: own.identity_urls,
             store: Arc::new(parts.store),
             genesis: parts.genesis,
             signer: parts.signer,
@@ -194,4 +196,28 @@ impl Service for Server {
     async fn shutdown(self, grace: Duration) -> bool {
         self.shutdown(grace).await
     }
+}
+
+/// Addresses that devices are told, and what is wrong with any of them.
+fn told(reader: &mut Reader, common: &Common, key: &'static str) -> Vec<String> {
+    let urls = reader.urls(key);
+    let on_loopback = |url: &Uri| is_loopback_host(url.host().unwrap_or_default());
+    if !common.server.listen.ip().is_loopback() && urls.iter().any(on_loopback) {
+        reader.problem(
+            key,
+            "devices elsewhere would look for the service on themselves",
+            "write its address as devices shall dial it, such as `https://ledger.example:443`",
+        );
+    }
+    let in_the_open = |url: &Uri| url.scheme_str() == Some("http") && !on_loopback(url);
+    if urls.iter().any(in_the_open) && !common.accepts_plaintext {
+        reader.problem(
+            key,
+            "devices would be told to dial it without TLS, which they refuse beyond loopback",
+            "write its address with `https://`; or, where devices are told to accept that, \
+             tls.accept_plaintext = true",
+        );
+    }
+    let bare = |url: &Uri| url.to_string().trim_end_matches('/').to_owned();
+    urls.iter().map(bare).collect()
 }

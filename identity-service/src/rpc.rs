@@ -33,7 +33,8 @@ pub(crate) struct Rpc {
     pub(crate) door: Door,
     pub(crate) announcements: Announcements,
     pub(crate) signer: Signing,
-    pub(crate) ledger_url: String,
+    pub(crate) ledger_urls: Vec<String>,
+    pub(crate) identity_urls: Vec<String>,
     pub(crate) clock: Clock,
 }
 
@@ -52,7 +53,8 @@ impl IdentityService for Rpc {
         Ok(Response::new(wire::GetDeploymentResponse {
             genesis: self.logs.genesis().bytes().clone(),
             certificate: Some(self.signer.current().certificate().into()),
-            ledger_url: self.ledger_url.clone(),
+            ledger_urls: self.ledger_urls.clone(),
+            identity_urls: self.identity_urls.clone(),
         }))
     }
 

@@ -40,8 +40,11 @@ pub struct Config {
     /// Authorities (host and port) under which devices dial this service. A service that listens
     /// on loopback knows the names of loopback.
     pub audiences: Vec<String>,
-    /// Address of the ledger service as devices shall dial it.
-    pub ledger_url: String,
+    /// Addresses of the ledger service as devices shall dial them, in the order in which they
+    /// shall try them.
+    pub ledger_urls: Vec<String>,
+    /// Further addresses of the identity service, likewise.
+    pub identity_urls: Vec<String>,
     /// Where identities live.
     pub store: Arc<dyn IdentityStore>,
     /// The deployment.
@@ -206,7 +209,8 @@ fn assemble(config: Config, listener: &Listener) -> (Rpc, Signals) {
         door,
         announcements,
         signer,
-        ledger_url: config.ledger_url,
+        ledger_urls: config.ledger_urls,
+        identity_urls: config.identity_urls,
         clock,
     };
     (rpc, signals)

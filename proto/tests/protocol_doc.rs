@@ -258,6 +258,7 @@ fn limits_and_their_values() {
         DECIMALS_MAX,
         CHALLENGE_LIFE_MS,
         AUDIENCE_BYTES_MAX,
+        ADDRESSES_MAX,
         PROTOCOL_VERSION,
         ENTRY_FORMAT,
         DIGEST_EVERY_MS,

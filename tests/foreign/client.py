@@ -96,7 +96,7 @@ def check_identity_calls(service, ledger_address):
     call, request = service.call("GetDeployment")
     said = call(request(), timeout=DEADLINE_S)
     assert said.genesis, said
-    assert said.ledger_url == f"http://{ledger_address}", said
+    assert list(said.ledger_urls) == [f"http://{ledger_address}"], said
     call, request = service.call("GetChallenge")
     refused(grpc.StatusCode.INVALID_ARGUMENT, call, request(identity=b"short"))
     call, request = service.call("GetLog")
@@ -249,7 +249,7 @@ def check_services(folder):
             "log.format": "json",
         }
         with service(folder, "ledger-service", settings) as (ledger, ledger_address):
-            settings["identity.ledger_url"] = f"http://{ledger_address}"
+            settings["identity.ledger_urls"] = f"http://{ledger_address}"
             with service(folder, "identity-service", settings) as (identity, identity_address):
                 watches = check("apart", identity_address, ledger_address)
                 check_drained(identity, watches[:1], "identity-service")

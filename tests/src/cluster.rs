@@ -25,7 +25,8 @@ pub struct Service {
     name: &'static str,
     /// Before all of them.
     pub balancer: Balancer,
-    settings: Vec<(&'static str, String)>,
+    /// What those are started with that start from now on; of equal ones the last.
+    pub settings: Vec<(&'static str, String)>,
     /// Those that run, the oldest first.
     pub running: Vec<ServiceProcess>,
 }
@@ -36,10 +37,21 @@ impl Service {
     /// # Errors
     /// When it does not serve.
     pub fn start_one(&mut self) -> anyhow::Result<()> {
+        self.start_with(&[])
+    }
+
+    /// Starts one more, at an address (and port) that another had.
+    ///
+    /// # Errors
+    /// When it does not serve.
+    pub fn start_at(&mut self, address: &str) -> anyhow::Result<()> {
+        self.start_with(&[("server.listen", address)])
+    }
+
+    fn start_with(&mut self, own: &[(&str, &str)]) -> anyhow::Result<()> {
         let settings = self.settings.iter();
-        let settings: Vec<_> = settings
-            .map(|(key, value)| (*key, value.as_str()))
-            .collect();
+        let settings = settings.map(|(key, value)| (*key, value.as_str()));
+        let settings: Vec<_> = settings.chain(own.iter().copied()).collect();
         self.running
             .push(ServiceProcess::start(self.name, &settings)?);
         self.balance()
@@ -50,9 +62,17 @@ impl Service {
     /// # Errors
     /// When it cannot be killed.
     pub fn kill_one(&mut self) -> anyhow::Result<()> {
-        let oldest = self.running.remove(0);
-        oldest.signal("KILL")?;
-        oldest.end_within(KILLED_WITHIN)?;
+        self.kill(0)
+    }
+
+    /// `kill -9` of one of those that run.
+    ///
+    /// # Errors
+    /// When it cannot be killed.
+    pub fn kill(&mut self, index: usize) -> anyhow::Result<()> {
+        let killed = self.running.remove(index);
+        killed.signal("KILL")?;
+        killed.end_within(KILLED_WITHIN)?;
         self.balance()
     }
 
@@ -128,7 +148,7 @@ impl Cluster {
         };
         let ledger = service("ledger-service", Balancer::bind().await?);
         let mut identity = service("identity-service", Balancer::bind().await?);
-        let ledger_url = ("identity.ledger_url", ledger.balancer.url());
+        let ledger_url = ("identity.ledger_urls", ledger.balancer.url());
         identity.settings.push(ledger_url);
         Ok(Self {
             identity,

@@ -108,13 +108,34 @@ impl Replicas {
     /// # Errors
     /// When the server does not do as it is told.
     pub fn deafen_ledger(&self, replica: usize) -> anyhow::Result<()> {
+        self.tell_user(replica, "-psubscribe")?;
         let user = user(replica);
-        let told = format!("ACL SETUSER {user} -psubscribe");
-        let told = self.redis.command(&told);
-        anyhow::ensure!(told.starts_with("+OK"), "{told}");
         let killed = format!("CLIENT KILL TYPE pubsub USER {user}");
         let killed = self.redis.command(&killed);
         anyhow::ensure!(killed.starts_with(":1"), "{killed}");
+        Ok(())
+    }
+
+    /// From now on a ledger service cannot commit, while the others can.
+    ///
+    /// # Errors
+    /// When the server does not do as it is told.
+    pub fn hinder_ledger(&self, replica: usize) -> anyhow::Result<()> {
+        self.tell_user(replica, "-set -evalsha")
+    }
+
+    /// From now on it can again.
+    ///
+    /// # Errors
+    /// When the server does not do as it is told.
+    pub fn free_ledger(&self, replica: usize) -> anyhow::Result<()> {
+        self.tell_user(replica, "+set +evalsha")
+    }
+
+    fn tell_user(&self, number: usize, rules: &str) -> anyhow::Result<()> {
+        let user = user(number);
+        let told = self.redis.command(&format!("ACL SETUSER {user} {rules}"));
+        anyhow::ensure!(told.starts_with("+OK"), "{told}");
         Ok(())
     }
 
@@ -150,8 +171,8 @@ impl Replicas {
     /// When it cannot be opened.
     pub async fn open(&self, name: &str, replica: Option<usize>) -> anyhow::Result<Agent> {
         let options = Options {
-            identity_url: None,
-            ledger_url: replica.map(|replica| self.ledger_url(replica)),
+            identity_urls: None,
+            ledger_urls: replica.map(|replica| self.ledger_url(replica).into()),
             security: device_agent::Security::default(),
             peer_links: device_agent::PeerLinks::default(),
         };
@@ -193,8 +214,8 @@ impl Replicas {
     pub fn new_device(&self, name: &str) -> NewDevice {
         NewDevice {
             home: self.home(name),
-            identity_url: self.identity_balancer.url(),
-            ledger_url: None,
+            identity_urls: self.identity_balancer.url().into(),
+            ledger_urls: None,
             name: name.to_owned(),
             security: device_agent::Security::default(),
         }

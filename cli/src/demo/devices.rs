@@ -59,8 +59,8 @@ pub(super) async fn second(
 fn new_device(folder: &std::path::Path, name: &str, identity_url: &str) -> NewDevice {
     NewDevice {
         home: folder.join(name),
-        identity_url: identity_url.to_owned(),
-        ledger_url: None,
+        identity_urls: identity_url.into(),
+        ledger_urls: None,
         name: name.to_owned(),
         security: device_agent::Security::default(),
     }

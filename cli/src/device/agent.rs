@@ -123,6 +123,7 @@ fn matters(event: &Event) -> bool {
     match event {
         Event::StateChanged { .. }
         | Event::SyncFailed { .. }
+        | Event::AddressChanged { .. }
         | Event::Refused { .. }
         | Event::DevicesChanged { .. }
         | Event::DeviceLinked { .. }

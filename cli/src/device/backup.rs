@@ -7,11 +7,11 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use device_agent::backup::{self, Backup, Proof};
-use device_agent::{AgentError, Enrolled, NewDevice, RootError, Trust};
+use device_agent::{Addresses, AgentError, Enrolled, NewDevice, RootError, Trust};
 use edge_ledger_core::identity::pikey::short_id;
 use serde::Serialize;
 
-use super::enrol::{first_sight, identity_url, new_device};
+use super::enrol::{first_sight, new_device, service_of};
 use crate::args::{Backups, Global, Password};
 use crate::explain::Failure;
 use crate::folders;
@@ -64,9 +64,9 @@ async fn create(
         return Err(exists(file));
     }
     // Rotations elsewhere are heard of before anything is written.
-    let url = identity_url(global, &keys);
+    let urls = service_of(global, &keys)?;
     let (keys, proof, proof_error) =
-        match device_agent::back_up_proved(&home, &url, &security(global)?).await {
+        match device_agent::back_up_proved(&home, &urls, &security(global)?).await {
             Ok((keys, proof)) => (keys, worth(proof, remove)?, None),
             Err(error @ (AgentError::Unreachable { .. } | AgentError::Tls { .. })) => {
                 if remove {
@@ -83,7 +83,7 @@ async fn create(
     let sealed = backup::seal(&keys, &password).map_err(AgentError::from)?;
     device_agent::write_backup(file, &sealed)?;
     if remove {
-        take_off(&home, file, &password, &url, global).await?;
+        take_off(&home, file, &password, &urls, global).await?;
     }
     let identity = keys.identity();
     output
@@ -118,7 +118,7 @@ async fn take_off(
     home: &Path,
     file: &Path,
     password: &str,
-    url: &str,
+    urls: &Addresses,
     global: &Global,
 ) -> Result<(), Failure> {
     let (read, _) = file::open(file, password)?;
@@ -129,7 +129,7 @@ async fn take_off(
              `{program} backup create OTHER_FILE --remove` when the service answers"
         ))
     };
-    match prove(url, global, &read).await.map_err(kept)? {
+    match prove(urls, global, &read).await.map_err(kept)? {
         "complete" => Ok(device_agent::take_off_root_keys(home)?),
         _ => Err(kept(wrong("the root key was rotated meanwhile"))),
     }
@@ -146,7 +146,7 @@ struct Verified {
     /// `complete`; `root_only` when the next root key is not in it; `outdated` when the root key
     /// was rotated since.
     proof: &'static str,
-    identity_url: String,
+    identity_urls: Vec<String>,
 }
 
 async fn verify(
@@ -157,8 +157,8 @@ async fn verify(
 ) -> Result<(), Failure> {
     let opened = file::ask(file, password, global, output)?;
     let (keys, format) = &opened;
-    let url = identity_url(global, keys);
-    let proof = prove(&url, global, keys).await;
+    let urls = service_of(global, keys)?;
+    let proof = prove(&urls, global, keys).await;
     let proof = proof.map_err(|failure| file::explain(failure, &opened, file))?;
     let identity = keys.identity();
     output
@@ -168,7 +168,7 @@ async fn verify(
             identity: identity.to_string(),
             short_id: short_id(&identity),
             proof,
-            identity_url: url,
+            identity_urls: urls.iter().map(str::to_owned).collect(),
         })
         .await
 }
@@ -197,7 +197,7 @@ async fn restore(
     let opened = file::ask(file, password, global, output)?;
     let (keys, format) = &opened;
     let new = NewDevice {
-        identity_url: identity_url(global, keys),
+        identity_urls: service_of(global, keys)?,
         ..new
     };
     // A backup that names its deployment trusts no other; the old formats name none.
@@ -229,9 +229,9 @@ async fn restore(
 }
 
 /// Holds keys against the log at a service.
-async fn prove(url: &str, global: &Global, keys: &Backup) -> Result<&'static str, Failure> {
+async fn prove(urls: &Addresses, global: &Global, keys: &Backup) -> Result<&'static str, Failure> {
     let home = folders::home(global.home.as_deref())?;
-    fits(device_agent::prove_backup(url, &security(global)?, &home, keys).await?)
+    fits(device_agent::prove_backup(urls, &security(global)?, &home, keys).await?)
 }
 
 /// What a backup is to the identity's log, in a word, if it is worth anything.
@@ -302,7 +302,8 @@ impl fmt::Display for Verified {
         write!(
             f,
             "The backup opens and fits {}, as {} has its log.",
-            self.short_id, self.identity_url
+            self.short_id,
+            self.identity_urls.join(" or ")
         )?;
         if self.proof == "root_only" {
             write!(f, "\n{ROOT_ONLY}")?;

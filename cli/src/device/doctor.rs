@@ -38,6 +38,9 @@ enum Verdict {
 pub(super) struct Check {
     /// What; never renamed.
     check: String,
+    /// At which address, where the service has several.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    address: Option<String>,
     verdict: Verdict,
     /// What was seen.
     says: String,
@@ -49,6 +52,7 @@ impl Check {
     fn ok(check: &str, says: impl Into<String>) -> Self {
         Self {
             check: check.to_owned(),
+            address: None,
             verdict: Verdict::Ok,
             says: says.into(),
             fix: None,
@@ -154,7 +158,9 @@ impl fmt::Display for Report {
             };
             let name = check.check.replace('_', " ");
             let says = &check.says;
-            writeln!(f, "{colour}{word}{RESET}  {name:width$}  {says}")?;
+            let at = check.address.as_ref();
+            let at = at.map_or(String::new(), |url| format!("{url}: "));
+            writeln!(f, "{colour}{word}{RESET}  {name:width$}  {at}{says}")?;
             if let Some(fix) = &check.fix {
                 writeln!(f, "      {:width$}  fix: {fix}", "")?;
             }

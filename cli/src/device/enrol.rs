@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use device_agent::backup::Backup;
 use device_agent::{
-    AgentError, Confirmation, Enrolled, EnrolmentToken, Invitation, LedgerId, NewDevice, Trust,
-    discover, is_loopback,
+    Addresses, AgentError, Confirmation, Enrolled, EnrolmentToken, Invitation, LedgerId, NewDevice,
+    Trust, discover, is_loopback,
 };
 use edge_ledger_core::identity::certificate;
 use edge_ledger_core::identity::pikey::short_id;
@@ -21,7 +21,7 @@ use crate::explain::{Failure, key_format};
 use crate::folders;
 use crate::output::{Output, warn};
 use crate::signals::unless_interrupted;
-use crate::typed::{program, security};
+use crate::typed::{identity_urls, ledger_urls, program, security};
 
 /// Where an identity service is when nobody says where.
 pub(super) const IDENTITY_URL: &str = "http://127.0.0.1:7410";
@@ -77,7 +77,7 @@ pub(super) async fn init(options: Init, global: &Global, output: &Output) -> Res
             unless_interrupted(init).await?
         }
     };
-    warn_of_plaintext(&new.identity_url);
+    warn_of_plaintext(new.identity_urls.iter());
     let source = opened.map(|(_, format)| Source {
         format: file::format_name(format),
         weak: format.is_weak(),
@@ -107,12 +107,10 @@ pub(super) async fn join(options: Join, global: &Global, output: &Output) -> Res
         },
     ));
     let enrolled = shown_while(joining, shown, output).await?;
-    warn_of_plaintext(
-        invitation
-            .identity_url
-            .as_ref()
-            .unwrap_or(&new.identity_url),
-    );
+    match &invitation.identity_url {
+        Some(url) => warn_of_plaintext([url.as_str()]),
+        None => warn_of_plaintext(new.identity_urls.iter()),
+    }
     let made = Made::new(&enrolled, new, false);
     output.print(&made).await
 }
@@ -131,8 +129,8 @@ async fn join_by_token(
     };
     let token = token.map_err(AgentError::from)?;
     let mut new = new_device(name, global)?;
-    if global.identity_url.is_none() {
-        token.identity_url().clone_into(&mut new.identity_url);
+    if global.identity_url.is_empty() {
+        new.identity_urls.clone_from(token.identity_urls());
     }
     let enrolled = unless_interrupted(device_agent::join_by_token(&new, &token)).await?;
     // A device that was in the log already has the name of its first try.
@@ -224,11 +222,8 @@ impl fmt::Display for Number {
 pub(super) fn new_device(name: Option<String>, global: &Global) -> Result<NewDevice, Failure> {
     Ok(NewDevice {
         home: folders::home(global.home.as_deref())?,
-        identity_url: global
-            .identity_url
-            .clone()
-            .unwrap_or_else(|| IDENTITY_URL.to_owned()),
-        ledger_url: global.ledger_url.clone(),
+        identity_urls: identity_urls(global)?.unwrap_or_else(|| IDENTITY_URL.into()),
+        ledger_urls: ledger_urls(global)?,
         security: security(global)?,
         name: match name {
             Some(name) => {
@@ -241,12 +236,9 @@ pub(super) fn new_device(name: Option<String>, global: &Global) -> Result<NewDev
 }
 
 /// The identity service that was given, else the one that a backup names.
-pub(super) fn identity_url(global: &Global, backup: &Backup) -> String {
-    let given = global.identity_url.as_deref();
-    given
-        .or(backup.identity_url())
-        .unwrap_or(IDENTITY_URL)
-        .to_owned()
+pub(super) fn service_of(global: &Global, backup: &Backup) -> Result<Addresses, Failure> {
+    let given = identity_urls(global)?.or_else(|| backup.identity_urls().cloned());
+    Ok(given.unwrap_or_else(|| IDENTITY_URL.into()))
 }
 
 /// Refuses what cannot be the name of a device.
@@ -279,11 +271,11 @@ pub(super) async fn first_sight(
 ) -> Result<Trust, Failure> {
     let asks =
         !global.no_input && !output.is_json() && stdin().is_terminal() && stderr().is_terminal();
-    if !asks && is_loopback(&new.identity_url) {
+    if !asks && new.identity_urls.iter().all(is_loopback) {
         return Ok(Trust::FirstUse);
     }
-    let ledger_id = discover(&new.identity_url, &new.security).await?;
-    let url = &new.identity_url;
+    let ledger_id = discover(&new.identity_urls, &new.security).await?;
+    let url = &new.identity_urls;
     if asks {
         let question = format!("{url} serves the ledger {ledger_id}.\nTrust it?");
         if output.confirm(&question) {
@@ -304,8 +296,9 @@ pub(super) async fn first_sight(
 }
 
 /// Says what it means that an address is dialled without TLS.
-fn warn_of_plaintext(url: &str) {
-    if url.starts_with("http:") && !is_loopback(url) {
+fn warn_of_plaintext<'a>(urls: impl IntoIterator<Item = &'a str>) {
+    let in_the_open = |url: &&str| url.starts_with("http:") && !is_loopback(url);
+    for url in urls.into_iter().filter(in_the_open) {
         warn(&format!(
             "{url} is plaintext: who is between can read and disturb what devices and services say"
         ));

@@ -13,7 +13,7 @@ use crate::explain::Failure;
 use crate::folders;
 use crate::output::Output;
 use crate::signals::Interrupts;
-use crate::typed::security;
+use crate::typed::{identity_urls, ledger_urls, security};
 
 /// The device in a home folder.
 pub(super) struct Device {
@@ -142,8 +142,8 @@ pub(super) fn home(global: &Global) -> Result<PathBuf, Failure> {
 /// What an agent is told beside its home folder.
 pub(super) fn options(global: &Global) -> Result<Options, Failure> {
     Ok(Options {
-        identity_url: global.identity_url.clone(),
-        ledger_url: global.ledger_url.clone(),
+        identity_urls: identity_urls(global)?,
+        ledger_urls: ledger_urls(global)?,
         security: security(global)?,
         peer_links: PeerLinks::default(),
     })

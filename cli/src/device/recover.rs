@@ -39,9 +39,9 @@ pub(super) async fn run(options: Recover, global: &Global, output: &Output) -> R
         return linked(new.home, options.revoke_others, global, output).await;
     }
     let new = NewDevice {
-        identity_url: match (&global.identity_url, &begun) {
-            (None, Some(begun)) => begun.identity_url.clone(),
-            (Some(_), _) | (None, None) => new.identity_url,
+        identity_urls: match &begun {
+            Some(begun) if global.identity_url.is_empty() => begun.identity_urls.clone(),
+            Some(_) | None => new.identity_urls,
         },
         ..new
     };

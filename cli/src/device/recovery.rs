@@ -38,7 +38,7 @@ struct Set {
     identity: String,
     short_id: String,
     ledger_id: String,
-    identity_url: String,
+    identity_urls: Vec<String>,
     words: Vec<&'static str>,
     veto_ms: u64,
     /// Whether a person has seen the words and typed some of them back.
@@ -55,7 +55,7 @@ async fn set(veto_time: Option<Duration>, agent: &Agent, output: &Output) -> Res
         identity: status.identity.to_string(),
         short_id: status.short_id,
         ledger_id: status.ledger_id.to_string(),
-        identity_url: agent.addresses().0.to_owned(),
+        identity_urls: agent.addresses().0.iter().map(str::to_owned).collect(),
         words: words.words(),
         veto_ms: 0,
         is_written_down: false,
@@ -179,7 +179,9 @@ impl Set {
         let mut sheet = format!(
             "Write this down, and keep it where no device is:\n\n  identity   {}\n  ledger id  {}\n  \
              service    {}\n",
-            self.identity, self.ledger_id, self.identity_url
+            self.identity,
+            self.ledger_id,
+            self.identity_urls.join("\n             ")
         );
         for (index, word) in self.words.iter().enumerate() {
             if index % WORDS_PER_LINE == 0 {

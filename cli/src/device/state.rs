@@ -9,6 +9,7 @@ use edge_ledger_core::text::shown;
 use serde::Serialize;
 
 use super::posting::level;
+use super::services::Services;
 use super::synced::{Synced, sync};
 use crate::amount::Unit;
 use crate::explain::Failure;
@@ -131,6 +132,7 @@ struct Report {
     /// Which way entries go: `service`, `webrtc`, `both` or `none`.
     path: &'static str,
     peers: Vec<PeerRow>,
+    services: Services,
     home: PathBuf,
     #[serde(flatten)]
     synced: Synced,
@@ -306,6 +308,7 @@ impl Report {
             path: status.path.as_str(),
             peers,
             last_error: status.last_error,
+            services: Services::new(status.identity_endpoints, status.ledger_endpoints),
             home,
             synced,
             sync_reason: reason,
@@ -352,6 +355,7 @@ impl fmt::Display for Report {
                 forked.position
             )?;
         }
+        write!(f, "{}", self.services)?;
         if self.recovery_unfinished {
             write!(f, "\n  recovered  {UNFINISHED}")?;
         }

@@ -37,6 +37,10 @@ enum Line {
         why: String,
         permanent: bool,
     },
+    AddressChanged {
+        service: &'static str,
+        url: String,
+    },
     EntriesKept {
         entries: u64,
         balance: String,
@@ -161,6 +165,10 @@ pub(super) fn told(event: Event, agent: &Agent) -> Told {
         Event::SyncFailed { why, permanent } => {
             let words = format!("not synced: {why}");
             (Line::SyncFailed { why, permanent }, words)
+        }
+        Event::AddressChanged { service, url } => {
+            let words = format!("the {service} service is used at {url} now");
+            (Line::AddressChanged { service, url }, words)
         }
         Event::EntriesKept { entries, balance } => entries_kept(entries, balance, unit),
         Event::Acked { point, level: at } => {

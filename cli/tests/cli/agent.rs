@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::process::{Device, Ran, Running, Up, pair_with_laptop, pair_with_laptop_and_phone};
 
 /// A service that never answers.
-fn silent() -> (TcpListener, String) {
+pub(crate) fn silent() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     (listener, url)

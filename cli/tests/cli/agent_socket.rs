@@ -58,7 +58,7 @@ fn what_is_not_understood_is_refused_and_disturbs_nobody() {
         "nonsense\n".to_owned(),
         "{}\n".to_owned(),
         request(2, "balance".into()),
-        request(3, "frobnicate".into()),
+        request(4, "frobnicate".into()),
     ] {
         let said = answers(&laptop, &line);
         assert_eq!(said.len(), 1, "{said:?}");
@@ -67,7 +67,7 @@ fn what_is_not_understood_is_refused_and_disturbs_nobody() {
     assert_eq!(answers(&laptop, &"x".repeat(1 << 20)), Vec::<Value>::new());
     // Somebody who connects and says nothing.
     let _idle = UnixStream::connect(laptop.home.join("agent.sock")).unwrap();
-    let said = answers(&laptop, &request(3, "status".into()));
+    let said = answers(&laptop, &request(4, "status".into()));
     assert_eq!(
         (&said[0], said.last().unwrap()),
         (&"taken".into(), &"done".into())
@@ -87,7 +87,7 @@ fn it_serves_as_many_as_it_says_and_says_so_to_one_more() {
         let mut stream = UnixStream::connect(laptop.home.join("agent.sock")).unwrap();
         let look = json!({ "json": true, "terminal": false, "colours": false, "input": false });
         let job = json!({ "perform": { "command": "watch", "look": look } });
-        let request = json!({ "version": 3, "job": job, "home": "/home" });
+        let request = json!({ "version": 4, "job": job, "home": "/home" });
         stream.write_all(format!("{request}\n").as_bytes()).unwrap();
         let mut answers = BufReader::new(stream);
         let mut taken = String::new();

@@ -186,7 +186,34 @@ fn addresses_that_nobody_could_dial_are_refused_at_once() {
             assert!(!format!("{ran:?}").contains("ary"), "{ran:?}");
         }
     }
-    // A sound one is not at fault.
+    // One that cannot be dialled among others, and a password that a comma cuts into two.
+    let sound = "http://127.0.0.1:7420";
+    for list in [
+        format!("{sound},nonsense"),
+        format!("{sound},,{sound}"),
+        format!("{sound},"),
+        "http://somebody:can,ary@127.0.0.1:7420".to_owned(),
+        format!("{sound},http://127.0.0.1:7420#can,ary"),
+    ] {
+        for option in ["--identity-url", "--ledger-url"] {
+            let ran = laptop.run(&["balance", option, &list]);
+            ran.failed(2, "URL_FORMAT");
+            let said = format!("{ran:?}");
+            assert!(!said.contains("can,") && !said.contains("ary"), "{said}");
+        }
+    }
+    let nine: Vec<String> = (1..=9).map(|n| format!("http://127.0.0.{n}")).collect();
+    let error = laptop
+        .run(&["balance", "--ledger-url", &nine.join(",")])
+        .failed(2, "USAGE");
+    assert!(
+        error["message"].as_str().unwrap().contains("at most 8"),
+        "{error}"
+    );
+    // A sound one is not at fault, nor are several.
+    laptop
+        .run(&["balance", "--ledger-url", &nine[..8].join(",")])
+        .failed(1, "NO_DEVICE");
     laptop
         .run(&["balance", "--ledger-url", "https://[::1]:7420/"])
         .failed(1, "NO_DEVICE");

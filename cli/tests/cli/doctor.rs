@@ -223,7 +223,8 @@ impl Certified {
         let config = identity_service::Config {
             listen: ([127, 0, 0, 1], 0).into(),
             audiences: Vec::new(),
-            ledger_url: "https://127.0.0.1:1".to_owned(),
+            ledger_urls: vec!["https://127.0.0.1:1".to_owned()],
+            identity_urls: Vec::new(),
             store: Arc::new(Embedded::in_memory()),
             genesis: keys.genesis.clone(),
             signer: keys.signer.clone(),

@@ -443,7 +443,7 @@ fn at_a_terminal(device: &Device, wrong: bool) -> (Vec<String>, Value) {
     let look = json!({ "json": false, "terminal": true, "colours": false, "input": true });
     let command = json!({ "recovery": { "act": { "set": { "veto_time": null } } } });
     let job = json!({ "perform": { "command": command, "look": look } });
-    let request = json!({ "version": 3, "job": job, "home": "/home" });
+    let request = json!({ "version": 4, "job": job, "home": "/home" });
     let mut stream = UnixStream::connect(device.home.join("agent.sock")).unwrap();
     writeln!(stream, "{request}").unwrap();
     let (mut words, mut shown) = (Vec::new(), String::new());

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::process::{Device, Ran, Up};
 
 /// What differs from one deployment to the next, and from one moment to the next.
-const OF_THE_MOMENT: [&str; 20] = [
+const OF_THE_MOMENT: [&str; 22] = [
     "added_ms",
     "code",
     "device",
@@ -20,6 +20,7 @@ const OF_THE_MOMENT: [&str; 20] = [
     "id",
     "identity",
     "last_entry_ms",
+    "last_ms_ago",
     "last_statement_ms",
     "ledger_id",
     "link",
@@ -27,6 +28,7 @@ const OF_THE_MOMENT: [&str; 20] = [
     "short_id",
     "synced_ms_ago",
     "token",
+    "url",
     "wall_ms",
 ];
 

@@ -189,7 +189,7 @@ async fn handlers_know_who_dialled_what() {
         "127.0.0.1 dialled localhost:{}",
         serving.local_addr().port()
     );
-    assert_eq!(response.into_inner().ledger_url, expected);
+    assert_eq!(response.into_inner().ledger_urls, [expected]);
 }
 
 #[tokio::test]

@@ -113,6 +113,8 @@ pub const DECIMALS_MAX: u32 = 18;
 pub const CHALLENGE_LIFE_MS: i64 = 60_000;
 /// Longest audience, in bytes.
 pub const AUDIENCE_BYTES_MAX: usize = 255;
+/// Most addresses of one service that a device keeps, and that it is told.
+pub const ADDRESSES_MAX: usize = 8;
 /// The protocol version that this code speaks.
 pub const PROTOCOL_VERSION: u32 = 1;
 /// The entry format that this code writes.

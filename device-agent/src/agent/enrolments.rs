@@ -16,7 +16,7 @@ impl Agent {
         EnrolmentToken::new(
             membership.genesis.ledger_id(),
             membership.identity,
-            membership.identity_url.clone(),
+            membership.identity_urls.clone(),
             rand::random(),
         )
     }

@@ -79,7 +79,7 @@ impl Agent {
                     return Ok(LinkSession {
                         agent: self.clone(),
                         stream,
-                        link: code.link(&membership.identity_url, ledger_id),
+                        link: code.link(session.client().url(), ledger_id),
                         code,
                         expires_in_s,
                     });

@@ -12,9 +12,10 @@ use super::Agent;
 use crate::clock::Clock;
 use crate::engine::{Peers, Snapshot};
 use crate::error::AgentError;
+use crate::identity_services::IdentityServices;
 use crate::limits::{LINK_OPEN_WITHIN, LINKS_WAITING_MAX, OUTBOUND_SIGNALS_MAX};
 use crate::peering::{self, ByHand, NewLink, PeerCode, PeerEnded};
-use crate::security::{Secured, is_loopback};
+use crate::security::is_loopback;
 use crate::signalling::{self, Nonces};
 use crate::vault::Membership;
 use crate::webrtc::{IceServers, LinkConfig, Reach};
@@ -51,7 +52,7 @@ pub(super) fn wires() -> (Wires, Ends) {
 /// What the tasks look at.
 pub(super) struct Views<'a> {
     pub(super) membership: &'a Membership,
-    pub(super) secured: &'a Secured,
+    pub(super) identity: &'a IdentityServices,
     pub(super) key: &'a watch::Receiver<Arc<SecretKey>>,
     pub(super) snapshot: &'a watch::Receiver<Snapshot>,
     pub(super) clock: Clock,
@@ -66,8 +67,7 @@ impl Ends {
         let (service, commands) = mpsc::channel(OUTBOUND_SIGNALS_MAX);
         let (tell_servers, servers) = watch::channel(IceServers::default());
         tasks.spawn(signalling::run(signalling::Start {
-            membership: views.membership.clone(),
-            secured: views.secured.clone(),
+            identity: views.identity.clone(),
             key: views.key.clone(),
             snapshot: views.snapshot.clone(),
             events: tell_heard,
@@ -76,7 +76,7 @@ impl Ends {
             servers: tell_servers,
         }));
         // A service on this machine has devices that are on this machine.
-        let reach = match is_loopback(&views.membership.identity_url) {
+        let reach = match views.membership.identity_urls.iter().all(is_loopback) {
             true => Reach::LoopbackToo,
             false => Reach::Host,
         };

@@ -10,7 +10,7 @@ use edge_ledger_core::limits::STATEMENT_BYTES_MAX;
 use super::Agent;
 use crate::engine::Command;
 use crate::error::{AgentError, RootError};
-use crate::identity_client::{Caller, CallerKey, IdentityClient, IdentitySession};
+use crate::identity_client::{Caller, CallerKey, IdentitySession};
 use crate::statement;
 use crate::words::RecoveryWords;
 
@@ -85,14 +85,13 @@ impl Agent {
             signed_in => return signed_in,
         };
         let membership = &self.shared.membership;
-        let client =
-            IdentityClient::connect(&membership.identity_url, &self.shared.secured).await?;
         let caller = Caller {
             ledger_id: membership.genesis.ledger_id(),
             identity: membership.identity,
             key: CallerKey::Root(key.clone()),
         };
-        client.authenticate(&caller).await.map_err(|_| refused)
+        let signed_in = self.shared.identity.sign_in(&caller).await;
+        signed_in.map_err(|_| refused)
     }
 }
 

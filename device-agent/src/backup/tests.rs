@@ -30,7 +30,7 @@ fn backup() -> Backup {
         root: Zeroizing::new([1; 32]),
         next_root: Some(Zeroizing::new([2; 32])),
         genesis: None,
-        identity_url: Some("http://127.0.0.1:7410".to_owned()),
+        identity_urls: Some("http://127.0.0.1:7410".into()),
         fingerprint: None,
         identity: None,
     }
@@ -70,7 +70,8 @@ fn files_of_every_format_open_to_the_keys_that_others_sealed() {
         let fingerprint = backup.fingerprint.map(|bytes| bytes.to_vec());
         assert_eq!(fingerprint, bytes(&vector, "fingerprint"), "{name}");
         let url = vector.get("identity_url").and_then(Value::as_str);
-        assert_eq!(backup.identity_url.as_deref(), url, "{name}");
+        let urls = backup.identity_urls.map(|urls| urls.to_string());
+        assert_eq!(urls.as_deref(), url, "{name}");
         if text(&vector, "password").is_empty() {
             continue;
         }
@@ -109,7 +110,7 @@ fn what_is_sealed_comes_back_and_no_two_files_are_alike() {
     assert!(!format.is_weak() && BackupFormat::PiKeyV1.is_weak());
     assert_eq!(*opened.root, [1; 32]);
     assert_eq!(opened.next_root.as_deref(), Some(&[2; 32]));
-    assert_eq!(opened.identity_url(), Some("http://127.0.0.1:7410"));
+    assert_eq!(opened.identity_urls(), backup().identity_urls());
 }
 
 #[test]

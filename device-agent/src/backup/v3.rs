@@ -24,6 +24,7 @@ use sha2::{Digest as _, Sha256};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::{BACKUP_BYTES_MAX, Backup, BackupError, Seed};
+use crate::addresses::Addresses;
 
 pub(super) const MAGIC: &[u8; 8] = b"ELBACKUP";
 pub(super) const VERSION: u8 = 3;
@@ -68,9 +69,9 @@ struct Content {
     /// Encoded genesis, or nothing.
     #[prost(bytes = "bytes", tag = "3")]
     genesis: bytes::Bytes,
-    /// Address of the identity service, or nothing.
-    #[prost(string, tag = "4")]
-    identity_url: String,
+    /// Addresses of the identity service, or nothing.
+    #[prost(string, repeated, tag = "4")]
+    identity_urls: Vec<String>,
     /// Genesis fingerprint of a PiKey, 21 bytes, or nothing.
     #[prost(bytes = "vec", tag = "5")]
     fingerprint: Vec<u8>,
@@ -213,7 +214,10 @@ fn encode(backup: &Backup) -> Zeroizing<Vec<u8>> {
             .genesis
             .as_ref()
             .map_or_else(bytes::Bytes::new, |g| g.bytes().clone()),
-        identity_url: backup.identity_url.clone().unwrap_or_default(),
+        identity_urls: backup
+            .identity_urls
+            .as_ref()
+            .map_or_else(Vec::new, Addresses::to_vec),
         fingerprint: backup.fingerprint.map_or_else(Vec::new, |f| f.to_vec()),
         identity: backup.identity().as_bytes().to_vec(),
     };
@@ -250,7 +254,7 @@ fn decode(bytes: &[u8]) -> Result<Backup, BackupError> {
         genesis: (!content.genesis.is_empty())
             .then(|| Genesis::decode(content.genesis))
             .transpose()?,
-        identity_url: (!content.identity_url.is_empty()).then_some(content.identity_url),
+        identity_urls: Addresses::told(content.identity_urls),
         fingerprint,
         identity: Some(identity),
     })

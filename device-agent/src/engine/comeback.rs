@@ -60,6 +60,11 @@ impl Comeback {
         };
     }
 
+    /// Another address is tried at once: there is no wait before all were.
+    pub(super) fn elsewhere(&mut self, now_ms: u64) {
+        (self.retry_at_ms, self.not_before_ms) = (now_ms, now_ms);
+    }
+
     /// Somebody waits: as soon as the service allows rather than when the back-off ends.
     pub(super) fn hurry(&mut self, now_ms: u64) {
         self.retry_at_ms = self.not_before_ms.max(now_ms);
@@ -141,6 +146,25 @@ mod tests {
         let first_ms = millis(BACKOFF_FIRST);
         let back_ms = back_after(&meaning, false);
         assert!((first_ms..=2 * first_ms).contains(&back_ms), "{back_ms}");
+    }
+
+    #[test]
+    fn another_address_is_tried_at_once_and_the_backoff_is_that_of_whole_rounds() {
+        let meaning = Ended::Closed.meaning(URL, false, true);
+        let mut comeback = Comeback::at_once(NOW_MS);
+        for _ in 0..100 {
+            comeback.elsewhere(NOW_MS);
+            assert!(comeback.is_due(NOW_MS));
+        }
+        comeback.ended(NOW_MS, &meaning);
+        let left = comeback.left(NOW_MS);
+        assert!(
+            (BACKOFF_FIRST..=2 * BACKOFF_FIRST).contains(&left),
+            "{left:?}"
+        );
+        comeback.elsewhere(NOW_MS);
+        comeback.ended(NOW_MS, &meaning);
+        assert!(comeback.left(NOW_MS) >= 2 * BACKOFF_FIRST);
     }
 
     #[test]

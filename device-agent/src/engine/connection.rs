@@ -15,7 +15,8 @@ use tonic::Streaming;
 use tonic_types::StatusExt as _;
 
 use crate::book::Book;
-use crate::error::{AgentError, LOG_FORKED, Refusal, SUPERSEDED};
+use crate::endpoints::is_of_the_address;
+use crate::error::{AgentError, LOG_FORKED, Refusal, SUPERSEDED, UNTRUSTED};
 use crate::identity_client::{authority, from_status};
 use crate::limits::SUPERSEDED_FOR;
 use crate::security::Secured;
@@ -24,11 +25,14 @@ use crate::webrtc::{LinkError, PeerLink};
 
 /// The reason of a service that ends its streams in order.
 const DRAINING: &str = "DRAINING";
+/// What a service has against this device for a while: it would be no better elsewhere.
+const OF_THIS_DEVICE: [&str; 3] = [SUPERSEDED, "RATE_LIMITED", "SLOW_CONSUMER"];
 
 pub(super) type Opening = Pin<Box<dyn Future<Output = Result<Stream, AgentError>> + Send>>;
 
-pub(super) fn start(url: String, secured: Secured) -> Opening {
-    Box::pin(async move { stream::open(&url, &secured).await })
+/// `patience`: as [`connect_healthy`](crate::health::connect_healthy) has it.
+pub(super) fn start(url: String, patience: Option<Duration>, secured: Secured) -> Opening {
+    Box::pin(async move { stream::open(&url, patience, &secured).await })
 }
 
 /// Waits for a connection that is being opened, for ever if there is none.
@@ -95,6 +99,8 @@ pub(super) struct Meaning {
     /// Whether the service went away in order, having answered everything: that is a move to
     /// another or to the next one, no failure.
     pub(super) moves: bool,
+    /// Whether it is about the address, so that another one may do better.
+    pub(super) elsewhere: bool,
     /// When the service wants to see this device again, if it said so.
     pub(super) retry_after: Option<Duration>,
 }
@@ -114,13 +120,14 @@ impl Ended {
     /// `superseded`: another stream of this device took the place of this one, as the service said
     /// before; `was_open`: there was a session.
     pub(super) fn meaning(self, url: &str, mut superseded: bool, was_open: bool) -> Meaning {
-        let (mut retry_after, mut draining) = (None, false);
+        let (mut retry_after, mut draining, mut of_this_device) = (None, false, false);
         let mut error = match self {
             Self::Status(status) => {
                 let info = status.get_details_error_info();
                 let reason = info.as_ref().map(|info| info.reason.as_str());
                 draining = reason == Some(DRAINING);
                 superseded |= reason == Some(SUPERSEDED);
+                of_this_device = reason.is_some_and(|reason| OF_THIS_DEVICE.contains(&reason));
                 retry_after = status
                     .get_details_retry_info()
                     .and_then(|info| info.retry_delay);
@@ -128,7 +135,7 @@ impl Ended {
             }
             Self::Closed => unreachable(url, "it closed the stream".to_owned()),
             Self::Session(close @ Close::Handshake(_)) => AgentError::Refused(Refusal {
-                reason: "UNTRUSTED".to_owned(),
+                reason: UNTRUSTED.to_owned(),
                 message: close.to_string(),
             }),
             // The service says the same when it is the one to notice.
@@ -148,10 +155,12 @@ impl Ended {
                 error = AgentError::Superseded;
             }
         }
+        let moves = draining && was_open;
         Meaning {
             permanent: matches!(error, AgentError::Refused(_)),
+            elsewhere: !moves && !superseded && !of_this_device && is_of_the_address(&error),
             error,
-            moves: draining && was_open,
+            moves,
             retry_after,
         }
     }

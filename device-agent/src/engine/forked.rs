@@ -14,9 +14,9 @@ use super::{Comeback, Engine, millis};
 use crate::book::Book;
 use crate::error::{AgentError, Refusal};
 use crate::event::Event;
-use crate::identity_client::{Caller, CallerKey, IdentityClient};
+use crate::identity_client::{Caller, CallerKey};
+use crate::identity_services::IdentityServices;
 use crate::limits::SEEK_EVIDENCE_AGAIN;
-use crate::security::Secured;
 use crate::status::ForkedLog;
 use crate::vault::{self, Vault};
 
@@ -54,8 +54,7 @@ impl Engine {
         self.seek_at_ms = self.clock.monotonic_ms().saturating_add(wait);
         let log = self.book.log();
         let search = Box::pin(seek(Search {
-            url: self.membership.identity_url.clone(),
-            secured: self.secured.clone(),
+            services: self.identity.clone(),
             key: self.key.borrow().clone(),
             ledger_id: log.ledger_id(),
             identity: log.identity(),
@@ -133,8 +132,7 @@ impl Engine {
 }
 
 struct Search {
-    url: String,
-    secured: Secured,
+    services: IdentityServices,
     key: Arc<SecretKey>,
     ledger_id: LedgerId,
     identity: IdentityId,
@@ -147,6 +145,5 @@ async fn seek(search: Search) -> Result<Vec<ReceiptParts>, AgentError> {
         identity: search.identity,
         key: CallerKey::Device(search.key),
     };
-    let client = IdentityClient::connect(&search.url, &search.secured).await?;
-    client.authenticate(&caller).await?.log_after(0).await
+    search.services.sign_in(&caller).await?.log_after(0).await
 }

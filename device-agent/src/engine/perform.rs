@@ -120,7 +120,7 @@ impl Engine {
         };
         if connection.held.len() >= HELD_FRAMES_MAX {
             let why = "it takes no more frames".to_owned();
-            return Err(Ended::Error(unreachable(&self.membership.ledger_url, why)));
+            return Err(Ended::Error(unreachable(self.ledgers.url(), why)));
         }
         connection.held.push_back(frame);
         Ok(Vec::new())
@@ -132,6 +132,7 @@ impl Engine {
         }
         self.paths.service_opened();
         self.comeback.succeeded();
+        self.ledger_answered();
         self.forget_revoked().await;
         if self.book.outbox_first().is_some() {
             // What waited while it was refused is closed by the next tick.

@@ -17,11 +17,10 @@ use edge_ledger_core::keys::SecretKey;
 use super::{Comeback, Engine, millis};
 use crate::error::AgentError;
 use crate::event::Event;
-use crate::identity_client::{Caller, CallerKey, IdentityClient};
+use crate::identity_client::{Caller, CallerKey};
+use crate::identity_services::IdentityServices;
 use crate::limits::{BACKOFF_REFUSED, REPLACE_AGAIN};
-use crate::security::Secured;
 use crate::statement;
-use crate::vault::Membership;
 
 /// The statement on its way; ends with what the log has gained.
 pub(super) type Replacing =
@@ -68,8 +67,7 @@ impl Engine {
         let device = self.book.device();
         let tips = self.book.store.signed_tips(log.identity(), device).await?;
         Ok(Box::pin(replace(Replacement {
-            membership: self.membership.clone(),
-            secured: self.secured.clone(),
+            identity: self.identity.clone(),
             old: self.key.borrow().clone(),
             new: successor,
             log,
@@ -135,8 +133,7 @@ impl Engine {
 }
 
 struct Replacement {
-    membership: Membership,
-    secured: Secured,
+    identity: IdentityServices,
     old: Arc<SecretKey>,
     new: Arc<SecretKey>,
     log: Arc<IdentityLog>,
@@ -153,13 +150,10 @@ async fn replace(with: Replacement) -> Result<Vec<ReceiptParts>, AgentError> {
         identity: with.log.identity(),
         key: CallerKey::Device(key.clone()),
     };
-    let url = &with.membership.identity_url;
-    let client = IdentityClient::connect(url, &with.secured).await?;
-    let mut session = match client.authenticate(&caller(&with.old)).await {
+    let mut session = match with.identity.sign_in(&caller(&with.old)).await {
         // Its place was taken: perhaps by the new key, and only the answer was lost.
         Err(AgentError::Refused(refusal)) if refusal.reason == "DEVICE_REVOKED" => {
-            let client = IdentityClient::connect(url, &with.secured).await?;
-            let session = client.authenticate(&caller(&with.new)).await;
+            let session = with.identity.sign_in(&caller(&with.new)).await;
             session.map_err(|_| AgentError::Refused(refusal))?
         }
         session => session?,

@@ -41,6 +41,8 @@ pub(super) fn empty(book: &Book) -> Status {
         last_error: None,
         path: Path::None,
         peers: Vec::new(),
+        identity_endpoints: Vec::new(),
+        ledger_endpoints: Vec::new(),
     }
 }
 
@@ -67,6 +69,8 @@ impl Engine {
             last_error: self.last_error.clone(),
             path: self.shown_path(),
             peers: self.peer_statuses(),
+            identity_endpoints: self.identity.shown(),
+            ledger_endpoints: self.ledgers.shown(now),
             ..empty(&self.book)
         };
         self.snapshot.send_replace(Snapshot {

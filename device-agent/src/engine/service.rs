@@ -17,8 +17,9 @@ impl Engine {
     pub(super) fn start_opening(&mut self) {
         let due = self.comeback.is_due(self.clock.monotonic_ms());
         if self.connection.is_none() && self.opening.is_none() && due {
-            let (url, secured) = (self.membership.ledger_url.clone(), self.secured.clone());
-            self.opening = Some(connection::start(url, secured));
+            let (url, secured) = (self.ledgers.url().to_owned(), self.secured.clone());
+            let patience = self.ledgers.patience();
+            self.opening = Some(connection::start(url, patience, secured));
         }
     }
 
@@ -33,7 +34,7 @@ impl Engine {
         match opened {
             Ok(stream) => {
                 let now = self.clock.monotonic_ms();
-                let (url, key) = (&self.membership.ledger_url, self.key.borrow().clone());
+                let (url, key) = (self.ledgers.url(), self.key.borrow().clone());
                 match Connection::new(stream, url, &key, &self.book, now) {
                     Ok(connection) => {
                         self.connection = Some(connection);
@@ -54,11 +55,8 @@ impl Engine {
         let (superseded, was_open) = connection.map_or((false, false), |connection| {
             (connection.superseded, connection.session.is_open())
         });
-        let url = &self.membership.ledger_url;
-        let meaning = self
-            .remembered(ended.meaning(url, superseded, was_open))
-            .await;
-        self.comeback.ended(self.clock.monotonic_ms(), &meaning);
+        let meaning = ended.meaning(self.ledgers.url(), superseded, was_open);
+        let (meaning, goes_on) = self.next_attempt(meaning).await;
         let Meaning {
             error,
             permanent,
@@ -66,8 +64,9 @@ impl Engine {
             ..
         } = meaning;
         let why = error.to_string();
-        let is_new = !moves && self.last_error.as_ref() != Some(&why);
-        if !moves {
+        let failed = !moves && !goes_on;
+        let is_new = failed && self.last_error.as_ref() != Some(&why);
+        if failed {
             self.last_error = Some(why.clone());
         }
         self.enter(if permanent {
@@ -90,6 +89,7 @@ impl Engine {
             }
         }
         if let AgentError::Refused(refusal) = error
+            && !goes_on
             && !self.must_be_replaced()
             && self.seeking.is_none()
         {
@@ -103,7 +103,7 @@ impl Engine {
 
     /// A device that was refused for good is refused when nobody answers, too: it is told the
     /// same, and its people may be offline.
-    async fn remembered(&mut self, mut meaning: Meaning) -> Meaning {
+    pub(super) async fn remembered(&mut self, mut meaning: Meaning) -> Meaning {
         match (&meaning.error, &self.revoked) {
             // It knows better why.
             (AgentError::Refused(refusal), Some(known))

@@ -13,6 +13,7 @@ use edge_ledger_core::keys::SecretKey;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
+use crate::addresses::Addresses;
 use crate::limits::{TOKEN_BYTES_MAX, TOKEN_URL_BYTES_MAX};
 use crate::vault;
 
@@ -63,7 +64,7 @@ pub enum TokenError {
 pub struct EnrolmentToken {
     ledger_id: LedgerId,
     identity: IdentityId,
-    identity_url: String,
+    identity_urls: Addresses,
     key: Arc<SecretKey>,
 }
 
@@ -71,13 +72,13 @@ impl EnrolmentToken {
     pub(crate) fn new(
         ledger_id: LedgerId,
         identity: IdentityId,
-        identity_url: String,
+        identity_urls: Addresses,
         seed: [u8; 32],
     ) -> Self {
         Self {
             ledger_id,
             identity,
-            identity_url,
+            identity_urls,
             key: Arc::new(SecretKey::from_seed(seed)),
         }
     }
@@ -92,9 +93,9 @@ impl EnrolmentToken {
         self.identity
     }
 
-    /// Where its maker found the identity service.
-    pub fn identity_url(&self) -> &str {
-        &self.identity_url
+    /// Where its maker finds the identity service.
+    pub fn identity_urls(&self) -> &Addresses {
+        &self.identity_urls
     }
 
     /// The id that its key would have as a device: what it is called in the log.
@@ -139,18 +140,20 @@ impl EnrolmentToken {
         };
         let ledger_id = field("ledger", "the ledger is missing")?;
         let identity = field("identity", "the identity is missing")?;
-        let identity_url = field("service", "the service is missing")?;
+        let urls = field("service", "the service is missing")?;
         let seed = field("key", "the key is missing")?;
         let told = field("check", "the checksum is missing")?;
         if lines.any(|line| !line.is_empty()) {
             return Err(TokenError::Damaged("something comes after it"));
         }
-        let is_url = identity_url.len() <= TOKEN_URL_BYTES_MAX
-            && !identity_url.is_empty()
-            && identity_url.bytes().all(|byte| byte.is_ascii_graphic());
-        if !is_url {
-            return Err(TokenError::Damaged("the service is no address"));
-        }
+        let no_address = TokenError::Damaged("the service is no address");
+        let is_text =
+            urls.len() <= TOKEN_URL_BYTES_MAX && urls.bytes().all(|b| b.is_ascii_graphic());
+        let urls = urls.split(',').map(str::to_owned);
+        let identity_urls = match Addresses::new(urls) {
+            Ok(urls) if is_text && urls.iter().all(|url| !url.is_empty()) => urls,
+            _ => return Err(no_address),
+        };
         let seed = Zeroizing::new(HEXLOWER.decode(seed.as_bytes()).unwrap_or_default());
         let seed = <[u8; 32]>::try_from(&seed[..]);
         let token = Self {
@@ -160,7 +163,7 @@ impl EnrolmentToken {
             identity: identity
                 .parse()
                 .map_err(|_| TokenError::Damaged("the identity is no id"))?,
-            identity_url: identity_url.to_owned(),
+            identity_urls,
             key: Arc::new(SecretKey::from_seed(
                 seed.map_err(|_| TokenError::Damaged("the key is no key"))?,
             )),
@@ -254,7 +257,7 @@ impl EnrolmentToken {
         for (name, value) in [
             ("ledger", &self.ledger_id.to_string()),
             ("identity", &self.identity.to_string()),
-            ("service", &self.identity_url),
+            ("service", &self.identity_urls.to_string()),
             ("key", &*seed),
         ] {
             text.push('\n');

@@ -13,6 +13,7 @@ use edge_ledger_core::tags::Tag;
 use edge_ledger_proto::identity::LinkForm;
 use zeroize::{Zeroize as _, Zeroizing};
 
+use crate::addresses::Addresses;
 use crate::error::AgentError;
 
 const SYMBOLS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
@@ -187,6 +188,14 @@ pub struct Invitation {
     pub identity_url: Option<String>,
     /// The deployment, when the link was given.
     pub ledger_id: Option<LedgerId>,
+}
+
+impl Invitation {
+    /// Where the identity service is: as the link says, or else at other addresses.
+    pub(crate) fn addresses(&self, otherwise: &Addresses) -> Addresses {
+        let url = self.identity_url.as_deref();
+        url.map_or_else(|| otherwise.clone(), Addresses::from)
+    }
 }
 
 impl FromStr for Invitation {

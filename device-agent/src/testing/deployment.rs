@@ -148,23 +148,24 @@ impl<S: IdentityStore + LedgerStore + Clone + 'static> Deployment<S> {
         ledger_url: &str,
     ) -> Result<identity_service::Server, PairError> {
         let listen = ([127, 0, 0, 1], 0).into();
-        self.identity_service_on(listen, ledger_url.to_owned())
+        self.identity_service_on(listen, vec![ledger_url.to_owned()])
             .await
     }
 
-    /// Starts an identity service on a port.
+    /// Starts an identity service on a port, which names ledger services to devices.
     ///
     /// # Errors
     /// When it cannot bind.
     pub async fn identity_service_on(
         &self,
         listen: SocketAddr,
-        ledger_url: String,
+        ledger_urls: Vec<String>,
     ) -> Result<identity_service::Server, PairError> {
         let config = identity_service::Config {
             listen,
             audiences: self.audiences.clone(),
-            ledger_url,
+            ledger_urls,
+            identity_urls: Vec::new(),
             store: Arc::new(self.store.clone()),
             genesis: self.genesis.clone(),
             signer: self.signer.clone(),

@@ -16,6 +16,7 @@ use edge_ledger_core::keys::SecretKey;
 use serde::{Deserialize, Serialize};
 
 use super::{Vault, damaged, io_error, remove, replace};
+use crate::addresses::Addresses;
 use crate::error::HomeError;
 
 const STATE: &str = "recovering.json";
@@ -29,8 +30,8 @@ pub(crate) struct Recovering {
     pub(crate) identity: IdentityId,
     /// The deployment.
     pub(crate) ledger_id: LedgerId,
-    /// Address of the identity service.
-    pub(crate) identity_url: String,
+    /// Addresses of the identity service.
+    pub(crate) identity_urls: Addresses,
     /// When it takes effect, once the log has it, in milliseconds since 1970.
     pub(crate) effective_ms: Option<i64>,
 }
@@ -40,7 +41,7 @@ pub(crate) struct Recovering {
 struct StateFile {
     identity: String,
     ledger_id: String,
-    identity_url: String,
+    identity_urls: Vec<String>,
     effective_ms: Option<i64>,
 }
 
@@ -60,7 +61,7 @@ impl Recovering {
         Ok(Some(Self {
             identity: file.identity.parse().map_err(|e| damaged(&path, &e))?,
             ledger_id: file.ledger_id.parse().map_err(|e| damaged(&path, &e))?,
-            identity_url: file.identity_url,
+            identity_urls: Addresses::new(file.identity_urls).map_err(|e| damaged(&path, &e))?,
             effective_ms: file.effective_ms,
         }))
     }
@@ -76,7 +77,7 @@ impl Vault {
         let file = StateFile {
             identity: state.identity.to_string(),
             ledger_id: state.ledger_id.to_string(),
-            identity_url: state.identity_url.clone(),
+            identity_urls: state.identity_urls.to_vec(),
             effective_ms: state.effective_ms,
         };
         let text = serde_json::to_vec_pretty(&file).map_err(|e| damaged(&path, &e))?;

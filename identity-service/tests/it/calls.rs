@@ -17,7 +17,8 @@ async fn a_newcomer_learns_the_deployment_and_can_check_it() {
     assert_eq!(genesis.ledger_id(), world.ledger_id());
     let (body, signature) = certificate_parts("certificate", answer.certificate).unwrap();
     ServiceCertificate::verify(&genesis, body, signature).unwrap();
-    assert_eq!(answer.ledger_url, "http://127.0.0.1:7420");
+    assert_eq!(answer.ledger_urls, ["http://127.0.0.1:7420"]);
+    assert_eq!(answer.identity_urls, ["http://127.0.0.2:7410"]);
 }
 
 #[tokio::test]

@@ -119,7 +119,8 @@ fn config(
     Config {
         listen: "127.0.0.1:0".parse().unwrap(),
         audiences: vec![NAME.to_owned()],
-        ledger_url: "http://127.0.0.1:7420".to_owned(),
+        ledger_urls: vec!["http://127.0.0.1:7420".to_owned()],
+        identity_urls: vec!["http://127.0.0.2:7410".to_owned()],
         store,
         genesis: genesis.clone(),
         signer: Arc::new(ServiceSigner::new(secret, certificate).unwrap()).into(),

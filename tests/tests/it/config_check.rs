@@ -54,7 +54,7 @@ fn a_check_says_everything_at_once() -> anyhow::Result<()> {
             "keys.dir",
             "store.kind",
             "shutdown.grace",
-            "identity.ledger_url",
+            "identity.ledger_urls",
             "identity.link_life",
         ]
     );
@@ -65,7 +65,7 @@ fn a_check_says_everything_at_once() -> anyhow::Result<()> {
 
     // What may hold a password is not repeated.
     let url = format!("http://somebody:{CANARY}@127.0.0.1:7420");
-    let said = problems("identity-service", &[], &[("identity.ledger_url", &url)])?;
+    let said = problems("identity-service", &[], &[("identity.ledger_urls", &url)])?;
     let said = Value::from(said).to_string();
     assert!(said.contains("http://***@127.0.0.1:7420"), "{said}");
 
@@ -84,7 +84,7 @@ fn plaintext_beyond_loopback_is_a_problem_until_it_is_accepted() -> anyhow::Resu
         ("store.kind", "redis"),
         ("store.url", "redis://127.0.0.1:6379"),
         ("keys.dir", "/keys"),
-        ("identity.ledger_url", "http://ledger.example:7420"),
+        ("identity.ledger_urls", "http://ledger.example:7420"),
     ];
     let settings_only = ["config", "check", "--json", "--settings-only"];
     let ended = run("identity-service", &settings_only, &open)?;
@@ -93,7 +93,7 @@ fn plaintext_beyond_loopback_is_a_problem_until_it_is_accepted() -> anyhow::Resu
     let said = said["problems"].as_array().context("no problems")?;
     assert_eq!(
         words(said, "key"),
-        ["tls.certificate_file", "identity.ledger_url"]
+        ["tls.certificate_file", "identity.ledger_urls"]
     );
     for problem in said {
         let next = problem["next"].as_str().unwrap_or_default();
@@ -125,7 +125,7 @@ fn all_wrong(folder: &Path) -> anyhow::Result<Vec<(&'static str, String)>> {
         ("tls.certificate_file", path(&over.certificate)?.to_owned()),
         ("tls.key_file", path(&over.key)?.to_owned()),
         ("log.level", "a=b=c".to_owned()),
-        ("identity.ledger_url", "https://ledger.example".to_owned()),
+        ("identity.ledger_urls", "https://ledger.example".to_owned()),
     ])
 }
 

@@ -58,7 +58,7 @@ async fn an_agent_moves_from_connection_to_connection_and_the_application_does_n
     let any = ([127, 0, 0, 1], 0).into();
     let restless = pair.deployment.ledger_service_with(any, limits).await?;
     let options = Options {
-        ledger_url: Some(format!("http://{}", restless.local_addr())),
+        ledger_urls: Some(format!("http://{}", restless.local_addr()).into()),
         ..Options::default()
     };
     let phone = Agent::open(&pair.home("phone"), options).await?;

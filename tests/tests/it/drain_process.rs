@@ -193,7 +193,7 @@ async fn s39_who_stalls_before_a_request_does_not_use_up_the_grace() -> anyhow::
         ("tls.certificate_file", files.0.as_str()),
         ("tls.key_file", files.1.as_str()),
     ];
-    let ledger_url = ("identity.ledger_url", "http://127.0.0.1:1");
+    let ledger_url = ("identity.ledger_urls", "http://127.0.0.1:1");
     let trusted = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(authority));
     // The beginning of HTTP/2, and of a handshake.
     let (preface, hello) = (&b"PRI * HT"[..], &[22, 3, 1, 0, 200, 1][..]);

@@ -60,8 +60,8 @@ pub(crate) fn recorder(home: &Path, first: u64) -> anyhow::Result<Process> {
 pub(crate) fn new_device(folder: &Path, name: &str, identity_port: u16) -> NewDevice {
     NewDevice {
         home: folder.join(name),
-        identity_url: format!("http://127.0.0.1:{identity_port}"),
-        ledger_url: None,
+        identity_urls: format!("http://127.0.0.1:{identity_port}").into(),
+        ledger_urls: None,
         name: name.to_owned(),
         security: device_agent::Security::default(),
     }

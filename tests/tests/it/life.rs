@@ -78,7 +78,7 @@ impl Site {
         };
         let ledger = start("ledger-service", &[])?;
         let ledger_url = ledger.url();
-        let identity = start("identity-service", &[("identity.ledger_url", &ledger_url)])?;
+        let identity = start("identity-service", &[("identity.ledger_urls", &ledger_url)])?;
         Ok(Self {
             authority: authority.file(folder.path())?,
             identity_url: identity.url(),

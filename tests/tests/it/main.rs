@@ -13,6 +13,7 @@ mod configuration_page;
 mod drain;
 mod drain_process;
 mod enrolment;
+mod failover;
 mod flood_run;
 mod health;
 mod kill;

@@ -179,8 +179,8 @@ async fn up_lets_in_whom_it_was_told_to() -> anyhow::Result<()> {
     };
     let new = |name: &str, security| NewDevice {
         home: folder.path().join(name),
-        identity_url: up.identity_url.clone(),
-        ledger_url: None,
+        identity_urls: up.identity_url.as_str().into(),
+        ledger_urls: None,
         name: name.to_owned(),
         security,
     };

@@ -98,8 +98,8 @@ impl Watched {
     fn new_device(&self, name: &str) -> NewDevice {
         NewDevice {
             home: self.cluster.folder().join(name),
-            identity_url: self.cluster.identity.balancer.url(),
-            ledger_url: None,
+            identity_urls: self.cluster.identity.balancer.url().into(),
+            ledger_urls: None,
             name: name.to_owned(),
             security: device_agent::Security::default(),
         }

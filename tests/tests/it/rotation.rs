@@ -103,9 +103,9 @@ async fn f21_no_call_fails_while_keys_and_certificates_are_replaced() -> anyhow:
     }
     // What was acked is known again without any service, checked by the root alone.
     phone.agent.stop().await;
-    let nowhere = Some("https://127.0.0.1:1".to_owned());
+    let nowhere = Some("https://127.0.0.1:1".into());
     let options = Options {
-        ledger_url: nowhere,
+        ledger_urls: nowhere,
         ..Options::default()
     };
     let phone = Agent::open(&site.home("phone"), options).await?;

@@ -90,8 +90,8 @@ impl Site {
     fn new_device(&self, name: &str) -> NewDevice {
         NewDevice {
             home: self.folder.path().join(name),
-            identity_url: self.identity.url(),
-            ledger_url: None,
+            identity_urls: self.identity.url().as_str().into(),
+            ledger_urls: None,
             name: name.to_owned(),
             security: self.knows(),
         }

@@ -2,13 +2,15 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
-use device_agent::testing::link;
+use device_agent::testing::{Deployment, link};
 use device_agent::{
     Agent, AgentError, Details, Level, NewDevice, Options, Security, TlsProblem, Trust,
 };
 use device_agent::{init, join, within};
+use edge_ledger_chassis::{Clock, Tls, TlsFiles};
 use edge_ledger_tests::Process;
 use edge_ledger_tests::process::edge_ledger;
 use serde_json::Value;
@@ -41,9 +43,9 @@ pub(crate) fn up(folder: &Path, options: &[&Path]) -> anyhow::Result<Up> {
 }
 
 /// A pair with a certificate for a host, and the authority's file.
-fn up_with(folder: &Path, host: &str, is_valid: bool) -> anyhow::Result<(Up, PathBuf)> {
+fn up_with(folder: &Path, host: &str) -> anyhow::Result<(Up, PathBuf)> {
     let authority = Authority::new()?;
-    let certified = authority.certify(folder, host, is_valid)?;
+    let certified = authority.certify(folder, host, true)?;
     let options = [
         Path::new("--tls-cert"),
         &certified.certificate,
@@ -56,8 +58,8 @@ fn up_with(folder: &Path, host: &str, is_valid: bool) -> anyhow::Result<(Up, Pat
 fn new_device(folder: &Path, name: &str, url: &str, tls_ca: Option<PathBuf>) -> NewDevice {
     NewDevice {
         home: folder.join(name),
-        identity_url: url.to_owned(),
-        ledger_url: None,
+        identity_urls: url.into(),
+        ledger_urls: None,
         name: name.to_owned(),
         security: Security {
             ca: tls_ca,
@@ -69,7 +71,7 @@ fn new_device(folder: &Path, name: &str, url: &str, tls_ca: Option<PathBuf>) -> 
 #[tokio::test]
 async fn devices_sync_over_tls_and_remember_whom_to_trust() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
-    let (up, authority) = up_with(folder.path(), "127.0.0.1", true)?;
+    let (up, authority) = up_with(folder.path(), "127.0.0.1")?;
     for url in [&up.identity_url, &up.ledger_url] {
         assert!(url.starts_with("https://127.0.0.1:"), "{url}");
     }
@@ -125,7 +127,7 @@ fn next(error: &Value) -> &str {
 #[tokio::test]
 async fn who_cannot_be_trusted_is_told_apart() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
-    let (up, authority) = up_with(folder.path(), "127.0.0.1", true)?;
+    let (up, authority) = up_with(folder.path(), "127.0.0.1")?;
     let other = tempfile::tempdir()?;
     let stranger = Authority::new()?.file(other.path())?;
     let (problem, error) = refused(folder.path(), &up.identity_url, Some(&stranger)).await?;
@@ -147,11 +149,44 @@ async fn who_cannot_be_trusted_is_told_apart() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// An identity service whose certificate is over, and the authority's file.
+async fn out_of_date(folder: &Path) -> anyhow::Result<(identity_service::Server, PathBuf)> {
+    let authority = Authority::new()?;
+    let certified = authority.certify(folder, "127.0.0.1", false)?;
+    let files = TlsFiles {
+        certificate: certified.certificate,
+        key: certified.key,
+        client_ca: None,
+        client_names: Vec::new(),
+    };
+    let deployment = Deployment::new()?;
+    let service = identity_service::Server::bind(identity_service::Config {
+        listen: ([127, 0, 0, 1], 0).into(),
+        audiences: Vec::new(),
+        ledger_urls: Vec::new(),
+        identity_urls: Vec::new(),
+        store: Arc::new(deployment.store.clone()),
+        genesis: deployment.genesis.clone(),
+        signer: deployment.signer.clone(),
+        sealing: [4; 32].into(),
+        clock: Clock::system(),
+        limits: identity_service::Limits::default(),
+        tls: Some(
+            Tls::load(files, Clock::system()).map_err(|errors| anyhow::anyhow!("{errors:?}"))?,
+        ),
+        ice: identity_service::IceConfig::default(),
+        reflection: false,
+    });
+    Ok((service.await?, authority.file(folder)?))
+}
+
 #[tokio::test]
 async fn a_certificate_that_is_over_is_told_to_be() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
-    let (up, authority) = up_with(folder.path(), "127.0.0.1", false)?;
-    let (problem, error) = refused(folder.path(), &up.identity_url, Some(&authority)).await?;
+    // No service starts with such a certificate, but one that runs may come to have it.
+    let (service, authority) = out_of_date(folder.path()).await?;
+    let url = format!("https://{}", service.local_addr());
+    let (problem, error) = refused(folder.path(), &url, Some(&authority)).await?;
     assert_eq!(problem, TlsProblem::OutOfDate);
     assert_eq!(error["reason"], "TLS_OUT_OF_DATE");
     assert!(next(&error).contains("clock"), "{error}");

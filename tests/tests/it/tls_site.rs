@@ -112,7 +112,8 @@ impl TlsSite {
         let identity = identity_service::Server::bind(identity_service::Config {
             listen: any,
             audiences: vec![self.identity_balancer.authority()],
-            ledger_url: secured(&self.ledger_balancer.url()),
+            ledger_urls: vec![secured(&self.ledger_balancer.url())],
+            identity_urls: Vec::new(),
             store,
             genesis,
             signer: signing.clone(),
@@ -157,8 +158,8 @@ impl TlsSite {
     pub(crate) fn new_device(&self, name: &str, security: Security) -> NewDevice {
         NewDevice {
             home: self.home(name),
-            identity_url: self.identity_url(),
-            ledger_url: None,
+            identity_urls: self.identity_url().into(),
+            ledger_urls: None,
             name: name.to_owned(),
             security,
         }

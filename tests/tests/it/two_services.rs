@@ -104,7 +104,7 @@ impl Two {
         };
         let ledger = start("ledger-service", &[])?;
         let ledger_url = ledger.url();
-        let own = [&[("identity.ledger_url", &ledger_url[..])], own].concat();
+        let own = [&[("identity.ledger_urls", &ledger_url[..])], own].concat();
         let identity = start("identity-service", &own)?;
         Ok(Self {
             folder,

@@ -68,7 +68,7 @@ impl People {
         let services = service.run(async move {
             let ledger = deployment.ledger_service_on(ledger).await.unwrap();
             let identity = deployment
-                .identity_service_on(identity, ledger_url)
+                .identity_service_on(identity, vec![ledger_url])
                 .await
                 .unwrap();
             (identity, ledger)
@@ -93,8 +93,8 @@ impl People {
     async fn add(&mut self, index: usize) {
         let new = NewDevice {
             home: self.home(index),
-            identity_url: self.url(IDENTITY_PORT),
-            ledger_url: None,
+            identity_urls: self.url(IDENTITY_PORT).as_str().into(),
+            ledger_urls: None,
             name: format!("device-{index}"),
             security: security(),
         };

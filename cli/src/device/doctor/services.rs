@@ -2,17 +2,18 @@
 
 use std::path::Path;
 
-use device_agent::AgentError;
 use device_agent::probe::{self, Home, Site, Way};
+use device_agent::{Addresses, AgentError, Genesis};
+use futures::future::join_all;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
-use super::{Check, tls};
+use super::{Check, Verdict, tls};
 use crate::args::Global;
 use crate::device::enrol::IDENTITY_URL;
 use crate::explain::Failure;
 use crate::limits::{CLOCK_NEAR_MS, REACH_WITHIN};
-use crate::typed::security;
+use crate::typed::{identity_urls, ledger_urls, security};
 
 const LEDGER_URL: &str = "http://127.0.0.1:7420";
 
@@ -22,44 +23,73 @@ pub(super) async fn checks(
     home: Option<&Home>,
 ) -> Result<Vec<Check>, Failure> {
     let way = probe::way(folder, &security(global)?).map_err(AgentError::from)?;
-    let typed = global.identity_url.clone();
-    let url = typed.or_else(|| home.map(|home| home.identity_url.clone()));
-    let url = url.unwrap_or_else(|| IDENTITY_URL.to_owned());
-    let (mut checks, mut site) = (Vec::new(), None);
-    match reach("identity_reach", &url).await {
-        Ok(reached) => {
-            let answer = probe::identity_service(&url, &way).await;
-            checks.extend([
-                reached,
-                tls::look("identity_tls", &url, answer.as_ref().err()).await,
-                identity(&answer, home),
-            ]);
-            checks.extend(health("identity", &url, &way, answer.as_ref().err()).await);
-            site = answer.ok();
-        }
-        Err(unreached) => checks.push(unreached),
-    }
+    let urls = identity_urls(global)?.or_else(|| home.map(|home| home.identity_urls.clone()));
+    let urls = urls.unwrap_or_else(|| IDENTITY_URL.into());
+    let looks = urls.iter().map(|url| at_identity(url, &way, home));
+    let looks: Vec<(Vec<Check>, Option<Site>)> = join_all(looks).await;
+    let (seen, sites): (Vec<_>, Vec<_>) = looks.into_iter().unzip();
+    let mut checks = of_all(&urls, seen);
+    let site = sites.into_iter().flatten().next();
     if let Some(site) = &site {
         checks.push(clock(site.clock_ahead_ms));
     }
-    let typed = global.ledger_url.clone();
-    let url = typed
-        .or_else(|| home.map(|home| home.ledger_url.clone()))
-        .or_else(|| site.as_ref().map(|site| site.ledger_url.clone()));
-    let url = url.unwrap_or_else(|| LEDGER_URL.to_owned());
+    let urls = ledger_urls(global)?
+        .or_else(|| home.map(|home| home.ledger_urls.clone()))
+        .or_else(|| site.as_ref().and_then(|site| site.ledger_urls.clone()));
+    let urls = urls.unwrap_or_else(|| LEDGER_URL.into());
     let genesis = home.map(|home| &home.genesis);
     let genesis = genesis.or(site.as_ref().map(|site| &site.genesis));
-    match (reach("ledger_reach", &url).await, genesis) {
-        (Ok(reached), Some(genesis)) => {
-            let answer = probe::ledger_service(&url, &way, genesis).await;
-            let failed = answer.as_ref().err();
-            let tls = tls::look("ledger_tls", &url, failed).await;
-            checks.extend([reached, tls, ledger(&answer)]);
-            checks.extend(health("ledger", &url, &way, failed).await);
-        }
-        (Ok(seen), None) | (Err(seen), _) => checks.push(seen),
-    }
+    let looks = urls.iter().map(|url| at_ledger(url, &way, genesis));
+    let seen = join_all(looks).await;
+    checks.extend(of_all(&urls, seen));
     Ok(checks)
+}
+
+/// What was seen at all addresses of a service. Where one of several works, a device needs no other.
+fn of_all(urls: &Addresses, seen: Vec<Vec<Check>>) -> Vec<Check> {
+    if urls.len() == 1 {
+        return seen.concat();
+    }
+    let fails = |check: &Check| check.verdict == Verdict::Fail;
+    let works = seen.iter().any(|checks| !checks.iter().any(fails));
+    let mut all = Vec::new();
+    for (url, checks) in urls.iter().zip(seen) {
+        all.extend(checks.into_iter().map(|check| Check {
+            address: Some(url.to_owned()),
+            verdict: match check.verdict {
+                Verdict::Fail if works => Verdict::Warn,
+                Verdict::Ok | Verdict::Warn | Verdict::Fail => check.verdict,
+            },
+            ..check
+        }));
+    }
+    all
+}
+
+async fn at_identity(url: &str, way: &Way, home: Option<&Home>) -> (Vec<Check>, Option<Site>) {
+    let reached = match reach("identity_reach", url).await {
+        Ok(reached) => reached,
+        Err(unreached) => return (vec![unreached], None),
+    };
+    let answer = probe::identity_service(url, way).await;
+    let failed = answer.as_ref().err();
+    let tls = tls::look("identity_tls", url, failed).await;
+    let mut checks = vec![reached, tls, identity(&answer, home)];
+    checks.extend(health("identity", url, way, failed).await);
+    (checks, answer.ok())
+}
+
+async fn at_ledger(url: &str, way: &Way, genesis: Option<&Genesis>) -> Vec<Check> {
+    let (reached, genesis) = match (reach("ledger_reach", url).await, genesis) {
+        (Ok(reached), Some(genesis)) => (reached, genesis),
+        (Ok(seen), None) | (Err(seen), _) => return vec![seen],
+    };
+    let answer = probe::ledger_service(url, way, genesis).await;
+    let failed = answer.as_ref().err();
+    let tls = tls::look("ledger_tls", url, failed).await;
+    let mut checks = vec![reached, tls, ledger(&answer)];
+    checks.extend(health("ledger", url, way, failed).await);
+    checks
 }
 
 /// Whether the name is known and somebody listens there; an error if not.

@@ -182,12 +182,13 @@ fn understood(line: &str, shared: &Shared) -> Result<Request, Failure> {
         )));
     }
     let request: Request = wire::read(line).map_err(misunderstood)?;
-    let (identity_url, ledger_url) = shared.agent.addresses();
+    let (identity_urls, ledger_urls) = shared.agent.addresses();
     for (option, typed, used) in [
-        ("--identity-url", &request.identity_url, identity_url),
-        ("--ledger-url", &request.ledger_url, ledger_url),
+        ("--identity-url", &request.identity_urls, identity_urls),
+        ("--ledger-url", &request.ledger_urls, ledger_urls),
     ] {
-        if let Some(typed) = typed.as_ref().filter(|typed| *typed != used) {
+        if !typed.is_empty() && !typed.iter().eq(used.iter()) {
+            let typed = typed.join(",");
             let message = format!("the running agent uses {used}, not {typed}");
             return Err(Failure::new(Exit::Temporary, "HOME_IN_USE", message)
                 .next(format!("leave {option} away, or start the agent with it")));

@@ -24,8 +24,8 @@ pub(in crate::device) struct Running {
     reads: Reader<OwnedReadHalf>,
     writes: Writer<OwnedWriteHalf>,
     home: String,
-    identity_url: Option<String>,
-    ledger_url: Option<String>,
+    identity_urls: Vec<String>,
+    ledger_urls: Vec<String>,
 }
 
 impl Running {
@@ -44,8 +44,8 @@ impl Running {
             reads,
             writes,
             home: home.display().to_string(),
-            identity_url: global.identity_url.clone(),
-            ledger_url: global.ledger_url.clone(),
+            identity_urls: global.identity_url.clone(),
+            ledger_urls: global.ledger_url.clone(),
         }))
     }
 
@@ -111,8 +111,8 @@ impl Running {
             version: VERSION,
             job,
             home: self.home.clone(),
-            identity_url: self.identity_url.clone(),
-            ledger_url: self.ledger_url.clone(),
+            identity_urls: self.identity_urls.clone(),
+            ledger_urls: self.ledger_urls.clone(),
         };
         let taken = async {
             // One that ended meanwhile may have said why.

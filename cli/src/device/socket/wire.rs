@@ -14,7 +14,7 @@ use crate::limits::LINE_BYTES_MAX;
 use crate::output::{Line, Look, Say};
 
 /// Of what is said here. Both ends are this program, so there is nothing to negotiate.
-pub(super) const VERSION: u32 = 3;
+pub(super) const VERSION: u32 = 4;
 
 /// The head of a request, which every version can read.
 #[derive(Debug, Serialize, Deserialize)]
@@ -30,8 +30,10 @@ pub(super) struct Request {
     /// The home folder as it was typed, to be shown.
     pub(super) home: String,
     /// The addresses that were typed, which must be the agent's.
-    pub(super) identity_url: Option<String>,
-    pub(super) ledger_url: Option<String>,
+    #[serde(default)]
+    pub(super) identity_urls: Vec<String>,
+    #[serde(default)]
+    pub(super) ledger_urls: Vec<String>,
 }
 
 /// What is to be done.

@@ -40,15 +40,15 @@ fn shown(form: Form, value: &Value) -> Json {
         Form::Authorities | Form::Names | Form::Networks | Form::IceServers(_) => {
             items(value).map_or(Json::Null, Json::from)
         }
+        Form::Urls(_) => items(value).map_or(Json::Null, |urls| {
+            urls.iter().map(|url| without_secrets(url)).collect()
+        }),
         Form::Flag | Form::Count { .. } => {
             serde_json::from_str(text.trim()).unwrap_or_else(|_| text.into())
         }
-        Form::Address
-        | Form::Url
-        | Form::Time { .. }
-        | Form::Path
-        | Form::Word(_)
-        | Form::Filter => text.into(),
+        Form::Address | Form::Time { .. } | Form::Path | Form::Word(_) | Form::Filter => {
+            text.into()
+        }
     }
 }
 

@@ -273,23 +273,19 @@ impl Reader {
         })
     }
 
-    /// A setting of [`Form::Url`]: scheme, host and port, and no more.
-    pub fn url(&mut self, key: &str) -> Option<Uri> {
-        self.read(key, |_, value| {
-            let text = text(value)?;
-            let shown = without_secrets(&text);
-            let url: Uri = text.parse().map_err(|_| format!("{shown:?} is no URL"))?;
-            let is_http = matches!(url.scheme_str(), Some("http" | "https"));
-            let is_plain = url.path_and_query().is_none_or(|path| path == "/");
-            let is_host = url
-                .authority()
-                .is_some_and(|host| !host.as_str().contains('@'));
-            if is_http && is_plain && is_host {
-                Ok(url)
-            } else {
-                Err(format!("{shown:?} is more or less than an address"))
+    /// A setting of [`Form::Urls`]: a list, or a text with commas; of each scheme, host and port,
+    /// and no more.
+    pub fn urls(&mut self, key: &str) -> Vec<Uri> {
+        let read = self.read(key, |setting, value| {
+            let urls = items(value)?;
+            if let Form::Urls(most) = setting.form
+                && urls.len() > most
+            {
+                return Err(format!("{} are too many", urls.len()));
             }
-        })
+            urls.iter().map(|text| url(text)).collect()
+        });
+        read.unwrap_or_default()
     }
 
     /// A setting of [`Form::Networks`]: a list, or a text with commas.
@@ -352,6 +348,21 @@ impl Reader {
             Ok(names)
         });
         read.unwrap_or_default()
+    }
+}
+
+fn url(text: &str) -> Result<Uri, String> {
+    let shown = without_secrets(text);
+    let url: Uri = text.parse().map_err(|_| format!("{shown:?} is no URL"))?;
+    let is_http = matches!(url.scheme_str(), Some("http" | "https"));
+    let is_plain = url.path_and_query().is_none_or(|path| path == "/");
+    let is_host = url
+        .authority()
+        .is_some_and(|host| !host.as_str().contains('@'));
+    if is_http && is_plain && is_host {
+        Ok(url)
+    } else {
+        Err(format!("{shown:?} is more or less than an address"))
     }
 }
 

@@ -30,8 +30,8 @@ pub enum Form {
     Names,
     /// IP networks, such as `10.0.0.0/8`, or addresses.
     Networks,
-    /// `http://` or `https://`, a host, and a port.
-    Url,
+    /// Each `http://` or `https://`, a host, and a port; at most so many.
+    Urls(usize),
     /// `true` or `false`.
     Flag,
     /// A whole number.
@@ -85,7 +85,7 @@ impl Setting {
             }
             Form::Address
             | Form::Networks
-            | Form::Url
+            | Form::Urls(_)
             | Form::Flag
             | Form::Count { .. }
             | Form::Time { .. }
@@ -108,7 +108,10 @@ impl fmt::Display for Form {
             Self::Authorities => f.write_str("a list of `host:port`"),
             Self::Names => f.write_str("a list of URIs"),
             Self::Networks => f.write_str("a list of IP networks"),
-            Self::Url => f.write_str("`http://HOST:PORT` or `https://HOST:PORT`"),
+            Self::Urls(most) => write!(
+                f,
+                "a list of at most {most} `http://HOST:PORT` or `https://HOST:PORT`"
+            ),
             Self::Flag => f.write_str("`true` or `false`"),
             Self::Count { min, max } => write!(f, "a whole number from {min} to {max}"),
             Self::Time { min, max } => {

@@ -51,7 +51,7 @@ impl IdentityService for Stub {
         let Peer(peer) = request.extensions().get::<Peer>().unwrap();
         let Authority(authority) = request.extensions().get::<Authority>().unwrap();
         Ok(Response::new(wire::GetDeploymentResponse {
-            ledger_url: format!("{} dialled {authority}", peer.ip()),
+            ledger_urls: vec![format!("{} dialled {authority}", peer.ip())],
             ..wire::GetDeploymentResponse::default()
         }))
     }

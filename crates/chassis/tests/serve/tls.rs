@@ -43,7 +43,7 @@ pub(super) async fn call(serving: &Serving, config: ClientTlsConfig) -> Result<S
     let channel = channel.map_err(|error| Status::unavailable(format!("{error:?}")))?;
     let mut client = IdentityServiceClient::new(channel);
     let response = client.get_deployment(GetDeploymentRequest {}).await?;
-    Ok(response.into_inner().ledger_url)
+    Ok(response.into_inner().ledger_urls.concat())
 }
 
 #[tokio::test]

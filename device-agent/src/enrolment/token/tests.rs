@@ -8,7 +8,7 @@ fn token() -> EnrolmentToken {
     EnrolmentToken::new(
         LedgerId::from_bytes([1; 16]),
         IdentityId::from_bytes([2; 32]),
-        "http://127.0.0.1:7410".to_owned(),
+        "http://127.0.0.1:7410".into(),
         [3; 32],
     )
 }
@@ -44,6 +44,36 @@ fn a_token_is_six_lines_and_comes_back_as_it_was() {
         let read = sound(&same);
         assert_eq!(*read.to_text(), *text);
         assert_eq!(read.id(), token().id());
+    }
+}
+
+#[test]
+fn a_service_at_several_addresses_is_named_with_all_of_them() {
+    let urls = ["http://127.0.0.1:7410", "https://id.example"];
+    let token = EnrolmentToken::new(
+        LedgerId::from_bytes([1; 16]),
+        IdentityId::from_bytes([2; 32]),
+        Addresses::new(urls.map(str::to_owned)).unwrap(),
+        [3; 32],
+    );
+    let text = token.to_text();
+    assert_eq!(
+        text.lines().nth(3),
+        Some("service http://127.0.0.1:7410,https://id.example")
+    );
+    let read = sound(&text);
+    assert_eq!(read.identity_urls(), token.identity_urls());
+    let nine: Vec<String> = (0..9).map(|n| format!("http://{n}")).collect();
+    for list in [
+        nine.join(","),
+        "http://a,,http://b".to_owned(),
+        ",".to_owned(),
+    ] {
+        let other = text.replace(&urls.join(","), &list);
+        assert_eq!(
+            why_not(&other),
+            TokenError::Damaged("the service is no address").to_string()
+        );
     }
 }
 
