@@ -56,65 +56,12 @@ fn not_shown(mut failure: Failure) -> Failure {
 /// The scenes, in order. The first that does not hold ends it.
 async fn play(script: &mut Script, folder: &Path) -> Result<(), Cut> {
     let mut pair = script.step("start both services", start(folder)).await?;
-    let url = pair.identity_url();
-    let first = script
-        .step(
-            "make an identity on the first device",
-            Box::pin(devices::first(folder, &url)),
-        )
-        .await?;
-    let second = script
-        .step(
-            "link the second device",
-            Box::pin(devices::second(folder, &url, &first)),
-        )
-        .await?;
-    let devices = Devices { first, second };
-    script.look("both devices are linked", &devices);
-
-    script
-        .step("link both directly", devices.link_directly())
-        .await?;
-    script
-        .carried(
-            "earn 100 on the first, see it on the second",
-            &devices,
-            devices.earn_and_see(100),
-        )
-        .await?;
-    script.look("the first has earned 100", &devices);
-    let timed = script
-        .long_step(
-            "earn 1 on the first, 200 times",
-            propagation::measure(&devices, TIMED_ENTRIES),
-        )
-        .await?;
-    script.timed(timed).await?;
-    script.look("the first has earned 200 more", &devices);
-    script
-        .step("spend 30 on both at once", devices.spend_at_once(30, 240))
-        .await?;
-    script.look("both have spent 30", &devices);
-
+    let devices = meet(script, folder, &pair.identity_url()).await?;
+    go_through_the_service(script, &devices).await?;
     script
         .step("stop the ledger service", stop(&mut pair, &devices))
         .await?;
-    script
-        .carried(
-            "earn 25 on the first, see it on the second",
-            &devices,
-            devices.earn_and_see(25),
-        )
-        .await?;
-    script
-        .carried(
-            "spend 10 on the second, see it on the first",
-            &devices,
-            devices.spend_alone(10),
-        )
-        .await?;
-    script.look("the service is down", &devices);
-
+    go_on_without_it(script, &devices).await?;
     script
         .step("start the ledger service again", pair.start_ledger())
         .await?;
@@ -125,6 +72,71 @@ async fn play(script: &mut Script, folder: &Path) -> Result<(), Cut> {
         .await?;
     script.agreed(balance);
     script.step("stop everything", leave(pair, devices)).await
+}
+
+/// Two devices of one identity, linked directly too.
+async fn meet(script: &mut Script, folder: &Path, url: &str) -> Result<Devices, Cut> {
+    let first = script
+        .step(
+            "make an identity on the first device",
+            Box::pin(devices::first(folder, url)),
+        )
+        .await?;
+    let second = script
+        .step(
+            "link the second device",
+            Box::pin(devices::second(folder, url, &first)),
+        )
+        .await?;
+    let devices = Devices { first, second };
+    script.look("both devices are linked", &devices);
+    script
+        .step("link both directly", devices.link_directly())
+        .await?;
+    Ok(devices)
+}
+
+async fn go_through_the_service(script: &mut Script, devices: &Devices) -> Result<(), Cut> {
+    script
+        .carried(
+            "earn 100 on the first, see it on the second",
+            devices,
+            devices.earn_and_see(100),
+        )
+        .await?;
+    script.look("the first has earned 100", devices);
+    let timed = script
+        .long_step(
+            "earn 1 on the first, 200 times",
+            propagation::measure(devices, TIMED_ENTRIES),
+        )
+        .await?;
+    script.timed(timed).await?;
+    script.look("the first has earned 200 more", devices);
+    script
+        .step("spend 30 on both at once", devices.spend_at_once(30, 240))
+        .await?;
+    script.look("both have spent 30", devices);
+    Ok(())
+}
+
+async fn go_on_without_it(script: &mut Script, devices: &Devices) -> Result<(), Cut> {
+    script
+        .carried(
+            "earn 25 on the first, see it on the second",
+            devices,
+            devices.earn_and_see(25),
+        )
+        .await?;
+    script
+        .carried(
+            "spend 10 on the second, see it on the first",
+            devices,
+            devices.spend_alone(10),
+        )
+        .await?;
+    script.look("the service is down", devices);
+    Ok(())
 }
 
 async fn start(folder: &Path) -> Result<Pair, Failure> {

@@ -165,13 +165,7 @@ impl From<AgentError> for Failure {
         let failure = match &error {
             AgentError::Home(home) => of_home(home, message),
             AgentError::Store(store) => of_store(store, message),
-            AgentError::Posting(PostingError::Amount) => Self::usage("AMOUNT_RANGE", message),
-            AgentError::Posting(PostingError::Size(_)) => {
-                Self::usage("ENTRY_SIZE", message).next("keys and memos have at most 128 bytes")
-            }
-            AgentError::Posting(PostingError::Text(_)) => Self::usage("BAD_TEXT", message)
-                .next("type the memo again, as one line without invisible characters"),
-            AgentError::Posting(PostingError::Kind) => Self::refused("BAD_MESSAGE", message),
+            AgentError::Posting(posting) => of_posting(posting, message),
             AgentError::NoFunds { available, asked } => Self::refused("no_funds", message)
                 .with("available", *available)
                 .with("asked", *asked),
@@ -234,6 +228,18 @@ impl From<AgentError> for Failure {
             AgentError::Stopped => Self::refused("STOPPED", message),
         };
         failure.because(&error)
+    }
+}
+
+fn of_posting(posting: &PostingError, message: String) -> Failure {
+    match posting {
+        PostingError::Amount => Failure::usage("AMOUNT_RANGE", message),
+        PostingError::Size(_) => {
+            Failure::usage("ENTRY_SIZE", message).next("keys and memos have at most 128 bytes")
+        }
+        PostingError::Text(_) => Failure::usage("BAD_TEXT", message)
+            .next("type the memo again, as one line without invisible characters"),
+        PostingError::Kind => Failure::refused("BAD_MESSAGE", message),
     }
 }
 

@@ -89,6 +89,16 @@ struct Shared {
     by_hand: mpsc::Sender<ByHand>,
 }
 
+/// The addresses of an application instead of those in the home folder.
+fn at_addresses(membership: Membership, options: &Options) -> Membership {
+    let (identity, ledger) = (&options.identity_urls, &options.ledger_urls);
+    Membership {
+        identity_urls: identity.clone().unwrap_or(membership.identity_urls),
+        ledger_urls: ledger.clone().unwrap_or(membership.ledger_urls),
+        ..membership
+    }
+}
+
 impl Agent {
     /// Opens the device in a home folder and starts to sync. Works offline: what is recorded then
     /// is sent when a service can be reached.
@@ -97,14 +107,9 @@ impl Agent {
     /// [`HomeError`](crate::HomeError) when there is no device, or another process holds it.
     pub async fn open(home: &Path, options: Options) -> Result<Self, AgentError> {
         let vault = Vault::lock(home)?;
-        let (mut membership, keys) = vault.open()?;
+        let (membership, keys) = vault.open()?;
         let secured = vault.secured(&options.security)?;
-        if let Some(urls) = options.identity_urls {
-            membership.identity_urls = urls;
-        }
-        if let Some(urls) = options.ledger_urls {
-            membership.ledger_urls = urls;
-        }
+        let membership = at_addresses(membership, &options);
         secured.warn_of(&membership.identity_urls);
         secured.warn_of(&membership.ledger_urls);
         let store = open_store(&vault)?;
@@ -117,11 +122,8 @@ impl Agent {
         }
         let book = Book::open(store, key.clone(), known).await?;
         let (tell_key, key) = watch::channel(key);
-        let (clock, events, stop) = (
-            Clock::start(),
-            EventLog::default(),
-            CancellationToken::new(),
-        );
+        let (clock, events) = (Clock::start(), EventLog::default());
+        let stop = CancellationToken::new();
         let (wires, ends) = peers::wires();
         let identity = IdentityServices::of_agent(
             membership.identity_urls.clone(),
@@ -147,19 +149,17 @@ impl Agent {
         let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
         let tasks = TaskTracker::new();
         tasks.spawn(engine.run(inbox));
-        if options.peer_links == PeerLinks::On {
-            let views = peers::Views {
-                membership: &membership,
-                identity: &identity,
-                key: &key,
-                snapshot: &snapshot,
-                clock,
-                stop: &stop,
-            };
-            ends.start(&tasks, views);
-        }
+        let views = peers::Views {
+            membership: &membership,
+            identity: &identity,
+            key: &key,
+            snapshot: &snapshot,
+            clock,
+            stop: &stop,
+        };
+        ends.start(options.peer_links, &tasks, views);
         tasks.close();
-        let shared = Shared {
+        let shared = Arc::new(Shared {
             home: home.to_owned(),
             roots: Mutex::new(()),
             membership,
@@ -172,10 +172,8 @@ impl Agent {
             stop,
             tasks,
             by_hand: wires.by_hand,
-        };
-        Ok(Self {
-            shared: Arc::new(shared),
-        })
+        });
+        Ok(Self { shared })
     }
 
     /// Earns: credits the identity. `amount` is in minor units.

@@ -247,13 +247,11 @@ impl fmt::Display for Step {
                     "It could {may}. Type the number that it shows, if it is yours; else n."
                 )
             }
-            Self::WrongNumber { tries_left } => {
-                let times = if *tries_left == 1 {
-                    "once more"
-                } else {
-                    "twice more"
-                };
-                write!(f, "That is not its number. It can be typed {times}.")
+            Self::WrongNumber { tries_left: 1 } => {
+                write!(f, "That is not its number. It can be typed once more.")
+            }
+            Self::WrongNumber { .. } => {
+                write!(f, "That is not its number. It can be typed twice more.")
             }
             Self::Linked {
                 device,

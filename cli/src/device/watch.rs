@@ -171,18 +171,8 @@ pub(super) fn told(event: Event, agent: &Agent) -> Told {
             (Line::AddressChanged { service, url }, words)
         }
         Event::EntriesKept { entries, balance } => entries_kept(entries, balance, unit),
-        Event::Acked { point, level: at } => {
-            let (seq, level) = (point.seq, level(at));
-            (
-                Line::Acked { seq, level },
-                format!("acked {level} up to entry {seq}"),
-            )
-        }
-        Event::Refused { point, why } => {
-            let seq = point.seq;
-            let words = format!("the service refused entry {seq}: {why}");
-            (Line::Refused { seq, why }, words)
-        }
+        Event::Acked { point, level: at } => acked(point.seq, level(at)),
+        Event::Refused { point, why } => refused(point.seq, why),
         Event::DevicesChanged { log_position } => {
             let words = format!("the devices changed (log position {log_position})");
             (Line::DevicesChanged { log_position }, words)
@@ -200,16 +190,7 @@ pub(super) fn told(event: Event, agent: &Agent) -> Told {
             device,
             name,
             reason,
-        } => {
-            let (device, reason) = (device.to_string(), reason_word(reason));
-            let words = format!("\"{}\" ({device}) was revoked: {reason}", shown(&name));
-            let line = Line::DeviceRevoked {
-                device,
-                name,
-                reason,
-            };
-            (line, words)
-        }
+        } => revoked(device.to_string(), name, reason_word(reason)),
         Event::KeysChanged { change } => keys_changed(change, agent),
         Event::Forked { device } => {
             let device = device.to_string();
@@ -223,22 +204,44 @@ pub(super) fn told(event: Event, agent: &Agent) -> Told {
             (Line::Replaced { old, new }, words.to_owned())
         }
         Event::PathChanged { path } => path_changed(path),
-        Event::PeerConnected { device } => {
-            let device = device.to_string();
-            let words = format!("linked directly with {device}");
-            (Line::PeerConnected { device }, words)
-        }
-        Event::PeerLost { device, why } => {
-            let device = device.to_string();
-            let words = format!("the direct link with {device} ended: {why}");
-            (Line::PeerLost { device, why }, words)
-        }
+        Event::PeerConnected { device } => peer_connected(device.to_string()),
+        Event::PeerLost { device, why } => peer_lost(device.to_string(), why),
         Event::Missed { events } => (
             Line::Missed { events },
             format!("{events} events were missed"),
         ),
     };
     Told { line, words }
+}
+
+fn acked(seq: u64, level: &'static str) -> (Line, String) {
+    let words = format!("acked {level} up to entry {seq}");
+    (Line::Acked { seq, level }, words)
+}
+
+fn refused(seq: u64, why: String) -> (Line, String) {
+    let words = format!("the service refused entry {seq}: {why}");
+    (Line::Refused { seq, why }, words)
+}
+
+fn revoked(device: String, name: String, reason: &'static str) -> (Line, String) {
+    let words = format!("\"{}\" ({device}) was revoked: {reason}", shown(&name));
+    let line = Line::DeviceRevoked {
+        device,
+        name,
+        reason,
+    };
+    (line, words)
+}
+
+fn peer_connected(device: String) -> (Line, String) {
+    let words = format!("linked directly with {device}");
+    (Line::PeerConnected { device }, words)
+}
+
+fn peer_lost(device: String, why: String) -> (Line, String) {
+    let words = format!("the direct link with {device} ended: {why}");
+    (Line::PeerLost { device, why }, words)
 }
 
 fn path_changed(path: device_agent::Path) -> (Line, String) {

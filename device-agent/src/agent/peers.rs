@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::Agent;
+use super::{Agent, PeerLinks};
 use crate::clock::Clock;
 use crate::engine::{Peers, Snapshot};
 use crate::error::AgentError;
@@ -60,8 +60,11 @@ pub(super) struct Views<'a> {
 }
 
 impl Ends {
-    /// Starts to look for other devices.
-    pub(super) fn start(self, tasks: &TaskTracker, views: Views<'_>) {
+    /// Starts to look for other devices, unless it is not to.
+    pub(super) fn start(self, peer_links: PeerLinks, tasks: &TaskTracker, views: Views<'_>) {
+        if peer_links == PeerLinks::Off {
+            return;
+        }
         let nonces = Nonces::default();
         let (tell_heard, heard) = mpsc::channel(OUTBOUND_SIGNALS_MAX);
         let (service, commands) = mpsc::channel(OUTBOUND_SIGNALS_MAX);
