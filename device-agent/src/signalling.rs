@@ -235,7 +235,7 @@ impl Start {
                             say(&outbound, self.nonces.say()).await?;
                         }
                         SignalEvent::Left { device } => drop(heard_of.remove(device)),
-                        _ => {}
+                        SignalEvent::Up | SignalEvent::Signal { .. } | SignalEvent::Beacon { .. } | SignalEvent::Down => {}
                     }
                     let _ = self.events.send((Route::Service, event)).await;
                 }

@@ -40,7 +40,7 @@ impl Peering {
             local,
         );
         self.wait_for_answer(Some(call.device), offering, &offer, ANSWERED_WITHIN);
-        self.send(call.route, call.device, &offer.signal).await;
+        self.send(call.route, call.device, &offer.signal);
         Ok(())
     }
 
@@ -115,7 +115,7 @@ impl Peering {
                 }
                 let author = body.author.device_id();
                 if let Some(answer) = self.accept(&signal, body, LINK_OPEN_WITHIN).await? {
-                    self.send(route, author, &answer.signal).await;
+                    self.send(route, author, &answer.signal);
                 }
                 Ok(())
             }
@@ -195,7 +195,7 @@ impl Peering {
         Ok(Some(answer))
     }
 
-    async fn send(&self, route: Route, to: DeviceId, signal: &Signal) {
+    fn send(&self, route: Route, to: DeviceId, signal: &Signal) {
         let bytes = signal.encode();
         match route {
             Route::Service => {

@@ -180,7 +180,7 @@ async fn out_of_date(folder: &Path) -> anyhow::Result<(identity_service::Server,
     Ok((service.await?, authority.file(folder)?))
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_that_is_over_is_told_to_be() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     // No service starts with such a certificate, but one that runs may come to have it.
