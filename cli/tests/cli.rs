@@ -26,6 +26,7 @@ mod doctor;
 #[path = "cli/enrol_token.rs"]
 mod enrol_token;
 #[path = "cli/forked_log.rs"]
+#[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
 mod forked_log;
 #[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
 #[path = "cli/keys.rs"]

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use device_agent::{Agent, AgentError, Event, Events, HomeError, within};
+use device_agent::{Agent, AgentError, Event, Events, HomeError, PeerLinks, within};
 use sd_notify::NotifyState;
 use serde::Serialize;
 use tokio::time::{Interval, MissedTickBehavior, interval};
@@ -48,7 +48,7 @@ pub(super) async fn run(global: &Global, output: &Output) -> Result<(), Failure>
     if !home.is_dir() {
         return Err(AgentError::from(HomeError::Empty(home.display().to_string())).into());
     }
-    let agent = Agent::open(&home, options(global)?).await?;
+    let agent = Agent::open(&home, options(global, PeerLinks::On)?).await?;
     // What happens from here on is told, also if it happens before the line that says so.
     let mut events = agent.events_from(0);
     let socket = match Socket::listen(&home, &agent) {

@@ -32,7 +32,7 @@ pub(super) async fn run(act: Backups, global: &Global, output: &Output) -> Resul
             file,
             name,
             password,
-        } => restore(&file, name, &password, global, output).await,
+        } => Box::pin(restore(&file, name, &password, global, output)).await,
     }
 }
 
@@ -109,7 +109,11 @@ fn worth(proof: Proof, remove: bool) -> Result<&'static str, Failure> {
                 "make the backup on the device that rotated the key last; or leave --remove away",
             ))
         }
-        proof => fits(proof),
+        proof @ (Proof::Complete
+        | Proof::RootOnly
+        | Proof::Foreign
+        | Proof::WrongNext
+        | Proof::Outdated) => fits(proof),
     }
 }
 

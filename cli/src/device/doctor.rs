@@ -118,7 +118,7 @@ async fn look(global: &Global) -> Result<Vec<Check>, Failure> {
 
 /// What can be seen of a device only from within.
 async fn opened(home: PathBuf, global: &Global) -> Vec<Check> {
-    let mut device = match Device::open(home, global).await {
+    let mut device = match Device::open(home, global, device_agent::PeerLinks::Off).await {
         Ok(device) => device,
         Err(failure) if failure.reason == "HOME_IN_USE" => {
             let failure = failure.into_explanation();

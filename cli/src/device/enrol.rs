@@ -70,7 +70,7 @@ pub(super) async fn init(options: Init, global: &Global, output: &Output) -> Res
     let enrolled = match &opened {
         Some((keys, _)) => {
             let init = device_agent::init_from_backup(&new, keys, trust, &invite);
-            unless_interrupted(init).await?
+            Box::pin(unless_interrupted(init)).await?
         }
         None => {
             let init = device_agent::init_invited(&new, trust, &invite);

@@ -30,13 +30,17 @@ enum Held {
 
 impl Device {
     /// Opens the device of a home folder.
-    pub(super) async fn open(home: PathBuf, global: &Global) -> Result<Self, Failure> {
+    pub(super) async fn open(
+        home: PathBuf,
+        global: &Global,
+        links: PeerLinks,
+    ) -> Result<Self, Failure> {
         if !home.is_dir() {
             return Err(AgentError::from(HomeError::Empty(home.display().to_string())).into());
         }
         let held = match Running::find(&home, global).await? {
             Some(running) => Held::Running(Box::new(running)),
-            None => match Agent::open(&home, options(global)?).await {
+            None => match Agent::open(&home, options(global, links)?).await {
                 Ok(agent) => Held::Here(agent),
                 // An agent may have come up meanwhile.
                 Err(AgentError::Home(error @ HomeError::InUse(_))) => {
@@ -96,7 +100,7 @@ pub(super) async fn run(
     output: &Output,
 ) -> Result<(), Failure> {
     let mut interrupts = Interrupts::listen()?;
-    let mut device = Device::open(home(global)?, global).await?;
+    let mut device = Device::open(home(global)?, global, links(&command)).await?;
     let interrupted = interrupted(&command);
     let done = tokio::select! {
         done = device.perform(command, output) => done,
@@ -104,6 +108,26 @@ pub(super) async fn run(
     };
     interrupts.unless_again(device.close()).await;
     done
+}
+
+/// Whether a command lasts long enough to link with other devices: what is over in a moment leaves
+/// that to the running agent.
+fn links(command: &UseCommand) -> PeerLinks {
+    match command {
+        UseCommand::Peer { .. } | UseCommand::Watch => PeerLinks::On,
+        UseCommand::Link(_)
+        | UseCommand::Devices { .. }
+        | UseCommand::Rotate(_)
+        | UseCommand::Recovery { .. }
+        | UseCommand::EnrolToken { .. }
+        | UseCommand::Leave(_)
+        | UseCommand::Earn(_)
+        | UseCommand::Spend(_)
+        | UseCommand::Refund(_)
+        | UseCommand::Balance
+        | UseCommand::Status
+        | UseCommand::History(_) => PeerLinks::Off,
+    }
 }
 
 /// What an interrupted person may have done already.
@@ -140,12 +164,12 @@ pub(super) fn home(global: &Global) -> Result<PathBuf, Failure> {
 }
 
 /// What an agent is told beside its home folder.
-pub(super) fn options(global: &Global) -> Result<Options, Failure> {
+pub(super) fn options(global: &Global, peer_links: PeerLinks) -> Result<Options, Failure> {
     Ok(Options {
         identity_urls: identity_urls(global)?,
         ledger_urls: ledger_urls(global)?,
         security: security(global)?,
-        peer_links: PeerLinks::default(),
+        peer_links,
     })
 }
 

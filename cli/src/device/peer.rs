@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use device_agent::{Agent, DeviceId, Event, Events, PeerCode};
+use device_agent::{Agent, DeviceId, Events, PeerCode};
 use edge_ledger_core::text::shown;
 use serde::Serialize;
 
@@ -161,10 +161,8 @@ async fn connected(
             if let Some(peer) = live() {
                 return Some(peer);
             }
-            match events.next().await? {
-                Event::PeerConnected { .. } | Event::PeerLost { .. } => {}
-                _ => {}
-            }
+            // Whatever happens: then it is looked again.
+            events.next().await?;
         }
     };
     let peer = tokio::time::timeout(PEER_LINK_WITHIN, wait).await;

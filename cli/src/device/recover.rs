@@ -6,7 +6,7 @@ use std::io::{IsTerminal as _, Read as _, stdin};
 use std::path::{Path, PathBuf};
 
 use device_agent::{
-    Agent, AgentError, Begun, DeviceState, IdentityId, LedgerId, NewDevice, Recovered,
+    Agent, AgentError, Begun, DeviceState, IdentityId, LedgerId, NewDevice, PeerLinks, Recovered,
     RecoveryWords, RevokeReason, RootError, Trust,
 };
 use edge_ledger_core::identity::pikey::short_id;
@@ -100,7 +100,7 @@ async fn linked(
     global: &Global,
     output: &Output,
 ) -> Result<(), Failure> {
-    let agent = Agent::open(&home, options(global)?).await?;
+    let agent = Agent::open(&home, options(global, PeerLinks::Off)?).await?;
     let revoked = revoked(&agent, revoke_others, global, output).await;
     let status = agent.status();
     agent.stop().await;

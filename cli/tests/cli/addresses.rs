@@ -41,12 +41,11 @@ fn the_address_that_works_is_used_and_status_shows_them_all() {
     ];
     assert_eq!(shown(&status, "ledger"), expected, "{status}");
     assert!(status["services"]["ledger"][0]["why"].is_string());
-    // Signalling goes there meanwhile, and may have found the one that works.
-    let told: Vec<String> = shown(&status, "identity")
-        .into_iter()
-        .map(|(url, ..)| url)
-        .collect();
-    assert_eq!(told, [NOWHERE.to_owned(), identity.clone()], "{status}");
+    let expected = [
+        (NOWHERE.to_owned(), true, Value::Null),
+        (identity.clone(), false, Value::Null),
+    ];
+    assert_eq!(shown(&status, "identity"), expected, "{status}");
     let words = Ran::of(&mut laptop.words(&[&["status"], &both[..]].concat()));
     let lines = [
         format!("  services   ledger    {NOWHERE}  failed 0 s ago: "),

@@ -221,7 +221,7 @@ fn printed(laptop: &Device, terminal: bool) -> impl Iterator<Item = String> {
     let look = json!({ "json": false, "terminal": terminal, "colours": false, "input": true });
     let command = json!({ "link": { "admin": false } });
     let job = json!({ "perform": { "command": command, "look": look } });
-    let request = json!({ "version": 3, "job": job, "home": "/home" });
+    let request = json!({ "version": 4, "job": job, "home": "/home" });
     let mut stream = UnixStream::connect(laptop.home.join("agent.sock")).unwrap();
     writeln!(stream, "{request}").unwrap();
     let lines = BufReader::new(stream).lines();

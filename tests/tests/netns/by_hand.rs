@@ -1,9 +1,10 @@
 //! No service at all, from the start: devices find each other on the network, or by codes that
 //! people carry.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use device_agent::{Details, Path};
+use tokio::time::Instant;
 
 use super::people::People;
 

@@ -1,8 +1,9 @@
 //! F-10, F-11, F-13: the ledger service is cut off, datagrams are lost, and nothing arrives at all.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use device_agent::{Details, Event, Path};
+use tokio::time::Instant;
 
 use super::network::address;
 use super::people::{LEDGER_PORT, People, WITHIN};

@@ -3,13 +3,14 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use device_agent::testing::Deployment;
 use device_agent::{
     Agent, Decided, Details, Invitation, NewDevice, Options, Security, Status, Trust,
 };
 use tempfile::TempDir;
+use tokio::time::Instant;
 
 use super::network::Network;
 
@@ -175,8 +176,8 @@ impl People {
     pub(crate) async fn earn_for(&self, time: Duration) -> Latencies {
         let began = Instant::now();
         let mut latencies = Latencies::default();
-        let mut expected = self.devices[0].balance().balance;
-        for turn in (0..self.devices.len()).cycle() {
+        let turns = (0..self.devices.len()).cycle();
+        for (had, turn) in (self.devices[0].balance().balance..).zip(turns) {
             if began.elapsed() >= time {
                 return latencies;
             }
@@ -185,9 +186,8 @@ impl People {
                 .earn(1, Details::default())
                 .await
                 .unwrap();
-            expected += 1;
             for index in 0..self.devices.len() {
-                self.until(index, "an entry is seen", |s| s.balance.balance == expected)
+                self.until(index, "an entry is seen", |s| s.balance.balance == had + 1)
                     .await;
             }
             latencies.0.push(called.elapsed());

@@ -40,12 +40,17 @@ pub(super) async fn run(
         None => None,
     };
     let settled = agent.settle_fork(words.as_ref()).await;
-    let branches = settled.map_err(|error| match error {
-        AgentError::NoRootKey => Failure::from(error).next(
-            "sign with the recovery key: `edge-ledger recovery settle --words`; or do it on a device \
-             that holds the root keys, if it has this branch",
-        ),
-        error => Failure::from(error),
+    let branches = settled.map_err(|error| {
+        let without_key = matches!(error, AgentError::NoRootKey);
+        let failure = Failure::from(error);
+        if without_key {
+            failure.next(
+                "sign with the recovery key: `edge-ledger recovery settle --words`; or do it on a \
+                 device that holds the root keys, if it has this branch",
+            )
+        } else {
+            failure
+        }
     })?;
     let synced = sync(agent).await?;
     let status = agent.status();
