@@ -524,13 +524,13 @@ fn news_that_is_older_than_what_was_found_changes_nothing() {
     chronicle.rename(member(0).id, "another name");
     let heads = Heads::default();
     let (mut hand, ours) = met(member(0), chronicle.log());
-    let said = peer_hello(&ours, member(1), chronicle.log(), &heads);
+    let said = peer_hello(&ours, member(1), &before, &heads);
     hand.frame(Frame::PeerHello(said));
     let found = standing(chronicle.log(), &heads);
     hand.input(Input::Identified(Some(found)));
-    assert!(hand.input(Input::LogChanged(before)).is_empty());
-    let outputs = hand.frame(Frame::PeerWelcome(peer_welcome(chronicle.log(), &heads)));
-    assert_eq!(names(&outputs), ["live"], "the peer needs no statements");
+    assert!(hand.input(Input::LogChanged(before.clone())).is_empty());
+    let outputs = hand.frame(Frame::PeerWelcome(peer_welcome(&before, &heads)));
+    assert_eq!(names(&outputs), ["live", "read receipts"]);
 }
 
 #[test]
