@@ -228,6 +228,14 @@ fn the_description_names_the_certificate_that_is_signed_for_and_no_other() {
     ] {
         assert_eq!(with(bad.clone()), Err(SignalError::Fingerprint), "{bad:?}");
     }
+    // A sign is no digit, also where the number would be the same.
+    let small = [0x0b; 32];
+    let signed = SignalBody {
+        fingerprint: small,
+        sdp: sdp(&small).replacen("0B", "+B", 1),
+        ..place.offer()
+    };
+    assert_eq!(place.checked(&signed), Err(SignalError::Fingerprint));
     let signed_for_other = SignalBody {
         fingerprint: [0xac; 32],
         ..place.offer()

@@ -15,6 +15,7 @@ mod hand;
 mod leaving;
 mod losses;
 mod meeting;
+mod meeting_logs;
 mod network;
 mod nonsense;
 mod opening;

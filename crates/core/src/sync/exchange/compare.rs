@@ -271,9 +271,8 @@ impl Exchange {
     }
 
     pub(super) fn compare_heads(&mut self, now_ms: u64, heads: &Heads, out: &mut Outputs) {
-        // The tips may have been read for a probe that was given up.
-        let comparing = |probe: &mut Probe| matches!(probe.step, Step::Comparing(_));
-        let Some(probe) = self.compare.probe.take_if(comparing) else {
+        // None if it was given up. The next one begins after what was read for the last.
+        let Some(probe) = self.compare.probe.take() else {
             return;
         };
         let Step::Comparing(answer) = probe.step else {
