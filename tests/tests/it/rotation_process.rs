@@ -66,7 +66,7 @@ impl Site {
             ("limits.connection_age", "10s"),
         ];
         let ledger = ServiceProcess::start("ledger-service", &settings)?;
-        let ledger_url = ("identity.ledger_url", &ledger.url()[..]);
+        let ledger_url = ("identity.ledger_urls", &ledger.url()[..]);
         let settings = [&settings[..], &[ledger_url]].concat();
         let identity = ServiceProcess::start("identity-service", &settings)?;
         Ok(Self {
