@@ -6,7 +6,7 @@ use device_agent::{Details, Event, Path};
 use tokio::time::Instant;
 
 use super::network::address;
-use super::people::{LEDGER_PORT, People, WITHIN};
+use super::people::{People, WITHIN};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn f10_devices_go_on_for_a_minute_while_the_ledger_service_is_cut_off() {
@@ -17,10 +17,7 @@ async fn f10_devices_go_on_for_a_minute_while_the_ledger_service_is_cut_off() {
         .await
         .print("with the service");
 
-    people
-        .network
-        .service()
-        .filter(&format!("tcp dport {LEDGER_PORT}"));
+    people.cut_ledger_off();
     // The first entry finds out that nobody takes it any more.
     let began = Instant::now();
     let before = people.devices[0].balance().balance;
@@ -62,12 +59,7 @@ async fn f10_devices_go_on_for_a_minute_while_the_ledger_service_is_cut_off() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn f11_a_third_of_all_datagrams_is_lost_and_no_link_dies_of_it() {
-    let people = People::new(2).await;
-    people.have_met().await;
-    people
-        .network
-        .service()
-        .filter(&format!("tcp dport {LEDGER_PORT}"));
+    let people = People::without_ledger(2).await;
     for place in people.network.devices() {
         place.filter("meta l4proto udp numgen random mod 100 < 30");
     }
@@ -87,12 +79,7 @@ async fn f11_a_third_of_all_datagrams_is_lost_and_no_link_dies_of_it() {
 
 /// Drops all datagrams of one device at another, or both ways, and sees the link die and come back.
 async fn black_hole(both_ways: bool) {
-    let people = People::new(2).await;
-    people.have_met().await;
-    people
-        .network
-        .service()
-        .filter(&format!("tcp dport {LEDGER_PORT}"));
+    let people = People::without_ledger(2).await;
     people
         .earn_for(Duration::from_secs(2))
         .await
@@ -154,12 +141,7 @@ async fn f11_a_link_dies_that_is_deaf_at_one_end_and_another_one_is_made() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_device_that_changes_its_network_has_a_new_path_within_seconds() {
-    let mut people = People::new(2).await;
-    people.have_met().await;
-    people
-        .network
-        .service()
-        .filter(&format!("tcp dport {LEDGER_PORT}"));
+    let mut people = People::without_ledger(2).await;
     people
         .earn_for(Duration::from_secs(1))
         .await

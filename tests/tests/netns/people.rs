@@ -18,7 +18,7 @@ use super::network::Network;
 pub(crate) const WITHIN: Duration = Duration::from_secs(60);
 
 const IDENTITY_PORT: u16 = 7410;
-pub(crate) const LEDGER_PORT: u16 = 7420;
+const LEDGER_PORT: u16 = 7420;
 
 /// Devices of one identity, each in its place.
 pub(crate) struct People {
@@ -55,6 +55,20 @@ impl People {
             people.add(index).await;
         }
         people
+    }
+
+    /// As [`new`](Self::new), all linked with each other, where no ledger service answers any more.
+    pub(crate) async fn without_ledger(devices: u8) -> Self {
+        let people = Self::new(devices).await;
+        people.have_met().await;
+        people.cut_ledger_off();
+        people
+    }
+
+    /// Drops whatever is sent to the ledger service.
+    pub(crate) fn cut_ledger_off(&self) {
+        let service = self.network.service();
+        service.filter(&format!("tcp dport {LEDGER_PORT}"));
     }
 
     fn url(&self, port: u16) -> String {
