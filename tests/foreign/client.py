@@ -30,6 +30,9 @@ STARTS_MAX = 20
 HEALTH = health_pb2.HealthCheckResponse
 IDENTITY = "edgeledger.identity.v1.IdentityService"
 LEDGER = "edgeledger.ledger.v1.LedgerService"
+SIGNAL = "edgeledger.signal.v1.SignalService"
+# What a process serves, by its first service.
+BESIDE = {IDENTITY: {IDENTITY, SIGNAL}, LEDGER: {LEDGER}}
 
 
 class Service:
@@ -87,8 +90,16 @@ def refused(code, call, request):
 
 def check_reflection(service):
     ours = {name for name in service.listed if name.startswith("edgeledger.")}
-    assert ours == {service.name}, service.listed
+    assert ours == BESIDE[service.name], service.listed
     assert "grpc.health.v1.Health" in service.listed, service.listed
+
+
+def check_signal_calls(service):
+    """A stranger learns nothing of who is there."""
+    said = service.health.Check(health_pb2.HealthCheckRequest(service=SIGNAL))
+    assert said.status == HEALTH.SERVING, said
+    call, request = service.call("GetIceServers")
+    refused(grpc.StatusCode.UNAUTHENTICATED, call, request())
 
 
 def check_identity_calls(service, ledger_address):
@@ -128,6 +139,7 @@ def check(what, identity_address, ledger_address):
         assert next(watch).status == HEALTH.SERVING
         watches.append(watch)
     check_identity_calls(identity, ledger_address)
+    check_signal_calls(Service(identity_address, SIGNAL))
     check_ledger_calls(ledger)
     for service in (identity, ledger):
         calls = len(service.described.methods)

@@ -65,7 +65,7 @@ pub enum Change {
 
 /// What a device says to others of its identity that are there, at whatever process. It is passed
 /// on once or not at all, and kept nowhere. One that says more than
-/// [`SIGNAL_BYTES_MAX`](edge_ledger_core::limits::SIGNAL_BYTES_MAX) is not passed on.
+/// [`SIGNAL_BYTES_MAX`] is not passed on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceSignal {
     /// Whose devices.
