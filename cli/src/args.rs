@@ -11,6 +11,8 @@ mod devices;
 mod joining;
 mod peers;
 mod postings;
+#[cfg(test)]
+mod reference;
 mod roots;
 mod services;
 
