@@ -27,6 +27,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::health::Readiness;
 use crate::limits::{ACCEPT_RETRY, ADMIN_CONNECTION_AGE, ADMIN_CONNECTIONS_MAX, FIRST_REQUEST};
+use crate::tasks::Tasks;
 
 /// What Prometheus calls its text format.
 const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -68,9 +69,9 @@ impl Admin {
             readiness: OnceLock::new(),
             stopping: CancellationToken::new(),
         });
-        let closed = CancellationToken::new();
-        let close = closed.clone().drop_guard();
-        tokio::spawn(closed.run_until_cancelled_owned(accept(tcp, Arc::clone(&asked))));
+        let tasks = Tasks::new();
+        let close = tasks.kill_on_drop();
+        tasks.spawn_for_client(accept(tcp, tasks.clone(), Arc::clone(&asked)));
         Ok(Self {
             local_addr,
             asked,
@@ -96,7 +97,7 @@ impl Admin {
     }
 }
 
-async fn accept(tcp: TcpListener, asked: Arc<Asked>) {
+async fn accept(tcp: TcpListener, tasks: Tasks, asked: Arc<Asked>) {
     let slots = Arc::new(Semaphore::new(ADMIN_CONNECTIONS_MAX));
     loop {
         let stream = match tcp.accept().await {
@@ -111,7 +112,7 @@ async fn accept(tcp: TcpListener, asked: Arc<Asked>) {
             continue;
         };
         let asked = Arc::clone(&asked);
-        tokio::spawn(async move {
+        tasks.spawn_for_client(async move {
             let _held = slot;
             // Whoever stays longer connects anew.
             let _ = tokio::time::timeout(ADMIN_CONNECTION_AGE, serve(stream, asked)).await;

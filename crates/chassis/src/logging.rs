@@ -129,7 +129,7 @@ mod tests {
     fn text_stays_on_its_line() {
         let said = Said::default();
         let writer = said.clone();
-        let log = tracing_subscriber::fmt()
+        let log = fmt()
             .with_ansi(false)
             .with_writer(move || Escaped {
                 to: writer.clone(),
@@ -150,7 +150,7 @@ mod tests {
     fn json_gives_hostile_text_back_as_it_was() {
         let said = Said::default();
         let writer = said.clone();
-        let log = tracing_subscriber::fmt()
+        let log = fmt()
             .json()
             .flatten_event(true)
             .with_writer(move || Escaped {

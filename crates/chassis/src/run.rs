@@ -22,12 +22,13 @@ mod output;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use edge_ledger_core::identity::Genesis;
 use edge_ledger_core::ledger::Level;
 use edge_ledger_store::LedgerStore as _;
 use edge_ledger_store::redis::RedisStore;
+use edge_ledger_telemetry::Stopwatch;
 use edge_ledger_telemetry::export::{FLUSH_WITHIN, Program, Telemetry};
 use edge_ledger_telemetry::version::{COMMIT, VERSION};
 
@@ -212,7 +213,7 @@ fn serve<S: Service>(inputs: &Inputs) -> ExitCode {
 }
 
 /// What is left of the time that the process has after a signal.
-fn time_to_flush(signalled: Option<Instant>) -> Duration {
+fn time_to_flush(signalled: Option<Stopwatch>) -> Duration {
     let gone = signalled.map_or(Duration::ZERO, |signalled| signalled.elapsed());
     let left = EXIT_WITHIN.saturating_sub(gone + 2 * LEAVE_WITHIN);
     left.min(FLUSH_WITHIN)
@@ -228,7 +229,7 @@ async fn live<S: Service>(
     named: Named<S>,
     own: S::Own,
     telemetry: Telemetry,
-    signalled: &mut Option<Instant>,
+    signalled: &mut Option<Stopwatch>,
 ) -> Result<Ended, StartError> {
     let mut signals = Signals::listen().map_err(StartError::System)?;
     tracing::debug!(service = S::NAME, version = VERSION, "starts");
@@ -242,7 +243,7 @@ async fn live<S: Service>(
         () = signals.next() => return Ok(Ended::Interrupted),
     };
     signals.next().await;
-    *signalled = Some(Instant::now());
+    *signalled = Some(Stopwatch::start());
     if let Some(admin) = &admin {
         admin.drains();
     }

@@ -62,7 +62,18 @@ pub fn store_refusal(error: &StoreError) -> Status {
     }
 }
 
-/// The reason of a status that [`refusal`] made.
+impl Reason {
+    /// The reason of a status that [`refusal`] made.
+    pub fn of(status: &Status) -> Option<Self> {
+        let name = reason_of(status)?;
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|reason| reason.as_str() == name)
+    }
+}
+
+/// The reason of a status that [`refusal`] made, by its name.
 pub fn reason_of(status: &Status) -> Option<String> {
     let info = status.get_details_error_info()?;
     (info.domain == DOMAIN).then_some(info.reason)

@@ -90,6 +90,14 @@ pub fn current_ids() -> Option<(String, String)> {
         .then(|| (span.trace_id().to_string(), span.span_id().to_string()))
 }
 
+/// Links a span to another of this process: an act of several has more than one origin.
+pub fn link(span: &Span, origin: &Span) {
+    let origin = origin.context().span().span_context().clone();
+    if origin.is_valid() {
+        span.add_link(origin);
+    }
+}
+
 /// The span of a call that became a stream; what happens in the stream points to it.
 #[derive(Debug, Clone)]
 pub struct StreamSpan(pub(crate) SpanContext);

@@ -26,7 +26,7 @@ use tracing_subscriber::registry::LookupSpan;
 pub use environment::ExportError;
 use environment::{Signal, is_exported};
 
-use crate::names;
+use crate::{Stopwatch, names};
 
 /// Time that the end of a program waits at most for what is still to be sent.
 pub const FLUSH_WITHIN: Duration = Duration::from_secs(2);
@@ -97,6 +97,11 @@ impl Telemetry {
         })
     }
 
+    /// Whether the environment says where to send anything.
+    pub fn is_wanted() -> bool {
+        Signal::ALL.into_iter().any(is_exported)
+    }
+
     /// What makes spans and sends events, for a subscriber.
     pub fn layer<S>(&self) -> impl Layer<S> + Send + Sync + use<S>
     where
@@ -146,10 +151,10 @@ impl Telemetry {
             });
         }
         drop(tell);
-        let until = std::time::Instant::now() + within;
+        let watch = Stopwatch::start();
         let mut failed = Vec::new();
         loop {
-            let left = until.saturating_duration_since(std::time::Instant::now());
+            let left = within.saturating_sub(watch.elapsed());
             match told.recv_timeout(left) {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => failed.push(error),

@@ -12,7 +12,9 @@ pub mod export;
 pub mod meters;
 pub mod names;
 pub mod rpc;
+mod stopwatch;
 pub mod store;
 pub mod version;
 
 pub use meters::{Meters, meters};
+pub use stopwatch::Stopwatch;

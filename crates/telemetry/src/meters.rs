@@ -138,6 +138,16 @@ pub fn reason(word: &'static str) -> [KeyValue; 1] {
     [KeyValue::new(names::REASON, word)]
 }
 
+/// An attribute that says which way: `sent` or `received`.
+pub fn direction(word: &'static str) -> [KeyValue; 1] {
+    [KeyValue::new(names::DIRECTION, word)]
+}
+
+/// An attribute that says which way entries go.
+pub fn path(word: &'static str) -> [KeyValue; 1] {
+    [KeyValue::new(names::PATH, word)]
+}
+
 /// An attribute that says how something ended.
 pub fn outcome(word: &'static str) -> [KeyValue; 1] {
     [KeyValue::new(names::OUTCOME, word)]

@@ -27,7 +27,7 @@ pub const DB_OPERATION_BATCH_SIZE: &str = "db.operation.batch.size";
 pub const REASON: &str = "reason";
 /// How it ended, as a word of a bounded set.
 pub const OUTCOME: &str = "outcome";
-/// The way that entries take: `service`, `webrtc` or `none`.
+/// The way that entries take: `service`, `webrtc`, `both` or `none`.
 pub const PATH: &str = "path";
 /// `sent` or `received`.
 pub const DIRECTION: &str = "direction";
@@ -136,8 +136,8 @@ metrics! {
     AGENT_ENTRY_UNACKED = "agent.entry.unacked", "{entry}", Gauge, [];
     /// Links to other devices that are open.
     AGENT_PEER_ACTIVE = "agent.peer.active", "{link}", Gauge, [];
-    /// Entries that the linked devices lack, as far as is known: the most of any.
-    AGENT_PEER_LAG = "agent.peer.lag", "{entry}", Gauge, [];
+    /// Frames of entries that a linked device has not answered: the most of any.
+    AGENT_PEER_LAG = "agent.peer.lag", "{frame}", Gauge, [];
     /// Attempts at a link to another device, by how they ended.
     AGENT_PEER_ICE_OUTCOME = "agent.peer.ice.outcome", "{attempt}", Counter, [OUTCOME];
     /// Bytes over links to other devices.

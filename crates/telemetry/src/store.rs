@@ -1,13 +1,13 @@
 //! Watches the operations of a store: never keys, never values.
 
 use std::future::Future;
-use std::time::Instant;
 
 use opentelemetry::KeyValue;
 use opentelemetry::trace::Status;
 use tracing::Instrument as _;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
+use crate::Stopwatch;
 use crate::meters::meters;
 use crate::names;
 
@@ -61,7 +61,7 @@ pub async fn watched<T, E>(
         let batch = i64::try_from(batch).unwrap_or(i64::MAX);
         span.set_attribute(names::DB_OPERATION_BATCH_SIZE, batch);
     }
-    let began = Instant::now();
+    let watch = Stopwatch::start();
     let done = works.instrument(span.clone()).await;
     let mut attributes = vec![
         KeyValue::new(names::DB_SYSTEM_NAME, system.name()),
@@ -74,6 +74,6 @@ pub async fn watched<T, E>(
         attributes.push(KeyValue::new(names::ERROR_TYPE, kind));
     }
     let duration = &meters().db_client_operation_duration;
-    duration.record(began.elapsed().as_secs_f64(), &attributes);
+    duration.record(watch.seconds(), &attributes);
     done
 }

@@ -38,7 +38,7 @@ const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 const DISABLED: &str = "OTEL_SDK_DISABLED";
 
 impl Signal {
-    const ALL: [Self; 3] = [Self::Traces, Self::Metrics, Self::Logs];
+    pub(super) const ALL: [Self; 3] = [Self::Traces, Self::Metrics, Self::Logs];
 
     fn endpoint(self) -> &'static str {
         match self {

@@ -1,7 +1,5 @@
 //! One call.
 
-use std::time::Instant;
-
 use http::{HeaderMap, Response};
 use opentelemetry::trace::Status;
 use opentelemetry::{KeyValue, StringValue};
@@ -10,6 +8,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use super::body::Watched;
 use super::methods::Method;
+use crate::Stopwatch;
 use crate::meters::meters;
 use crate::names;
 
@@ -64,7 +63,7 @@ pub(super) struct Call {
     end: End,
     method: Method,
     span: Span,
-    began: Instant,
+    watch: Stopwatch,
     has_ended: bool,
 }
 
@@ -84,7 +83,7 @@ impl Call {
             end,
             method,
             span,
-            began: Instant::now(),
+            watch: Stopwatch::start(),
             has_ended: false,
         }
     }
@@ -143,7 +142,7 @@ impl Call {
                 End::Server => &meters().rpc_server_call_duration,
                 End::Client => &meters().rpc_client_call_duration,
             };
-            duration.record(self.began.elapsed().as_secs_f64(), &attributes);
+            duration.record(self.watch.seconds(), &attributes);
         }
         // It ends now, not when the stream does.
         self.span = Span::none();
