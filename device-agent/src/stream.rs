@@ -72,11 +72,16 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    /// Entries go out in a span of their own, which the service goes on from.
-    pub(crate) fn new(frame: Frame) -> Self {
+    /// Entries go out in a span of their own, which the service goes on from. What waited until there
+    /// was a way belongs to the `last` act of the application.
+    pub(crate) fn new(frame: Frame, last: &mut Option<TraceParent>) -> Self {
         let is_of_entries = matches!(&frame, Frame::Runs { .. });
         let act = is_of_entries.then(|| {
             let span = tracing::info_span!("send", otel.kind = "producer");
+            let last = last.take();
+            if let Some(last) = last.filter(|_| TraceParent::current().is_none()) {
+                last.adopt(&span);
+            }
             span.in_scope(TraceParent::current)
         });
         let act = act.flatten();

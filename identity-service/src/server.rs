@@ -21,7 +21,7 @@ use crate::announcements::Announcements;
 use crate::authn::Authn;
 use crate::challenge::Sealer;
 use crate::limits::{Limits, REQUEST_BYTES_MAX, SIGNAL_REQUEST_BYTES_MAX};
-use crate::link::Links;
+use crate::link::{self, Links};
 use crate::log::Logs;
 use crate::rates::Rates;
 use crate::registration::{Door, Invites};
@@ -95,6 +95,7 @@ impl Server {
     /// [`BindError`] saying why not.
     pub async fn bind(config: Config) -> Result<Self, BindError> {
         check_signer(&config.genesis, &config.signer.current()).map_err(BindError::ServiceKey)?;
+        link::measured_from_the_start();
         let listen = config.listen;
         let listener = Listener::bind(listen)
             .await

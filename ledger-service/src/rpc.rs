@@ -13,7 +13,6 @@ use edge_ledger_proto::ledger as pb;
 use edge_ledger_proto::ledger::ledger_service_server::{LedgerService, LedgerServiceServer};
 use edge_ledger_store::Origin;
 use edge_ledger_telemetry::context::{StreamSpan, TraceParent};
-use edge_ledger_telemetry::meters::{self, meters};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_stream::Stream;
@@ -27,6 +26,7 @@ use crate::ledgers::Ledgers;
 use crate::limits::{
     FAREWELL_WITHIN, HELD_FRAMES_MAX, HELLO_WITHIN, OUTBOUND_FRAMES_MAX, SLOW_AFTER, TICK_EVERY,
 };
+use crate::measure;
 use crate::session::{End, Shell};
 
 type Outbound = mpsc::Sender<Result<pb::SyncResponse, Status>>;
@@ -136,11 +136,11 @@ impl SyncStream {
             Err(end) => Stop::Status(close::status(&end)),
         };
         let why = match &stop {
-            Stop::Done => "DONE",
-            Stop::Gone => "GONE",
-            Stop::Status(status) => Reason::of(status).map_or("BROKEN", Reason::as_str),
+            Stop::Done => measure::DONE,
+            Stop::Gone => measure::GONE,
+            Stop::Status(status) => Reason::of(status).map_or(measure::BROKEN, Reason::as_str),
         };
-        meters().session_cut.add(1, &meters::reason(why));
+        measure::ended(why);
         let Stop::Status(status) = stop else { return };
         let (held, inbound) = (self.shell.held, self.inbound);
         let outbound = self.outbound;

@@ -16,7 +16,7 @@ use edge_ledger_telemetry::rpc::Methods;
 use tonic::service::Routes;
 
 use crate::ledgers::{Ledgers, Shared};
-use crate::{fanout, rpc};
+use crate::{fanout, measure, rpc};
 
 /// What a ledger service needs.
 #[expect(missing_debug_implementations, reason = "holds a service key")]
@@ -70,6 +70,7 @@ impl Server {
             listen: config.listen,
             source,
         };
+        measure::begin();
         let listener = Listener::bind(config.listen).await.map_err(bind_error)?;
         let audiences = Audiences::new(config.audiences, listener.local_addr());
         let following = config.signer.clone();

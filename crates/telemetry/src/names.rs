@@ -105,11 +105,11 @@ metrics! {
     /// Connections that were closed at once since a limit was reached.
     CONNECTION_REFUSED = "edge_ledger.connection.refused", "{connection}", Counter, [REASON];
     /// Whether the store can commit: 1 or 0.
-    STORE_READY = "edge_ledger.store.ready", "1", Gauge, [];
+    STORE_READY = "edge_ledger.store.ready", "{bool}", Gauge, [];
     /// When the certificate in use ends, in seconds since 1970.
     TLS_CERTIFICATE_END = "edge_ledger.tls.certificate.end", "s", Gauge, [];
     /// Whether the files of the certificate cannot be used, so that the one before stays in use: 1 or 0.
-    TLS_RELOAD_FAILED = "edge_ledger.tls.reload.failed", "1", Gauge, [];
+    TLS_RELOAD_FAILED = "edge_ledger.tls.reload.failed", "{bool}", Gauge, [];
     /// Calls that were refused with a typed reason.
     REFUSALS = "edge_ledger.refusal", "{refusal}", Counter, [REASON];
     /// Streams of devices that are open after their welcome.
@@ -131,7 +131,7 @@ metrics! {
     /// Link sessions that ended, by how.
     IDENTITY_LINK_OUTCOME = "identity.link.outcome", "{link}", Counter, [OUTCOME];
     /// The way that a device's entries take: 1 at the one in use.
-    AGENT_LINK_PATH = "agent.link.path", "1", Gauge, [PATH];
+    AGENT_LINK_PATH = "agent.link.path", "{bool}", Gauge, [PATH];
     /// Entries that this device has and no service confirmed.
     AGENT_ENTRY_UNACKED = "agent.entry.unacked", "{entry}", Gauge, [];
     /// Links to other devices that are open.

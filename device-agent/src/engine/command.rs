@@ -215,6 +215,7 @@ impl Engine {
 
     /// Records a batch: as an entry if nothing that was sent is unanswered, else in the outbox.
     async fn record_now(&mut self, batch: &mut Vec<(Posting, Reply<Recorded>)>) {
+        self.last_act = context::TraceParent::current();
         let (postings, replies): (Vec<Posting>, Vec<_>) = batch.drain(..).unzip();
         let at_once = !self.is_waiting()
             && self.book.outbox_first().is_none()

@@ -116,6 +116,7 @@ impl Engine {
     }
 
     fn hold(&mut self, via: Via, frame: Frame) -> Result<Vec<Input>, Ended> {
+        let held = Held::new(frame, &mut self.last_act);
         let Some(connection) = self.connection(via) else {
             return Ok(Vec::new());
         };
@@ -123,7 +124,7 @@ impl Engine {
             let why = "it takes no more frames".to_owned();
             return Err(Ended::Error(unreachable(self.ledgers.url(), why)));
         }
-        connection.held.push_back(Held::new(frame));
+        connection.held.push_back(held);
         Ok(Vec::new())
     }
 
