@@ -4,6 +4,7 @@
 //! [`args`] says what can be typed, `up` and `demo` run services, `device` does what people do
 //! with a device. Whatever fails is explained in [`explain`], and only [`output`] prints.
 
+mod admin;
 mod amount;
 mod args;
 mod demo;
@@ -21,14 +22,10 @@ mod typed;
 mod up;
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use args::{Cli, Command};
 use explain::Failure;
 use output::Output;
-
-/// For what still runs after a command has ended.
-const LEAVE_WITHIN: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
     let cli = match typed::read(std::env::args_os().collect()) {
@@ -47,14 +44,15 @@ fn run(cli: Cli, output: &Output) -> Result<(), Failure> {
         .map_err(|error| Failure::refused("RUNTIME", format!("cannot start: {error}")))?;
     let done = runtime.block_on(async {
         match cli.command {
-            Command::Up(options) => up::run(options, &cli.global, output).await,
+            Command::Up(options) => Box::pin(up::run(options, &cli.global, output)).await,
             Command::Demo => Box::pin(demo::run(output)).await,
             Command::Keys(act) => keys::run(&act, output).await,
+            Command::Admin(act) => admin::run(&act, &cli.global, output).await,
             Command::Device(command) => device::run(command, &cli.global, output).await,
             Command::Completions { shell } => shell::completions(shell, output).await,
             Command::Man { dir } => shell::man(&dir, output).await,
         }
     });
-    runtime.shutdown_timeout(LEAVE_WITHIN);
+    runtime.shutdown_timeout(limits::ENDS_WITHIN);
     done
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use edge_ledger_chassis::keys::Choices;
-use edge_ledger_chassis::{Clock, Keys, KeysFolder, Tls, TlsFiles};
+use edge_ledger_chassis::{Clock, Keys, KeysFolder, OperatorToken, Tls, TlsFiles};
 use edge_ledger_store::{Embedded, Health};
 use serde::Serialize;
 
@@ -27,6 +27,8 @@ const DRAIN_WITHIN: Duration = Duration::from_secs(4);
 const STORE: &str = "store.redb";
 /// Whose data it is, beside the store.
 const OWNER: &str = "ledger-id";
+/// What lets operators in, in the keys folder.
+const OPERATOR_TOKEN: &str = "operator.token";
 
 /// What `up` prints once it serves.
 #[derive(Debug, Serialize)]
@@ -36,6 +38,10 @@ struct Serves {
     ledger_id: String,
     data: PathBuf,
     keys: PathBuf,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    operator_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    operator_token_file: Option<PathBuf>,
 }
 
 pub(crate) async fn run(
@@ -49,13 +55,20 @@ pub(crate) async fn run(
     let site = site(&options, global.accept_plaintext)?;
     let store = Embedded::open(&data.join(STORE))?;
     let keys = open_keys(&data, &keys_folder, &options.periods)?;
-    let pair = Pair::start(store, keys, site).await?;
+    let token_file = operator_token_file(&options, &keys_folder)?;
+    let mut pair = Pair::start(store, keys, site).await?;
+    if let Some((listen, file)) = &token_file {
+        let token = OperatorToken::load(file)?;
+        pair = pair.with_operators((*listen, token)).await?;
+    }
     let serves = Serves {
         identity_url: pair.identity_url(),
         ledger_url: pair.ledger_url(),
         ledger_id: pair.ledger_id().to_string(),
         data: absolute(&data),
         keys: absolute(&keys_folder),
+        operator_url: pair.operator_url(),
+        operator_token_file: token_file.map(|(_, file)| absolute(&file)),
     };
     if serves.keys.starts_with(&serves.data) {
         warn("the keys folder is inside the data folder: who wipes the data ends the ledger");
@@ -68,6 +81,25 @@ pub(crate) async fn run(
     output.note("stops; Ctrl-C ends it at once").await;
     interrupts.unless_again(pair.shutdown(DRAIN_WITHIN)).await;
     failed.map_or(Ok(()), Err)
+}
+
+/// Where operators are answered, and the file of the token that lets them in: made, where nobody
+/// names one.
+fn operator_token_file(
+    options: &args::Up,
+    keys_folder: &Path,
+) -> Result<Option<(SocketAddr, PathBuf)>, Failure> {
+    let Some(listen) = options.operator_listen else {
+        return Ok(None);
+    };
+    if let Some(given) = &options.operator_token_file {
+        return Ok(Some((listen, given.clone())));
+    }
+    let file = keys_folder.join(OPERATOR_TOKEN);
+    if !file.exists() {
+        OperatorToken::make(&file)?;
+    }
+    Ok(Some((listen, file)))
 }
 
 /// Waits until the store may no longer be written. What was promised is in the file.
@@ -163,10 +195,13 @@ fn site(options: &args::Up, accepts_plaintext: bool) -> Result<Site, Failure> {
     let mut hosts = options.host.clone();
     let tls = tls(options)?;
     let mut plain = Vec::new();
-    for (option, listen) in [
+    let operators = options.operator_listen;
+    let listens = [
         ("--identity-listen", options.identity_listen),
         ("--ledger-listen", options.ledger_listen),
-    ] {
+    ];
+    let operators = operators.map(|listen| ("--operator-listen", listen));
+    for (option, listen) in listens.into_iter().chain(operators) {
         if listen.ip().is_loopback() {
             continue;
         }
@@ -247,6 +282,13 @@ impl fmt::Display for Serves {
             "  keys              {}  (back this up)",
             self.keys.display()
         )?;
+        if let (Some(url), Some(file)) = (&self.operator_url, &self.operator_token_file) {
+            writeln!(
+                f,
+                "  operators         {url}  (token in {})",
+                file.display()
+            )?;
+        }
         let elsewhere = match self.identity_url.as_str() {
             "http://127.0.0.1:7410" => String::new(),
             url => format!(" --identity-url {url}"),

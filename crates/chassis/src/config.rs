@@ -15,6 +15,7 @@ mod inputs;
 mod keys;
 mod limits;
 mod log;
+mod operator;
 mod problem;
 mod reader;
 mod server;
@@ -26,6 +27,7 @@ mod tls;
 pub use effective::{Effective, without_secrets};
 pub use inputs::{FileText, Inputs};
 pub use log::{LogFormat, LogSection};
+pub use operator::OperatorSection;
 pub(crate) use problem::CONFIGURATION;
 pub use problem::Problem;
 pub use reader::Reader;
@@ -58,6 +60,8 @@ pub struct Common {
     pub log: LogSection,
     /// `[shutdown]`: time that open calls have to end.
     pub drain_grace: Duration,
+    /// `[operator]`: where the commands of operators are answered, if anywhere.
+    pub operator: Option<OperatorSection>,
 }
 
 impl Common {
@@ -65,8 +69,14 @@ impl Common {
     pub fn read(reader: &mut Reader) -> Self {
         let server = server::read(reader);
         let accepts_plaintext = tls::accepts_plaintext(reader);
+        let tls = tls::read(reader, server.listen, accepts_plaintext);
+        let beside = operator::Beside {
+            listen: server.listen,
+            has_tls: tls.is_some(),
+            accepts_plaintext,
+        };
         Self {
-            tls: tls::read(reader, server.listen, accepts_plaintext),
+            tls,
             accepts_plaintext,
             server,
             keys_dir: keys::read(reader),
@@ -74,6 +84,7 @@ impl Common {
             limits: limits::read(reader),
             log: log::read(reader),
             drain_grace: shutdown::read(reader),
+            operator: operator::read(reader, &beside),
         }
     }
 }
@@ -88,6 +99,7 @@ pub fn common_settings(listen: &'static str) -> Vec<Setting> {
     settings.extend(limits::SETTINGS);
     settings.extend(log::SETTINGS);
     settings.extend(shutdown::SETTINGS);
+    settings.extend(operator::SETTINGS);
     settings
 }
 

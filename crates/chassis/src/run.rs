@@ -34,7 +34,7 @@ pub use failure::StartError;
 use crate::config::{Common, Inputs, Problem, Reader, ServerSection, Setting, common_settings};
 use crate::limits::LEAVE_WITHIN;
 use crate::logging::{self, Lines};
-use crate::{Clock, KeysError, KeysFolder, Limits, Signals, Signing, Tls};
+use crate::{Clock, KeysError, KeysFolder, Limits, OperatorToken, Signals, Signing, Tls};
 use args::Act;
 use named::{Named, ServiceKeys};
 
@@ -101,6 +101,8 @@ pub struct Parts<K> {
     pub limits: Limits,
     /// The time.
     pub clock: Clock,
+    /// Where operators are answered, and the token that lets them in; none: nowhere.
+    pub operator: Option<(SocketAddr, OperatorToken)>,
 }
 
 /// How a service that had started ended.
@@ -242,7 +244,9 @@ async fn start<S: Service>(common: Common, named: Named<S>, own: S::Own) -> Resu
         Level::Durable => "durable",
         Level::Replicated => "replicated",
     };
+    let operator = common.operator.map(|section| section.listen);
     let parts = Parts {
+        operator: operator.zip(named.operator),
         server: common.server,
         tls,
         genesis,

@@ -26,6 +26,14 @@ pub enum StartError {
         /// What the system says.
         source: io::Error,
     },
+    /// Nor can the address of operators.
+    #[error("it cannot listen to operators on {listen}")]
+    Operators {
+        /// The address.
+        listen: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
 }
 
 impl StartError {
@@ -39,8 +47,12 @@ impl StartError {
                 "STORE_LOADING"
             }
             Self::Store(_) => "STORE_UNFIT",
-            Self::Listen { source, .. } if source.kind() == ErrorKind::AddrInUse => "PORT_IN_USE",
-            Self::Listen { .. } => "CANNOT_LISTEN",
+            Self::Listen { source, .. } | Self::Operators { source, .. }
+                if source.kind() == ErrorKind::AddrInUse =>
+            {
+                "PORT_IN_USE"
+            }
+            Self::Listen { .. } | Self::Operators { .. } => "CANNOT_LISTEN",
         }
     }
 
@@ -54,6 +66,9 @@ impl StartError {
                 "end what listens there, or set server.listen to another port"
             }
             Self::Listen { .. } => "set server.listen to an address of this machine",
+            Self::Operators { .. } => {
+                "end what listens there, or set operator.listen to another address of this machine"
+            }
         }
     }
 }
