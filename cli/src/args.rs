@@ -12,6 +12,8 @@ mod devices;
 mod joining;
 mod peers;
 mod postings;
+#[cfg(test)]
+mod reference;
 mod roots;
 mod services;
 
