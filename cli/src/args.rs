@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use edge_ledger_telemetry::version;
 
+mod admin;
 mod backups;
 mod device;
 mod devices;
@@ -17,6 +18,7 @@ mod reference;
 mod roots;
 mod services;
 
+pub(crate) use admin::{Admin, AdminCommand, AdminIdentity, AdminKeys, Quota};
 pub(crate) use backups::{Backups, Password};
 pub(crate) use device::{DeviceCommand, UseCommand};
 pub(crate) use devices::{Devices, Reason};
@@ -24,7 +26,9 @@ pub(crate) use joining::{EnrolTokens, Init, Join, Leave, Link};
 pub(crate) use peers::Peers;
 pub(crate) use postings::{History, Posted, Refund};
 pub(crate) use roots::{Recover, Recoveries, Rotate};
-pub(crate) use services::{CreditSource, Keys, KeysInit, KeysInvite, KeysRotate, Periods, Up};
+pub(crate) use services::{
+    CreditSource, Keys, KeysInit, KeysInvite, KeysOperatorToken, KeysRotate, Periods, Up,
+};
 
 /// Exit codes, as `--help` tells them.
 const EXIT_CODES: &str = "\
@@ -133,6 +137,14 @@ pub(crate) enum Command {
     /// `up` makes its own at the first start; see docs/two-services.md for who needs which file.
     #[command(subcommand)]
     Keys(Keys),
+    /// Look into services that run, and act as their operator
+    ///
+    /// Where a service answers operators (`operator.listen`, or `up --operator-listen`), to whoever
+    /// has the operator's token.
+    #[command(
+        after_help = "Examples:\n  edge-ledger admin --token-file FILE health\n  edge-ledger admin --token-file FILE identity show ID"
+    )]
+    Admin(Admin),
     #[command(flatten)]
     Device(DeviceCommand),
     /// Print what a shell needs to complete commands and options
@@ -160,6 +172,7 @@ impl Command {
             Self::Up(_) | Self::Device(DeviceCommand::Agent) => "warn",
             Self::Demo
             | Self::Keys(_)
+            | Self::Admin(_)
             | Self::Device(_)
             | Self::Completions { .. }
             | Self::Man { .. } => "off",

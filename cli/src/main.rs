@@ -4,6 +4,7 @@
 //! [`args`] says what can be typed, `up` and `demo` run services, `device` does what people do
 //! with a device, each started by `run`. Whatever fails is explained in [`explain`], and only [`output`] prints.
 
+mod admin;
 mod amount;
 mod args;
 mod demo;

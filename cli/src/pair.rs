@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use edge_ledger_chassis::{Clock, Keys, Limits, Tls};
+use edge_ledger_chassis::{Clock, Keys, Limits, OperatorToken, Tls};
 use edge_ledger_core::ids::LedgerId;
+use edge_ledger_operator::{About, BindError};
 use edge_ledger_store::{Embedded, Measured};
 use identity_service::Registration;
 
@@ -35,13 +36,22 @@ pub(crate) struct Pair {
     identity: identity_service::Server,
     ledger: Option<ledger_service::Server>,
     ledger_addr: SocketAddr,
+    operators: Option<edge_ledger_operator::Server>,
+    limits: identity_service::Limits,
 }
+
+/// Where operators are answered, and what lets them in.
+pub(crate) type Operators = (SocketAddr, OperatorToken);
 
 impl Pair {
     /// Starts both.
     pub(crate) async fn start(store: Embedded, keys: Keys, site: Site) -> Result<Self, Failure> {
         let clock = Clock::system();
         let (hosts, tls) = (site.hosts, site.tls);
+        let limits = identity_service::Limits {
+            registration: site.registration,
+            ..identity_service::Limits::default()
+        };
         let at = At {
             listen: site.ledger_listen,
             hosts: &hosts,
@@ -59,10 +69,7 @@ impl Pair {
             signer: keys.signer.clone(),
             sealing: keys.sealing.clone(),
             clock: clock.clone(),
-            limits: identity_service::Limits {
-                registration: site.registration,
-                ..identity_service::Limits::default()
-            },
+            limits: limits.clone(),
             tls: tls.clone(),
             ice: identity_service::IceConfig::default(),
             reflection: true,
@@ -85,7 +92,48 @@ impl Pair {
             identity,
             ledger: Some(ledger),
             ledger_addr,
+            operators: None,
+            limits,
         })
+    }
+
+    /// Answers operators too.
+    pub(crate) async fn with_operators(
+        mut self,
+        (listen, token): Operators,
+    ) -> Result<Self, Failure> {
+        let store = Arc::new(self.store.clone());
+        let config = edge_ledger_operator::Config {
+            listen,
+            token,
+            tls: self.tls.clone(),
+            about: About {
+                services: vec!["identity-service", "ledger-service"],
+                store: "embedded",
+                bounds: self.limits.bounds(),
+            },
+            genesis: self.keys.genesis.clone(),
+            signer: self.keys.signer.clone(),
+            rotates: true,
+            identities: store.clone(),
+            ledgers: store.clone(),
+            terms: store,
+            clock: self.clock.clone(),
+        };
+        let bound = edge_ledger_operator::Server::bind(config).await;
+        let bound = bound.map_err(|error| {
+            let BindError { listen, source } = error;
+            cannot_listen("operator", listen, &source)
+        })?;
+        self.operators = Some(bound);
+        Ok(self)
+    }
+
+    /// Where operators are answered, if they are.
+    pub(crate) fn operator_url(&self) -> Option<String> {
+        let operators = self.operators.as_ref()?;
+        let address = operators.local_addr();
+        Some(url(address, &self.hosts, self.tls.is_some()))
     }
 
     pub(crate) fn identity_url(&self) -> String {
@@ -130,7 +178,13 @@ impl Pair {
                 None => true,
             }
         };
-        tokio::join!(self.identity.shutdown(grace), ledger);
+        let operators = async {
+            match self.operators {
+                Some(operators) => operators.shutdown(grace).await,
+                None => true,
+            }
+        };
+        tokio::join!(self.identity.shutdown(grace), ledger, operators);
     }
 }
 

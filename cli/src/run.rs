@@ -1,18 +1,14 @@
 //! Runs a command: its threads, its log, its telemetry, its end.
 
-use std::time::Duration;
-
 use edge_ledger_telemetry::export::{FLUSH_WITHIN, Program, Telemetry};
 use tokio::runtime::Runtime;
 
 use crate::args::{Cli, Command};
 use crate::device;
 use crate::explain::Failure;
+use crate::limits::ENDS_WITHIN;
 use crate::output::Output;
-use crate::{demo, keys, logging, shell, up};
-
-/// For what still runs after a command has ended.
-const LEAVE_WITHIN: Duration = Duration::from_millis(500);
+use crate::{admin, demo, keys, logging, shell, up};
 
 pub(crate) fn run(cli: Cli, output: &Output) -> Result<(), Failure> {
     let runtime = Runtime::new()
@@ -23,7 +19,7 @@ pub(crate) fn run(cli: Cli, output: &Output) -> Result<(), Failure> {
     for error in telemetry.map_or_else(Vec::new, |telemetry| telemetry.shutdown(FLUSH_WITHIN)) {
         tracing::warn!(%error, "telemetry was not sent to its end");
     }
-    runtime.shutdown_timeout(LEAVE_WITHIN);
+    runtime.shutdown_timeout(ENDS_WITHIN);
     done
 }
 
@@ -33,9 +29,10 @@ async fn carry_out(
     telemetry: Option<&Telemetry>,
 ) -> Result<(), Failure> {
     match cli.command {
-        Command::Up(options) => up::run(options, &cli.global, output, telemetry).await,
+        Command::Up(options) => Box::pin(up::run(options, &cli.global, output, telemetry)).await,
         Command::Demo => Box::pin(demo::run(output)).await,
         Command::Keys(act) => keys::run(&act, output).await,
+        Command::Admin(act) => admin::run(&act, &cli.global, output).await,
         Command::Device(command) => device::run(command, &cli.global, output).await,
         Command::Completions { shell } => shell::completions(shell, output).await,
         Command::Man { dir } => shell::man(&dir, output).await,
@@ -49,6 +46,7 @@ fn telemetry(command: &Command, runtime: &Runtime) -> Result<Option<Telemetry>, 
         Command::Device(_) if Telemetry::is_wanted() => "edge-ledger-agent",
         Command::Demo
         | Command::Keys(_)
+        | Command::Admin(_)
         | Command::Device(_)
         | Command::Completions { .. }
         | Command::Man { .. } => return Ok(None),

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use edge_ledger_chassis::keys::Choices;
-use edge_ledger_chassis::{Admin, Clock, Keys, KeysFolder, Tls, TlsFiles};
+use edge_ledger_chassis::{Admin, Clock, Keys, KeysFolder, OperatorToken, Tls, TlsFiles};
 use edge_ledger_store::{Embedded, Health};
 use edge_ledger_telemetry::export::Telemetry;
 use serde::Serialize;
@@ -28,6 +28,8 @@ const DRAIN_WITHIN: Duration = Duration::from_secs(4);
 const STORE: &str = "store.redb";
 /// Whose data it is, beside the store.
 const OWNER: &str = "ledger-id";
+/// What lets operators in, in the keys folder.
+const OPERATOR_TOKEN: &str = "operator.token";
 
 /// What `up` prints once it serves.
 #[derive(Debug, Serialize)]
@@ -40,6 +42,10 @@ struct Serves {
     /// Where probes and metrics are asked for, if anywhere.
     #[serde(skip_serializing_if = "Option::is_none")]
     admin_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    operator_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    operator_token_file: Option<PathBuf>,
 }
 
 pub(crate) async fn run(
@@ -55,7 +61,12 @@ pub(crate) async fn run(
     let site = site(&options, global.accept_plaintext)?;
     let store = Embedded::open(&data.join(STORE))?;
     let keys = open_keys(&data, &keys_folder, &options.periods)?;
-    let pair = Pair::start(store, keys, site).await?;
+    let token_file = operator_token_file(&options, &keys_folder)?;
+    let mut pair = Pair::start(store, keys, site).await?;
+    if let Some((listen, file)) = &token_file {
+        let token = OperatorToken::load(file)?;
+        pair = pair.with_operators((*listen, token)).await?;
+    }
     if let Some(admin) = &admin {
         admin.follow(pair.store().health());
     }
@@ -68,6 +79,8 @@ pub(crate) async fn run(
         admin_url: admin
             .as_ref()
             .map(|admin| format!("http://{}", admin.local_addr())),
+        operator_url: pair.operator_url(),
+        operator_token_file: token_file.map(|(_, file)| absolute(&file)),
     };
     if serves.keys.starts_with(&serves.data) {
         warn("the keys folder is inside the data folder: who wipes the data ends the ledger");
@@ -98,6 +111,25 @@ async fn open_admin(
         Failure::refused("CANNOT_LISTEN", message)
             .next("give an address of this machine and a free port with --admin-listen ADDR")
     })
+}
+
+/// Where operators are answered, and the file of the token that lets them in: made, where nobody
+/// names one.
+fn operator_token_file(
+    options: &args::Up,
+    keys_folder: &Path,
+) -> Result<Option<(SocketAddr, PathBuf)>, Failure> {
+    let Some(listen) = options.operator_listen else {
+        return Ok(None);
+    };
+    if let Some(given) = &options.operator_token_file {
+        return Ok(Some((listen, given.clone())));
+    }
+    let file = keys_folder.join(OPERATOR_TOKEN);
+    if !file.exists() {
+        OperatorToken::make(&file)?;
+    }
+    Ok(Some((listen, file)))
 }
 
 /// Waits until the store may no longer be written. What was promised is in the file.
@@ -193,10 +225,13 @@ fn site(options: &args::Up, accepts_plaintext: bool) -> Result<Site, Failure> {
     let mut hosts = options.host.clone();
     let tls = tls(options)?;
     let mut plain = Vec::new();
-    for (option, listen) in [
+    let operators = options.operator_listen;
+    let listens = [
         ("--identity-listen", options.identity_listen),
         ("--ledger-listen", options.ledger_listen),
-    ] {
+    ];
+    let operators = operators.map(|listen| ("--operator-listen", listen));
+    for (option, listen) in listens.into_iter().chain(operators) {
         if listen.ip().is_loopback() {
             continue;
         }
@@ -280,6 +315,13 @@ impl fmt::Display for Serves {
             "  keys              {}  (back this up)",
             self.keys.display()
         )?;
+        if let (Some(url), Some(file)) = (&self.operator_url, &self.operator_token_file) {
+            writeln!(
+                f,
+                "  operators         {url}  (token in {})",
+                file.display()
+            )?;
+        }
         let elsewhere = match self.identity_url.as_str() {
             "http://127.0.0.1:7410" => String::new(),
             url => format!(" --identity-url {url}"),

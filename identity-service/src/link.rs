@@ -121,7 +121,7 @@ impl Links {
             .and_then(|request| request.message);
         let end = end.insert(match first {
             Some(Message::Open(open)) => {
-                self.authn.caller(&calling.metadata).await?;
+                self.authn.unblocked_caller(&calling.metadata).await?;
                 self.open(name(&open.session)?).await?
             }
             Some(Message::Join(join)) => {

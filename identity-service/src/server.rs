@@ -86,6 +86,7 @@ pub enum BindError {
 #[derive(Debug)]
 pub struct Server {
     serving: Serving,
+    operators: Option<edge_ledger_operator::Server>,
 }
 
 impl Server {
@@ -121,7 +122,22 @@ impl Server {
             routes = reflection::add(routes, &SERVICES, DESCRIPTOR_SET);
         }
         let serving = listener.serve(routes, Methods::new(DESCRIPTOR_SET), limits, tls);
-        Ok(Self { serving })
+        Ok(Self {
+            serving,
+            operators: None,
+        })
+    }
+
+    /// Answers operators too, on a listener of its own.
+    ///
+    /// # Errors
+    /// [`edge_ledger_operator::BindError`] when its port cannot be had.
+    pub async fn with_operators(
+        mut self,
+        config: edge_ledger_operator::Config,
+    ) -> Result<Self, edge_ledger_operator::BindError> {
+        self.operators = Some(edge_ledger_operator::Server::bind(config).await?);
+        Ok(self)
     }
 
     /// The bound address.
@@ -132,7 +148,14 @@ impl Server {
     /// Says that it takes no more work, then lets nobody in; open calls have the grace to end. Says
     /// whether all were answered.
     pub async fn shutdown(self, grace: Duration) -> bool {
-        self.serving.shutdown(grace).await
+        let operators = async {
+            match self.operators {
+                Some(operators) => operators.shutdown(grace).await,
+                None => true,
+            }
+        };
+        let (served, answered) = tokio::join!(self.serving.shutdown(grace), operators);
+        served && answered
     }
 }
 

@@ -58,6 +58,7 @@ pub struct BindError {
 #[derive(Debug)]
 pub struct Server {
     serving: Serving,
+    operators: Option<edge_ledger_operator::Server>,
 }
 
 impl Server {
@@ -107,7 +108,22 @@ impl Server {
             config.limits,
             config.tls,
         );
-        Ok(Self { serving })
+        Ok(Self {
+            serving,
+            operators: None,
+        })
+    }
+
+    /// Answers operators too, on a listener of its own.
+    ///
+    /// # Errors
+    /// [`edge_ledger_operator::BindError`] when its port cannot be had.
+    pub async fn with_operators(
+        mut self,
+        config: edge_ledger_operator::Config,
+    ) -> Result<Self, edge_ledger_operator::BindError> {
+        self.operators = Some(edge_ledger_operator::Server::bind(config).await?);
+        Ok(self)
     }
 
     /// The bound address.
@@ -120,6 +136,13 @@ impl Server {
     /// off. Says whether everything was answered: a device that does not read is cut off too, and
     /// misses nothing that it cannot ask for again.
     pub async fn shutdown(self, grace: Duration) -> bool {
-        self.serving.shutdown(grace).await
+        let operators = async {
+            match self.operators {
+                Some(operators) => operators.shutdown(grace).await,
+                None => true,
+            }
+        };
+        let (served, answered) = tokio::join!(self.serving.shutdown(grace), operators);
+        served && answered
     }
 }

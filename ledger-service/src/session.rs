@@ -153,6 +153,7 @@ impl Shell {
             // Before everything else: what was read, judged or committed under a log is told to
             // nobody whom it has ended.
             if let Some(view) = self.changed_log() {
+                let view = unblocked(view).map_err(End::Store)?;
                 inputs.insert(0, Input::LogChanged(view.log));
             }
             if !inputs.is_empty() {
@@ -384,10 +385,19 @@ async fn newer_log(
     }
     let (store, genesis) = (&*shared.identities, &shared.genesis);
     let view = read_log(store, genesis, identity, known.as_ref()).await?;
+    let view = view.map(unblocked).transpose()?;
     Ok(view
         .map(|view| Input::LogChanged(view.log))
         .into_iter()
         .collect())
+}
+
+/// Nothing goes in or out while the operator blocks the identity.
+fn unblocked(view: LogView) -> Result<LogView, StoreError> {
+    match view.terms.block {
+        Some(_) => Err(StoreError::Blocked),
+        None => Ok(view),
+    }
 }
 
 /// Waits until a stream that was opened later has taken over, which is told once.
@@ -417,6 +427,10 @@ async fn standing(
         let (store, genesis) = (&*shared.identities, &shared.genesis);
         let newer = read_log(store, genesis, identity, Some(&view)).await?;
         view = newer.unwrap_or(view);
+    }
+    // A stranger is not told of it.
+    if view.log.device(&device).is_some() {
+        view = unblocked(view)?;
     }
     let own = heads.value.of(&device).to_vec();
     let standing = Standing {

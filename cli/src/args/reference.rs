@@ -1,5 +1,6 @@
 //! `docs/cli-reference.md`: every command and option, made from what can be typed.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -26,14 +27,21 @@ fn page() -> String {
     let mut page = HEAD.to_owned();
     page.push_str("\n## What all commands take\n\n");
     options(&mut page, cli.get_arguments().filter(|arg| is_told(arg)));
+    let told = globals(&cli);
     for command in cli.get_subcommands_mut() {
-        add(&mut page, command, "edge-ledger");
+        add(&mut page, command, "edge-ledger", &told);
     }
     page
 }
 
-/// A command, and those below it.
-fn add(page: &mut String, command: &mut Command, above: &str) {
+/// The options of a command that those below it take too.
+fn globals(command: &Command) -> BTreeSet<String> {
+    let all = command.get_arguments().filter(|arg| arg.is_global_set());
+    all.map(|arg| arg.get_id().to_string()).collect()
+}
+
+/// A command, and those below it, without the options that were told above.
+fn add(page: &mut String, command: &mut Command, above: &str, told: &BTreeSet<String>) {
     if command.get_name() == "help" || command.is_hide_set() {
         return;
     }
@@ -45,13 +53,15 @@ fn add(page: &mut String, command: &mut Command, above: &str) {
         "\n## `{name}`\n\n{}.\n\n```\n{usage}\n```",
         text(command.get_about())
     );
-    let own = |arg: &&Arg| is_told(arg) && !arg.is_global_set();
+    let is_above = |arg: &Arg| arg.is_global_set() && told.contains(arg.get_id().as_str());
+    let own = |arg: &&Arg| is_told(arg) && !is_above(arg);
     if command.get_arguments().any(|arg| own(&arg)) {
         page.push('\n');
         options(page, command.get_arguments().filter(own));
     }
+    let told = globals(command);
     for below in command.get_subcommands_mut() {
-        add(page, below, &name);
+        add(page, below, &name, &told);
     }
 }
 

@@ -16,6 +16,7 @@ mod inputs;
 mod keys;
 mod limits;
 mod log;
+mod operator;
 mod problem;
 mod reader;
 mod server;
@@ -27,6 +28,7 @@ mod tls;
 pub use effective::{Effective, without_secrets};
 pub use inputs::{FileText, Inputs};
 pub use log::{LogFormat, LogSection};
+pub use operator::OperatorSection;
 pub(crate) use problem::CONFIGURATION;
 pub use problem::Problem;
 pub use reader::Reader;
@@ -62,6 +64,8 @@ pub struct Common {
     pub log: LogSection,
     /// `[shutdown]`: time that open calls have to end.
     pub drain_grace: Duration,
+    /// `[operator]`: where the commands of operators are answered, if anywhere.
+    pub operator: Option<OperatorSection>,
 }
 
 impl Common {
@@ -69,8 +73,14 @@ impl Common {
     pub fn read(reader: &mut Reader) -> Self {
         let server = server::read(reader);
         let accepts_plaintext = tls::accepts_plaintext(reader);
+        let tls = tls::read(reader, server.listen, accepts_plaintext);
+        let beside = operator::Beside {
+            listen: server.listen,
+            has_tls: tls.is_some(),
+            accepts_plaintext,
+        };
         Self {
-            tls: tls::read(reader, server.listen, accepts_plaintext),
+            tls,
             accepts_plaintext,
             server,
             keys_dir: keys::read(reader),
@@ -79,6 +89,7 @@ impl Common {
             limits: limits::read(reader),
             log: log::read(reader),
             drain_grace: shutdown::read(reader),
+            operator: operator::read(reader, &beside),
         }
     }
 }
@@ -94,6 +105,7 @@ pub fn common_settings(listen: &'static str) -> Vec<Setting> {
     settings.extend(limits::SETTINGS);
     settings.extend(log::SETTINGS);
     settings.extend(shutdown::SETTINGS);
+    settings.extend(operator::SETTINGS);
     settings
 }
 

@@ -30,7 +30,7 @@ mod watched;
 pub use admin::Admin;
 pub use audience::Audiences;
 pub use clock::{Clock, Hands};
-pub use keys::{Keys, KeysError, KeysFolder, Sealing, Signing};
+pub use keys::{Keys, KeysError, KeysFolder, OperatorToken, Sealing, Signing};
 pub use limits::Limits;
 pub use rates::{Pace, Rate};
 pub use serve::{Authority, Leaving, Listener, Peer, Serving};

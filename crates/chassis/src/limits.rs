@@ -85,6 +85,17 @@ pub struct Limits {
     pub keepalive_timeout: Duration,
 }
 
+/// One bound in effect, to be shown to operators.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bound {
+    /// Its name: that of its setting, if it has one.
+    pub name: &'static str,
+    /// Its value, with its unit.
+    pub value: String,
+    /// What it bounds.
+    pub meaning: &'static str,
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

@@ -37,7 +37,7 @@ pub use failure::StartError;
 use crate::config::{Common, Inputs, Problem, Reader, ServerSection, Setting, common_settings};
 use crate::limits::{EXIT_WITHIN, LEAVE_WITHIN};
 use crate::logging::{self, Lines};
-use crate::{Admin, Clock, KeysError, KeysFolder, Limits, Signals, Signing, Tls};
+use crate::{Admin, Clock, KeysError, KeysFolder, Limits, OperatorToken, Signals, Signing, Tls};
 use args::Act;
 use named::{Named, ServiceKeys};
 
@@ -101,6 +101,8 @@ pub struct Parts<K> {
     pub limits: Limits,
     /// The time.
     pub clock: Clock,
+    /// Where operators are answered, and the token that lets them in; none: nowhere.
+    pub operator: Option<(SocketAddr, OperatorToken)>,
 }
 
 /// How a service that had started ended.
@@ -295,7 +297,9 @@ async fn start<S: Service>(
     if let Some(admin) = admin {
         admin.follow(store.health());
     }
+    let operator = common.operator.map(|section| section.listen);
     let parts = Parts {
+        operator: operator.zip(named.operator),
         server: common.server,
         tls,
         genesis,

@@ -52,6 +52,11 @@ pub fn store_refusal(error: &StoreError) -> Status {
             tracing::warn!("store full");
             refusal(Reason::StorageFull, "the store takes no more data")
         }
+        StoreError::Blocked => refusal(Reason::IdentityBlocked, "the identity is blocked"),
+        StoreError::OverQuota => refusal(
+            Reason::QuotaExceeded,
+            "the identity has as many entries as it may",
+        ),
         StoreError::Damaged(cause) => {
             tracing::error!(%cause, "store damaged");
             refusal(
@@ -109,6 +114,8 @@ mod tests {
                 Code::Unavailable,
             ),
             (StoreError::Full, Code::ResourceExhausted),
+            (StoreError::Blocked, Code::PermissionDenied),
+            (StoreError::OverQuota, Code::ResourceExhausted),
             (StoreError::Damaged("row 7".into()), Code::DataLoss),
         ];
         for (error, code) in errors {

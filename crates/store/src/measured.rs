@@ -66,6 +66,8 @@ fn kind(error: &StoreError) -> &'static str {
         StoreError::Unavailable(_) => "unavailable",
         StoreError::Full => "full",
         StoreError::Damaged(_) => "damaged",
+        StoreError::Blocked => "blocked",
+        StoreError::OverQuota => "over_quota",
     }
 }
 

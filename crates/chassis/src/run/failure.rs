@@ -38,6 +38,14 @@ pub enum StartError {
         /// What the system says.
         source: io::Error,
     },
+    /// Nor can the address of operators.
+    #[error("it cannot listen to operators on {listen}")]
+    Operators {
+        /// The address.
+        listen: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
 }
 
 impl StartError {
@@ -52,12 +60,16 @@ impl StartError {
             }
             Self::Store(_) => "STORE_UNFIT",
             Self::Telemetry(_) => "TELEMETRY",
-            Self::Listen { source, .. } | Self::AdminListen { source, .. }
+            Self::Listen { source, .. }
+            | Self::AdminListen { source, .. }
+            | Self::Operators { source, .. }
                 if source.kind() == ErrorKind::AddrInUse =>
             {
                 "PORT_IN_USE"
             }
-            Self::Listen { .. } | Self::AdminListen { .. } => "CANNOT_LISTEN",
+            Self::Listen { .. } | Self::AdminListen { .. } | Self::Operators { .. } => {
+                "CANNOT_LISTEN"
+            }
         }
     }
 
@@ -78,6 +90,9 @@ impl StartError {
             }
             Self::AdminListen { .. } => "set admin.listen to an address of this machine",
             Self::Listen { .. } => "set server.listen to an address of this machine",
+            Self::Operators { .. } => {
+                "end what listens there, or set operator.listen to another address of this machine"
+            }
         }
     }
 }
