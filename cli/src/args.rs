@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
+use edge_ledger_telemetry::version;
 
 mod backups;
 mod device;
@@ -11,6 +12,8 @@ mod devices;
 mod joining;
 mod peers;
 mod postings;
+#[cfg(test)]
+mod reference;
 mod roots;
 mod services;
 
@@ -44,7 +47,7 @@ First steps:
 
 /// One identity, many devices, one balance.
 #[derive(Debug, Parser)]
-#[command(name = "edge-ledger", version, about, after_help = EXIT_CODES)]
+#[command(name = "edge-ledger", version = version::LONG, about, after_help = EXIT_CODES)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,

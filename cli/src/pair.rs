@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use edge_ledger_chassis::{Clock, Keys, Limits, Tls};
 use edge_ledger_core::ids::LedgerId;
-use edge_ledger_store::Embedded;
+use edge_ledger_store::{Embedded, Measured};
 use identity_service::Registration;
 
 use crate::explain::Failure;
@@ -54,7 +54,7 @@ impl Pair {
             audiences: audiences(site.identity_listen, &hosts),
             ledger_urls: vec![url(ledger_addr, &hosts, tls.is_some())],
             identity_urls: Vec::new(),
-            store: Arc::new(store.clone()),
+            store: Arc::new(Measured::embedded(store.clone())),
             genesis: keys.genesis.clone(),
             signer: keys.signer.clone(),
             sealing: keys.sealing.clone(),
@@ -147,13 +147,14 @@ async fn bind_ledger(
     clock: &Clock,
     at: At<'_>,
 ) -> Result<ledger_service::Server, Failure> {
+    let measured = Arc::new(Measured::embedded(store.clone()));
     let config = ledger_service::Config {
         listen: at.listen,
         audiences: audiences(at.listen, at.hosts),
         genesis: keys.genesis.clone(),
         signer: keys.signer.clone(),
-        identities: Arc::new(store.clone()),
-        ledgers: Arc::new(store.clone()),
+        identities: measured.clone(),
+        ledgers: measured,
         clock: clock.clone(),
         limits: Limits::default(),
         tls: at.tls.cloned(),

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use edge_ledger_chassis::keys::Choices;
-use edge_ledger_chassis::{Clock, Keys, KeysFolder, Tls, TlsFiles};
+use edge_ledger_chassis::{Admin, Clock, Keys, KeysFolder, Tls, TlsFiles};
 use edge_ledger_store::{Embedded, Health};
+use edge_ledger_telemetry::export::Telemetry;
 use serde::Serialize;
 
 use crate::args;
@@ -36,26 +37,37 @@ struct Serves {
     ledger_id: String,
     data: PathBuf,
     keys: PathBuf,
+    /// Where probes and metrics are asked for, if anywhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    admin_url: Option<String>,
 }
 
 pub(crate) async fn run(
     options: args::Up,
     global: &args::Global,
     output: &Output,
+    telemetry: Option<&Telemetry>,
 ) -> Result<(), Failure> {
     let mut interrupts = Interrupts::listen()?;
     let data = folders::data(options.data.as_deref())?;
     let keys_folder = folders::keys(options.keys.as_deref(), &data);
+    let admin = open_admin(options.admin_listen, telemetry).await?;
     let site = site(&options, global.accept_plaintext)?;
     let store = Embedded::open(&data.join(STORE))?;
     let keys = open_keys(&data, &keys_folder, &options.periods)?;
     let pair = Pair::start(store, keys, site).await?;
+    if let Some(admin) = &admin {
+        admin.follow(pair.store().health());
+    }
     let serves = Serves {
         identity_url: pair.identity_url(),
         ledger_url: pair.ledger_url(),
         ledger_id: pair.ledger_id().to_string(),
         data: absolute(&data),
         keys: absolute(&keys_folder),
+        admin_url: admin
+            .as_ref()
+            .map(|admin| format!("http://{}", admin.local_addr())),
     };
     if serves.keys.starts_with(&serves.data) {
         warn("the keys folder is inside the data folder: who wipes the data ends the ledger");
@@ -65,9 +77,27 @@ pub(crate) async fn run(
         () = interrupts.next() => None,
         failed = store_failed(pair.store().clone()) => Some(failed),
     };
+    if let Some(admin) = &admin {
+        admin.drains();
+    }
     output.note("stops; Ctrl-C ends it at once").await;
     interrupts.unless_again(pair.shutdown(DRAIN_WITHIN)).await;
     failed.map_or(Ok(()), Err)
+}
+
+async fn open_admin(
+    listen: Option<SocketAddr>,
+    telemetry: Option<&Telemetry>,
+) -> Result<Option<Admin>, Failure> {
+    let (Some(listen), Some(telemetry)) = (listen, telemetry) else {
+        return Ok(None);
+    };
+    let bound = Admin::bind(listen, "edge-ledger", telemetry.clone()).await;
+    bound.map(Some).map_err(|error| {
+        let message = format!("cannot answer probes on {listen}: {error}");
+        Failure::refused("CANNOT_LISTEN", message)
+            .next("give an address of this machine and a free port with --admin-listen ADDR")
+    })
 }
 
 /// Waits until the store may no longer be written. What was promised is in the file.
@@ -241,6 +271,9 @@ impl fmt::Display for Serves {
         writeln!(f, "  identity service  {}", self.identity_url)?;
         writeln!(f, "  ledger service    {}", self.ledger_url)?;
         writeln!(f, "  ledger id         {}", self.ledger_id)?;
+        if let Some(admin) = &self.admin_url {
+            writeln!(f, "  probes, metrics   {admin}")?;
+        }
         writeln!(f, "  data              {}", self.data.display())?;
         writeln!(
             f,

@@ -45,6 +45,9 @@ mod offline;
 #[path = "cli/process.rs"]
 mod process;
 #[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
+#[path = "cli/readme.rs"]
+mod readme;
+#[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
 #[path = "cli/recovery.rs"]
 mod recovery;
 #[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]

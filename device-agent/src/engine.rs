@@ -9,6 +9,7 @@ mod command;
 mod connection;
 mod feed;
 mod forked;
+mod measure;
 mod notices;
 mod paths;
 mod peers;

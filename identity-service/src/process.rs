@@ -11,6 +11,7 @@ use edge_ledger_chassis::config::{Common, Form, Reader, Setting, is_loopback_hos
 use edge_ledger_chassis::run::{Parts, Service, StartError};
 use edge_ledger_chassis::{KeysError, KeysFolder, Sealing};
 use edge_ledger_core::limits::ADDRESSES_MAX;
+use edge_ledger_store::Measured;
 use http::Uri;
 
 use crate::limits::{LINK_FIRST_MESSAGE, LINK_LIFE, Limits};
@@ -165,7 +166,7 @@ impl Service for Server {
             audiences: parts.server.audiences,
             ledger_urls: own.ledger_urls,
             identity_urls: own.identity_urls,
-            store: Arc::new(parts.store),
+            store: Arc::new(Measured::redis(parts.store)),
             genesis: parts.genesis,
             signer: parts.signer,
             sealing: parts.secrets,

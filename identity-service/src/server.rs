@@ -14,6 +14,7 @@ use edge_ledger_proto::DESCRIPTOR_SET;
 use edge_ledger_proto::identity::identity_service_server::{IdentityServiceServer, SERVICE_NAME};
 use edge_ledger_proto::signal::signal_service_server::{self as signalling, SignalServiceServer};
 use edge_ledger_store::IdentityStore;
+use edge_ledger_telemetry::rpc::Methods;
 use tonic::service::Routes;
 
 use crate::announcements::Announcements;
@@ -101,6 +102,8 @@ impl Server {
         let (limits, tls) = (config.limits.connections.clone(), config.tls.clone());
         let (store, reflects) = (config.store.health(), config.reflection);
         let stopping = listener.tasks().stopping();
+        let measured = health::measured(store.clone(), stopping.clone());
+        listener.tasks().spawn(measured);
         let following = config.signer.clone().follow(stopping.clone());
         listener.tasks().spawn(following);
         let following = config.sealing.clone().follow(stopping.clone());
@@ -116,7 +119,7 @@ impl Server {
         if reflects {
             routes = reflection::add(routes, &SERVICES, DESCRIPTOR_SET);
         }
-        let serving = listener.serve(routes, limits, tls);
+        let serving = listener.serve(routes, Methods::new(DESCRIPTOR_SET), limits, tls);
         Ok(Self { serving })
     }
 

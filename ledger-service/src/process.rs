@@ -7,6 +7,7 @@ use std::time::Duration;
 use edge_ledger_chassis::config::{Common, Reader, Setting};
 use edge_ledger_chassis::run::{Parts, Service, StartError};
 use edge_ledger_chassis::{KeysError, KeysFolder};
+use edge_ledger_store::Measured;
 
 use crate::server::{BindError, Config, Server};
 
@@ -25,7 +26,7 @@ impl Service for Server {
     fn read(_: &mut Reader, _: &Common) {}
 
     async fn start(parts: Parts<()>, (): ()) -> Result<Self, StartError> {
-        let store = Arc::new(parts.store);
+        let store = Arc::new(Measured::redis(parts.store));
         let config = Config {
             listen: parts.server.listen,
             audiences: parts.server.audiences,

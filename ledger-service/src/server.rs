@@ -12,6 +12,7 @@ use edge_ledger_core::identity::Genesis;
 use edge_ledger_proto::DESCRIPTOR_SET;
 use edge_ledger_proto::ledger::ledger_service_server::SERVICE_NAME;
 use edge_ledger_store::{IdentityStore, LedgerStore};
+use edge_ledger_telemetry::rpc::Methods;
 use tonic::service::Routes;
 
 use crate::ledgers::{Ledgers, Shared};
@@ -82,6 +83,8 @@ impl Server {
             tasks: listener.tasks().clone(),
         })));
         let stopping = listener.tasks().stopping();
+        let measured = health::measured(store.clone(), stopping.clone());
+        listener.tasks().spawn(measured);
         listener.tasks().spawn(following.follow(stopping.clone()));
         listener
             .tasks()
@@ -97,7 +100,12 @@ impl Server {
         if config.reflection {
             routes = reflection::add(routes, &[SERVICE_NAME], DESCRIPTOR_SET);
         }
-        let serving = listener.serve(routes, config.limits, config.tls);
+        let serving = listener.serve(
+            routes,
+            Methods::new(DESCRIPTOR_SET),
+            config.limits,
+            config.tls,
+        );
         Ok(Self { serving })
     }
 

@@ -14,10 +14,12 @@ use edge_ledger_core::sync::{
 };
 use edge_ledger_store::log_view::read_log;
 use edge_ledger_store::{LogVersion, LogView, Origin, StoreError};
+use edge_ledger_telemetry::{Stopwatch, meters};
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::FuturesOrdered;
 use tokio::sync::{broadcast, oneshot};
+use tracing::Span;
 
 use crate::acks;
 use crate::fanout::Notice;
@@ -60,6 +62,23 @@ struct Joined {
     told: Option<LogVersion>,
     /// Once it is live.
     seated: Option<Seated>,
+    live: Option<Live>,
+}
+
+/// A stream after its welcome, as metrics count it.
+struct Live;
+
+impl Live {
+    fn new() -> Self {
+        meters().session_active.add(1, &[]);
+        Self
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        meters().session_active.add(-1, &[]);
+    }
 }
 
 /// Which of the streams of a device at several processes is the latest.
@@ -152,7 +171,9 @@ impl Shell {
 
     fn notice(&mut self, notice: Result<Notice, broadcast::error::RecvError>) -> Vec<Input> {
         match notice {
-            Ok(Notice::Entries { origin, runs }) if origin != self.origin => {
+            Ok(Notice::Entries { origin, runs, told }) if origin != self.origin => {
+                let lag = told.seconds();
+                meters().fanout_lag.record(lag, &[]);
                 vec![Input::Committed(runs)]
             }
             Ok(Notice::Opened {
@@ -212,6 +233,7 @@ impl Shell {
             Output::Live { .. } => {
                 if let Some(joined) = &mut self.ledger {
                     let streams = &joined.handle.streams;
+                    joined.live.get_or_insert_with(Live::new);
                     joined.seated = Some(streams.seat(joined.device, self.origin));
                     let (identity, device, stream) = (joined.identity, joined.device, self.origin);
                     let shared = self.ledgers.shared().clone();
@@ -241,6 +263,7 @@ impl Shell {
             notices,
             told: None,
             seated: None,
+            live: None,
         });
         let (shared, signer) = (self.ledgers.shared().clone(), Arc::clone(&self.signer));
         self.reads.push_back(Box::pin(async move {
@@ -274,6 +297,8 @@ impl Shell {
             own: joined.device,
             runs,
             signer: Arc::clone(&self.signer),
+            watch: Stopwatch::start(),
+            span: Span::current(),
         };
         let jobs = joined.handle.jobs.clone();
         self.ingests.push_back(Box::pin(async move {

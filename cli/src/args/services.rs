@@ -24,6 +24,9 @@ pub(crate) struct Up {
     /// Where the ledger service listens; port 0 for any
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7420")]
     pub(crate) ledger_listen: SocketAddr,
+    /// Where probes and metrics are asked for, in plain HTTP: /livez, /readyz, /metrics, /version
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) admin_listen: Option<SocketAddr>,
     /// Host name under which devices dial the services, beyond loopback; the first is told to them
     #[arg(long, value_name = "NAME")]
     pub(crate) host: Vec<String>,

@@ -10,6 +10,7 @@
 //! [`run`](crate::run). Settings that every service has are in the files below, one per section; a service brings its
 //! own sections.
 
+mod admin;
 mod effective;
 mod inputs;
 mod keys;
@@ -33,6 +34,7 @@ pub use server::{ServerSection, is_loopback_host};
 pub use setting::{Form, Setting};
 pub use store::{RedisUrl, StoreAddress, StoreSection};
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -52,6 +54,8 @@ pub struct Common {
     pub tls: Option<TlsFiles>,
     /// Whether what is beyond loopback may go without.
     pub accepts_plaintext: bool,
+    /// `[admin]`: where probes and metrics are asked for, if anywhere.
+    pub admin: Option<SocketAddr>,
     /// `[limits]`: bounds of connections.
     pub limits: Limits,
     /// `[log]`: what is logged, and how.
@@ -71,6 +75,7 @@ impl Common {
             server,
             keys_dir: keys::read(reader),
             store: store::read(reader),
+            admin: admin::read(reader),
             limits: limits::read(reader),
             log: log::read(reader),
             drain_grace: shutdown::read(reader),
@@ -85,6 +90,7 @@ pub fn common_settings(listen: &'static str) -> Vec<Setting> {
     settings.extend(keys::SETTINGS);
     settings.extend(store::SETTINGS);
     settings.extend(tls::SETTINGS);
+    settings.extend(admin::SETTINGS);
     settings.extend(limits::SETTINGS);
     settings.extend(log::SETTINGS);
     settings.extend(shutdown::SETTINGS);

@@ -58,6 +58,11 @@ const _: () = assert!(
     "the longest drain ends in time"
 );
 
+/// Connections of the admin port that are open at once.
+pub const ADMIN_CONNECTIONS_MAX: usize = 32;
+/// Age at which one of them is closed.
+pub const ADMIN_CONNECTION_AGE: Duration = Duration::from_secs(5 * 60);
+
 /// The bounds that a deployment, or a test, may change.
 #[derive(Debug, Clone)]
 pub struct Limits {

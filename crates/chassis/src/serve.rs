@@ -25,6 +25,8 @@ use crate::tasks::Tasks;
 use crate::tls::Tls;
 use addresses::Addresses;
 pub(crate) use addresses::{is_trusted, site};
+use edge_ledger_telemetry::meters::{self, meters};
+use edge_ledger_telemetry::rpc::Methods;
 
 /// Who is at the other end, in each request's extensions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,14 +68,21 @@ impl Listener {
         &self.tasks
     }
 
-    /// Starts to serve; over TLS, if there is any.
-    pub fn serve(self, routes: Routes, limits: Limits, tls: Option<Tls>) -> Serving {
+    /// Starts to serve these methods; over TLS, if there is any.
+    pub fn serve(
+        self,
+        routes: Routes,
+        methods: Methods,
+        limits: Limits,
+        tls: Option<Tls>,
+    ) -> Serving {
         let tasks = self.tasks.clone();
         if let Some(tls) = tls.clone() {
             tasks.spawn(tls.follow(tasks.stopping()));
         }
         let connection = connection::Connection {
             routes: routes.prepare(),
+            methods,
             limits: Arc::new(limits),
             tls,
             tasks: tasks.clone(),
@@ -128,17 +137,37 @@ async fn accept(tcp: TcpListener, connection: connection::Connection) {
             }
         };
         let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
+            meters().connection_refused.add(1, &meters::reason("limit"));
             tracing::debug!("connection above the limit closed");
             continue;
         };
         let Some(place) = addresses.enter(peer.ip()) else {
+            meters()
+                .connection_refused
+                .add(1, &meters::reason("address_limit"));
             tracing::debug!("connection above the limit of its address closed");
             continue;
         };
         let connection = connection.clone();
         tasks.spawn_for_client(async move {
-            let _held = (slot, place);
+            let _held = (slot, place, Open::new());
             connection.serve(stream, Peer(peer)).await;
         });
+    }
+}
+
+/// A connection that is open, as metrics count it.
+struct Open;
+
+impl Open {
+    fn new() -> Self {
+        meters().connection_active.add(1, &[]);
+        Self
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        meters().connection_active.add(-1, &[]);
     }
 }

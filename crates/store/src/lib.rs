@@ -18,6 +18,7 @@ pub mod ingest;
 pub mod kept;
 pub mod ledger;
 pub mod log_view;
+mod measured;
 pub mod redis;
 
 pub use change::{Change, ChangeFeed, DeviceSignal, Origin, SignalWord, StreamPlace};
@@ -26,6 +27,7 @@ pub use health::Health;
 pub use identity::IdentityStore;
 pub use ledger::LedgerStore;
 pub use log_view::LogView;
+pub use measured::Measured;
 
 /// What a store failed at. Nothing that failed was acked or announced; whether it was carried
 /// out is for a later read to tell.

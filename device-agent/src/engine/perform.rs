@@ -15,6 +15,7 @@ use crate::error::AgentError;
 use crate::event::Event;
 use crate::limits::HELD_FRAMES_MAX;
 use crate::status::State;
+use crate::stream::Held;
 
 impl Engine {
     pub(super) async fn perform(&mut self, via: Via, output: Output) -> Result<Vec<Input>, Ended> {
@@ -122,7 +123,7 @@ impl Engine {
             let why = "it takes no more frames".to_owned();
             return Err(Ended::Error(unreachable(self.ledgers.url(), why)));
         }
-        connection.held.push_back(frame);
+        connection.held.push_back(Held::new(frame));
         Ok(Vec::new())
     }
 
