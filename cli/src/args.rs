@@ -125,7 +125,7 @@ pub(crate) enum Command {
     /// Prints one line once they serve. Losing the data folder is repaired by the devices; losing
     /// the keys folder ends the ledger, so back it up.
     #[command(after_help = "Example:\n  edge-ledger up --data /srv/ledger --keys /srv/ledger-keys")]
-    Up(Up),
+    Up(Box<Up>),
     /// Show it all with two devices in a temporary folder
     ///
     /// Starts both services and two devices, links them, earns, spends, takes the ledger service

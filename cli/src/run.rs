@@ -29,7 +29,7 @@ async fn carry_out(
     telemetry: Option<&Telemetry>,
 ) -> Result<(), Failure> {
     match cli.command {
-        Command::Up(options) => Box::pin(up::run(options, &cli.global, output, telemetry)).await,
+        Command::Up(options) => Box::pin(up::run(*options, &cli.global, output, telemetry)).await,
         Command::Demo => Box::pin(demo::run(output)).await,
         Command::Keys(act) => keys::run(&act, output).await,
         Command::Admin(act) => admin::run(&act, &cli.global, output).await,
