@@ -79,7 +79,7 @@ pub(crate) async fn run(
         failed = store_failed(pair.store().clone()) => Some(failed),
     };
     output.note("stops; Ctrl-C ends it at once").await;
-    interrupts.unless_again(pair.shutdown(DRAIN_WITHIN)).await;
+    Box::pin(interrupts.unless_again(pair.shutdown(DRAIN_WITHIN))).await;
     failed.map_or(Ok(()), Err)
 }
 
