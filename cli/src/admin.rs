@@ -7,6 +7,8 @@ mod identity;
 mod import;
 mod keys;
 mod limits;
+mod replicas;
+mod sessions;
 
 use std::path::Path;
 
@@ -35,6 +37,10 @@ pub(crate) async fn run(admin: &Admin, global: &Global, output: &Output) -> Resu
     let mut operator = Operator::connect(admin, global).await?;
     match &admin.act {
         AdminCommand::Health => health::run(&mut operator, output).await,
+        AdminCommand::Replicas => replicas::run(&mut operator, output).await,
+        AdminCommand::Sessions { identity } => {
+            sessions::run(&mut operator, *identity, output).await
+        }
         AdminCommand::Keys { act: None } => keys::list(&mut operator, output).await,
         AdminCommand::Keys {
             act: Some(AdminKeys::Rotate),

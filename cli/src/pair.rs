@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use edge_ledger_chassis::{Clock, Keys, Limits, OperatorToken, Tls};
 use edge_ledger_core::ids::LedgerId;
-use edge_ledger_operator::{About, BindError};
+use edge_ledger_operator::{About, BindError, Streams};
 use edge_ledger_store::{Embedded, Measured};
 use identity_service::Registration;
 
@@ -109,6 +109,7 @@ impl Pair {
             tls: self.tls.clone(),
             about: About {
                 services: vec!["identity-service", "ledger-service"],
+                address: format!("{}, {}", self.identity.local_addr(), self.ledger_addr),
                 store: "embedded",
                 bounds: self.limits.bounds(),
             },
@@ -118,6 +119,10 @@ impl Pair {
             identities: store.clone(),
             ledgers: store.clone(),
             terms: store,
+            streams: self
+                .ledger
+                .as_ref()
+                .map_or_else(Streams::default, streams_of),
             clock: self.clock.clone(),
         };
         let bound = edge_ledger_operator::Server::bind(config).await;
@@ -216,6 +221,10 @@ async fn bind_ledger(
     };
     let bound = ledger_service::Server::bind(config).await;
     bound.map_err(|error| cannot_listen("ledger", error.listen, &error.source))
+}
+
+fn streams_of(ledger: &ledger_service::Server) -> Streams {
+    ledger.streams().clone()
 }
 
 fn cannot_listen(service: &str, listen: SocketAddr, error: &std::io::Error) -> Failure {

@@ -94,7 +94,7 @@ pub(crate) async fn run(
         admin.drains();
     }
     output.note("stops; Ctrl-C ends it at once").await;
-    interrupts.unless_again(pair.shutdown(DRAIN_WITHIN)).await;
+    Box::pin(interrupts.unless_again(pair.shutdown(DRAIN_WITHIN))).await;
     failed.map_or(Ok(()), Err)
 }
 

@@ -134,8 +134,9 @@ impl Server {
     /// [`edge_ledger_operator::BindError`] when its port cannot be had.
     pub async fn with_operators(
         mut self,
-        config: edge_ledger_operator::Config,
+        mut config: edge_ledger_operator::Config,
     ) -> Result<Self, edge_ledger_operator::BindError> {
+        config.about.address = self.local_addr().to_string();
         self.operators = Some(edge_ledger_operator::Server::bind(config).await?);
         Ok(self)
     }

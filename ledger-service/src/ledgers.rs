@@ -34,6 +34,8 @@ pub(crate) struct Shared {
     pub(crate) signer: Signing,
     pub(crate) clock: Clock,
     pub(crate) tasks: Tasks,
+    /// For the operator.
+    pub(crate) streams: edge_ledger_operator::Streams,
 }
 
 /// Runs of one frame, to be ingested.

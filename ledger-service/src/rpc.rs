@@ -161,6 +161,7 @@ impl SyncStream {
             if half_closed && self.shell.is_answered() && self.shell.held.is_empty() {
                 return Ok(Stop::Done);
             }
+            self.shell.show_waiting();
             let holds = !self.shell.held.is_empty();
             if !holds {
                 taken_at = Instant::now();

@@ -9,6 +9,7 @@ use edge_ledger_chassis::{
     Audiences, Clock, Limits, Listener, Serving, Signing, Tls, health, reflection,
 };
 use edge_ledger_core::identity::Genesis;
+use edge_ledger_operator::Streams;
 use edge_ledger_proto::DESCRIPTOR_SET;
 use edge_ledger_proto::ledger::ledger_service_server::SERVICE_NAME;
 use edge_ledger_store::{IdentityStore, LedgerStore};
@@ -59,6 +60,7 @@ pub struct BindError {
 pub struct Server {
     serving: Serving,
     operators: Option<edge_ledger_operator::Server>,
+    streams: Streams,
 }
 
 impl Server {
@@ -76,6 +78,7 @@ impl Server {
         let audiences = Audiences::new(config.audiences, listener.local_addr());
         let following = config.signer.clone();
         let (feed, store) = (config.ledgers.changes(), config.ledgers.health());
+        let streams = Streams::default();
         let ledgers = Arc::new(Ledgers::new(Arc::new(Shared {
             genesis: config.genesis,
             identities: config.identities,
@@ -83,6 +86,7 @@ impl Server {
             signer: config.signer,
             clock: config.clock,
             tasks: listener.tasks().clone(),
+            streams: streams.clone(),
         })));
         let stopping = listener.tasks().stopping();
         let measured = health::measured(store.clone(), stopping.clone());
@@ -111,7 +115,13 @@ impl Server {
         Ok(Self {
             serving,
             operators: None,
+            streams,
         })
+    }
+
+    /// The streams that devices have open.
+    pub fn streams(&self) -> &Streams {
+        &self.streams
     }
 
     /// Answers operators too, on a listener of its own.
@@ -120,8 +130,10 @@ impl Server {
     /// [`edge_ledger_operator::BindError`] when its port cannot be had.
     pub async fn with_operators(
         mut self,
-        config: edge_ledger_operator::Config,
+        mut config: edge_ledger_operator::Config,
     ) -> Result<Self, edge_ledger_operator::BindError> {
+        config.about.address = self.local_addr().to_string();
+        config.streams = self.streams.clone();
         self.operators = Some(edge_ledger_operator::Server::bind(config).await?);
         Ok(self)
     }

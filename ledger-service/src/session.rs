@@ -12,6 +12,7 @@ use edge_ledger_core::ledger::journals::Have;
 use edge_ledger_core::sync::{
     Close, Frame, GoAwayReason, Input, Output, Outputs, Session, Standing,
 };
+use edge_ledger_operator::OpenStream;
 use edge_ledger_store::log_view::read_log;
 use edge_ledger_store::{LogVersion, LogView, Origin, StoreError};
 use edge_ledger_telemetry::{Stopwatch, meters};
@@ -63,6 +64,8 @@ struct Joined {
     /// Once it is live.
     seated: Option<Seated>,
     live: Option<Live>,
+    /// Likewise, for the operator.
+    shown: Option<OpenStream>,
 }
 
 /// A stream after its welcome, as metrics count it.
@@ -128,6 +131,14 @@ impl Shell {
     /// Whether everything that was received has been answered.
     pub(crate) fn is_answered(&self) -> bool {
         self.reads.is_empty() && self.ingests.is_empty()
+    }
+
+    /// Shows the operator how many frames wait for the device.
+    pub(crate) fn show_waiting(&self) {
+        let joined = self.ledger.as_ref();
+        if let Some(shown) = joined.and_then(|joined| joined.shown.as_ref()) {
+            shown.set_waiting(self.held.len());
+        }
     }
 
     /// Waits for an answer of the store, or for news of the identity.
@@ -238,6 +249,8 @@ impl Shell {
                     joined.seated = Some(streams.seat(joined.device, self.origin));
                     let (identity, device, stream) = (joined.identity, joined.device, self.origin);
                     let shared = self.ledgers.shared().clone();
+                    let now_ms = shared.clock.wall_ms();
+                    joined.shown = Some(shared.streams.open(identity, device, now_ms));
                     self.reads.push_back(Box::pin(async move {
                         shared.ledgers.tell_opened(identity, device, stream).await;
                         Ok(Vec::new())
@@ -265,6 +278,7 @@ impl Shell {
             told: None,
             seated: None,
             live: None,
+            shown: None,
         });
         let (shared, signer) = (self.ledgers.shared().clone(), Arc::clone(&self.signer));
         self.reads.push_back(Box::pin(async move {

@@ -5,7 +5,7 @@ use std::fmt;
 use edge_ledger_proto::admin as pb;
 use serde::Serialize;
 
-use super::Operator;
+use super::{Operator, replicas};
 use crate::explain::Failure;
 use crate::output::Output;
 
@@ -16,6 +16,14 @@ struct Shown {
     folder_serials: Vec<u64>,
     rotates: bool,
     folder: String,
+    /// Which key signs at each process that is known.
+    replicas: Vec<SignsAt>,
+}
+
+#[derive(Debug, Serialize)]
+struct SignsAt {
+    address: String,
+    key_serial: u64,
 }
 
 /// What was made.
@@ -32,11 +40,17 @@ pub(super) async fn list(operator: &mut Operator, output: &Output) -> Result<(),
         Ok(said) => said.into_inner(),
         Err(status) => return Err(operator.refused(status).await),
     };
+    let replicas = replicas::list(operator).await?.into_iter();
+    let replicas = replicas.map(|replica| SignsAt {
+        address: replica.address,
+        key_serial: replica.key_serial,
+    });
     let shown = Shown {
         signing_serial: said.signing_serial,
         folder_serials: said.folder_serials,
         rotates: said.rotates,
         folder: said.folder,
+        replicas: replicas.collect(),
     };
     output.print(&shown).await
 }
@@ -65,6 +79,13 @@ impl fmt::Display for Shown {
         writeln!(f, "Key {} signs.", self.signing_serial)?;
         writeln!(f, "  in the folder  {}", numbers(&self.folder_serials))?;
         writeln!(f, "  folder         {}", self.folder)?;
+        for SignsAt {
+            address,
+            key_serial,
+        } in &self.replicas
+        {
+            writeln!(f, "  key {key_serial} signs at  {address}")?;
+        }
         writeln!(
             f,
             "Service keys have no end; what any of them signed stays valid."

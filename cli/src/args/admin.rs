@@ -35,6 +35,14 @@ pub(crate) struct Admin {
 pub(crate) enum AdminCommand {
     /// Say how the process is: exits with 1 if it takes no work
     Health,
+    /// List the processes of the deployment that answer operators
+    Replicas,
+    /// List the streams that devices have open in the process
+    Sessions {
+        /// Only those of this identity, 64 hex digits
+        #[arg(long, value_name = "ID")]
+        identity: Option<IdentityId>,
+    },
     /// Show the service keys, or make another one
     Keys {
         #[command(subcommand)]

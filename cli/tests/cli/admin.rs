@@ -311,3 +311,28 @@ fn what_an_operator_types_wrongly_is_said() {
     let quota = ["identity", "quota", &identity, "--entries", "many"];
     site.admin(&quota).failed(2, "USAGE");
 }
+
+#[test]
+fn the_process_and_its_streams_are_listed() {
+    let site = Site::start();
+    let (laptop, identity) = site.laptop();
+    let agent = laptop.agent(&[]);
+    laptop.run(&["earn", "5"]).done();
+    let sessions = site.admin(&["sessions", "--identity", &identity]).done();
+    let shown = &sessions["sessions"][0];
+    assert_eq!(shown["identity"], identity, "{sessions}");
+    assert_eq!(shown["frames_waiting"], 0, "{sessions}");
+    let other = "ab".repeat(32);
+    let none = site.admin(&["sessions", "--identity", &other]).done();
+    assert_eq!(none["sessions"], serde_json::json!([]));
+    let replicas = site.admin(&["replicas"]).done();
+    let replica = &replicas["replicas"][0];
+    let services = serde_json::json!(["identity-service", "ledger-service"]);
+    assert_eq!(
+        (&replica["services"], &replica["key_serial"]),
+        (&services, &1.into())
+    );
+    let keys = site.admin(&["keys"]).done();
+    assert_eq!(keys["replicas"][0]["key_serial"], 1, "{keys}");
+    drop(agent);
+}

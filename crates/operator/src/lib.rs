@@ -2,7 +2,7 @@
 //!
 //! [`Server::bind`] answers `edgeledger.admin.v1.AdminService` beside a service, out of the same
 //! stores and keys. Every call shows the operator's token, which `gate` looks at before anything
-//! else; then `rpc` asks one room: `health`, `keys`, `bounds`, `identities`, and `export` and `import`,
+//! else; then `rpc` asks one room: `health`, `keys`, `bounds`, `replicas`, `streams`, `identities`, and `export` and `import`,
 //! by which what is kept moves from one store to another.
 //!
 //! It can block and bound an identity, and look at what is kept of it. It cannot add a device, an
@@ -17,7 +17,10 @@ mod import;
 mod keys;
 mod limits;
 mod place;
+mod replicas;
 mod rpc;
 mod server;
+mod streams;
 
 pub use server::{About, BindError, Config, Server};
+pub use streams::{OpenStream, Streams};

@@ -1,6 +1,7 @@
 //! Every bound of the operator listener.
 
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use edge_ledger_core::limits::FRAME_BYTES_MAX;
 
@@ -13,6 +14,14 @@ pub(crate) const WRONG_TOKENS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(20).unwra
 pub(crate) const REASON_BYTES_MAX: usize = 200;
 /// How often terms are tried to be set while others set them too.
 pub(crate) const TERMS_TRIES_MAX: usize = 8;
+/// How often a process says that it is there.
+pub(crate) const TELL_EVERY: Duration = Duration::from_secs(10);
+/// After so long without a word it is not.
+pub(crate) const HEARD_WITHIN: Duration = Duration::from_secs(30);
+/// Time to say that it leaves.
+pub(crate) const LEAVES_WITHIN: Duration = Duration::from_millis(500);
+/// Most streams of one page.
+pub(crate) const PAGE_STREAMS_MAX: usize = 500;
 /// The format of archives.
 pub(crate) const ARCHIVE_FORMAT: u32 = 1;
 /// Items of an archive, or words about it, that wait to be read.

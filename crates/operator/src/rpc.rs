@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 
+use bytes::Bytes;
 use edge_ledger_chassis::{Reason, Tasks, refusal};
 use edge_ledger_core::ids::IdentityId;
 use edge_ledger_proto::admin as wire;
@@ -13,9 +14,11 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::health::Health;
 use crate::identities::Identities;
 use crate::keys::Keys;
+use crate::limits::PAGE_STREAMS_MAX;
 use crate::place::Place;
 use crate::server::{About, Config};
-use crate::{bounds, export, import};
+use crate::streams::Streams;
+use crate::{bounds, export, import, replicas};
 
 /// The calls of operators behind their contract.
 pub(crate) struct Rpc {
@@ -24,6 +27,7 @@ pub(crate) struct Rpc {
     keys: Keys,
     identities: Identities,
     place: Place,
+    streams: Streams,
 }
 
 impl Rpc {
@@ -46,6 +50,7 @@ impl Rpc {
             },
             identities: Identities(place.clone()),
             place,
+            streams: config.streams,
         }
     }
 }
@@ -84,6 +89,36 @@ impl AdminService for Rpc {
         _: Request<wire::ListLimitsRequest>,
     ) -> Answered<wire::ListLimitsResponse> {
         Ok(Response::new(bounds::list(&self.about)))
+    }
+
+    async fn list_replicas(
+        &self,
+        _: Request<wire::ListReplicasRequest>,
+    ) -> Answered<wire::ListReplicasResponse> {
+        let listed = replicas::list(&*self.place.terms).await?;
+        Ok(Response::new(listed))
+    }
+
+    async fn list_streams(
+        &self,
+        request: Request<wire::ListStreamsRequest>,
+    ) -> Answered<wire::ListStreamsResponse> {
+        let request = request.into_inner();
+        let of = some_identity(&request.identity)?;
+        let mut page = self.streams.page(of, request.after, PAGE_STREAMS_MAX + 1);
+        let more = page.len() > PAGE_STREAMS_MAX;
+        page.truncate(PAGE_STREAMS_MAX);
+        let streams = page.into_iter().map(|seen| wire::OpenStream {
+            number: seen.number,
+            identity: Bytes::copy_from_slice(seen.identity.as_bytes()),
+            device: Bytes::copy_from_slice(seen.device.as_bytes()),
+            since_ms: seen.since_ms,
+            frames_waiting: seen.waiting as u64,
+        });
+        Ok(Response::new(wire::ListStreamsResponse {
+            streams: streams.collect(),
+            more,
+        }))
     }
 
     async fn get_identity(
@@ -125,8 +160,7 @@ impl AdminService for Rpc {
     }
 
     async fn export(&self, request: Request<wire::ExportRequest>) -> Answered<Self::ExportStream> {
-        let of = request.into_inner().identity;
-        let of = (!of.is_empty()).then(|| identity(&of)).transpose()?;
+        let of = some_identity(&request.into_inner().identity)?;
         let items = export::start(self.place.clone(), of);
         Ok(Response::new(Box::pin(ReceiverStream::new(items))))
     }
@@ -138,6 +172,11 @@ impl AdminService for Rpc {
         let told = import::start(self.place.clone(), request.into_inner());
         Ok(Response::new(Box::pin(ReceiverStream::new(told))))
     }
+}
+
+/// An identity, or none for all.
+fn some_identity(bytes: &[u8]) -> Result<Option<IdentityId>, Status> {
+    (!bytes.is_empty()).then(|| identity(bytes)).transpose()
 }
 
 fn identity(bytes: &[u8]) -> Result<IdentityId, Status> {

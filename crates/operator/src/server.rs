@@ -18,13 +18,17 @@ use tonic::service::interceptor::InterceptedService;
 
 use crate::gate::Gate;
 use crate::limits::{CONNECTIONS_MAX, ITEM_BYTES_MAX};
+use crate::replicas::Replica;
 use crate::rpc::Rpc;
+use crate::streams::Streams;
 
 /// What the process is that it belongs to.
 #[derive(Debug, Clone)]
 pub struct About {
     /// Names of its services.
     pub services: Vec<&'static str>,
+    /// Where they listen.
+    pub address: String,
     /// What its store is called.
     pub store: &'static str,
     /// The bounds that it keeps to.
@@ -54,6 +58,8 @@ pub struct Config {
     pub ledgers: Arc<dyn LedgerStore>,
     /// Where the operator's words are; the same place.
     pub terms: Arc<dyn OperatorStore>,
+    /// The streams that devices have open.
+    pub streams: Streams,
     /// The clock.
     pub clock: Clock,
 }
@@ -74,6 +80,7 @@ impl Config {
             tls: parts.tls.clone(),
             about: About {
                 services: vec![service],
+                address: String::new(),
                 store: "redis",
                 bounds,
             },
@@ -83,6 +90,7 @@ impl Config {
             identities: store.clone(),
             ledgers: store.clone(),
             terms: store,
+            streams: Streams::default(),
             clock: parts.clock.clone(),
         })
     }
@@ -123,6 +131,8 @@ impl Server {
         let (token, tls) = (config.token.clone(), config.tls.clone());
         let tasks = listener.tasks();
         tasks.spawn(token.clone().follow(tasks.stopping()));
+        // A store that does not answer holds up no drain.
+        tasks.spawn_for_client(Replica::new(&config).tell(tasks.stopping()));
         let gate = Gate::new(token);
         let service = AdminServiceServer::new(Rpc::new(config, tasks.clone()))
             .max_decoding_message_size(ITEM_BYTES_MAX);

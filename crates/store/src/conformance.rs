@@ -122,6 +122,7 @@ macro_rules! conformance {
             a_block_and_appends_never_cross
             appends_at_once_never_pass_a_quota
             a_walk_meets_every_identity_that_has_a_log
+            a_replica_is_there_until_it_leaves
         ]);
     };
     (@rules $make:path, $room:ident: [$($rule:ident)+]) => {$(

@@ -31,11 +31,13 @@ mod tables;
 mod tests;
 mod write;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bytes::Bytes;
 use edge_ledger_core::ledger::Level;
 use redb::backends::InMemoryBackend;
 use redb::{ReadableTable as _, StorageBackend};
@@ -77,6 +79,8 @@ struct Open {
     level: Level,
     /// Counts the streams that were opened.
     streams: AtomicU64,
+    /// What the services of this process say of themselves: nobody else has the file.
+    replicas: Mutex<BTreeMap<[u8; 16], Bytes>>,
 }
 
 impl Embedded {
@@ -145,6 +149,7 @@ impl Embedded {
             health,
             level,
             streams: AtomicU64::new(0),
+            replicas: Mutex::default(),
         };
         Ok(Self {
             open: Arc::new(open),

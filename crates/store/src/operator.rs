@@ -4,7 +4,10 @@
 //! that version: so whatever was decided before is decided anew, at every replica, and who follows
 //! the log hears of it.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
+use bytes::Bytes;
 use edge_ledger_core::ids::IdentityId;
 
 use crate::StoreError;
@@ -55,6 +58,20 @@ pub struct IdentityPage {
     pub next: Option<Cursor>,
 }
 
+/// A process that said that it is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplicaSeen {
+    /// Its random id.
+    pub id: [u8; 16],
+    /// What it says of itself.
+    pub about: Bytes,
+    /// How long ago it said so, by the store's clock; nothing where the store is in that process.
+    pub ago: Duration,
+}
+
+/// Most processes that a store lists.
+pub const REPLICAS_MAX: usize = 1_024;
+
 /// About how many identities one part of a walk looks at.
 pub(crate) const PAGE_IDENTITIES: usize = 512;
 
@@ -80,6 +97,30 @@ pub trait OperatorStore: Send + Sync {
     /// # Errors
     /// [`StoreError`].
     async fn identities(&self, from: Option<Cursor>) -> Result<IdentityPage, StoreError>;
+
+    /// Says that a process is there, in the place of what it said before. It is forgotten when it has
+    /// not said so again within `life`. Beyond [`REPLICAS_MAX`] nobody is listed.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn tell_replica(
+        &self,
+        id: [u8; 16],
+        about: Bytes,
+        life: Duration,
+    ) -> Result<(), StoreError>;
+
+    /// Says that a process leaves.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn forget_replica(&self, id: [u8; 16]) -> Result<(), StoreError>;
+
+    /// The processes that are there, by their ids.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn replicas(&self) -> Result<Vec<ReplicaSeen>, StoreError>;
 }
 
 /// Version of the layout of terms.

@@ -10,6 +10,7 @@
 //! | `el:session:{I}:T` | string | a session by the hash of its token, until a minute after its end |
 //! | `el:link:{S}` | hash | a link session with its messages, until a minute after its end |
 //! | `el:fence:{g}` | string | nothing: a server that syncs once a second is waited for by it |
+//! | `el:replicas:{g}` | hash | by a random id: what a process that answers operators says of itself, and until when |
 //! | `el:probe:{g}` | string | nothing: it tells whether the server takes writes |
 //! | `el:probe:{g}:R` | string | nothing: it tells what the user may do; R is new each time |
 //! | `el:feed:{I}`, `el:feed:{S}` | channel | hints for other processes, and what devices say |

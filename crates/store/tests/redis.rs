@@ -14,6 +14,7 @@ mod redis {
     mod limited;
     mod load;
     mod loading;
+    mod replicas;
     mod seven_two;
     mod syncing;
 }

@@ -21,6 +21,8 @@ use tonic::Code;
 use crate::two_services::{cli, path, spread_keys};
 
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How often a list is looked at until it is as it should be.
+const LOOKS_MAX: usize = 1_000;
 
 fn blocked() -> Terms {
     let block = Block {
@@ -189,6 +191,70 @@ fn services_that_run_apart_answer_their_operator() -> anyhow::Result<()> {
         assert_eq!(ended.code, Some(0), "{ended:?}");
         let secret = fs::read_to_string(&token)?;
         assert!(!ended.log.concat().contains(secret.trim()));
+    }
+    Ok(())
+}
+
+#[test]
+fn every_replica_lists_all_and_one_that_was_drained_is_gone() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    spread_keys(folder.path())?;
+    let token = folder.path().join("operator.token");
+    OperatorToken::make(&token)?;
+    let redis = Server::start();
+    let url = redis.url();
+    let mut running = Vec::new();
+    for service in ["ledger-service", "identity-service", "ledger-service"] {
+        let keys = folder.path().join(service);
+        let settings = [
+            ("server.listen", "127.0.0.1:0"),
+            ("keys.dir", path(&keys)?),
+            ("store.kind", "redis"),
+            ("store.url", &url),
+            ("operator.listen", "127.0.0.1:0"),
+            ("operator.token_file", path(&token)?),
+        ];
+        let mut process = ServiceProcess::launch(service, &settings)?;
+        let said = process.wait_for_all(&["answers operators", "serves"])?;
+        let address = |of: &Value| of["address"].as_str().unwrap_or_default().to_owned();
+        running.push((process, address(&said[0]), address(&said[1])));
+    }
+    let listed = |operator: &str| -> anyhow::Result<Vec<String>> {
+        let address = format!("http://{operator}");
+        let opened = [
+            "admin",
+            "--address",
+            &address,
+            "--token-file",
+            path(&token)?,
+        ];
+        let output = cli(&[&opened[..], &["replicas"]].concat())?.output()?;
+        let said: Value = serde_json::from_slice(&output.stdout)?;
+        let replicas = said["replicas"].as_array().cloned().unwrap_or_default();
+        let text = |replica: &Value| replica["address"].as_str().unwrap_or_default().to_owned();
+        let mut all: Vec<String> = replicas.iter().map(text).collect();
+        all.sort();
+        Ok(all)
+    };
+    let lists = |operator: &str, expected: &[&(ServiceProcess, String, String)]| {
+        let mut expected: Vec<_> = expected.iter().map(|(_, _, at)| at.clone()).collect();
+        expected.sort();
+        let mut last = Vec::new();
+        for _ in 0..LOOKS_MAX {
+            last = listed(operator)?;
+            if last == expected {
+                return Ok(());
+            }
+        }
+        anyhow::bail!("{last:?} instead of {expected:?}")
+    };
+    for (_, operator, _) in &running {
+        lists(operator, &running.iter().collect::<Vec<_>>())?;
+    }
+    let (gone, _, _) = running.swap_remove(0);
+    assert_eq!(gone.drain()?.code, Some(0));
+    for (_, operator, _) in &running {
+        lists(operator, &running.iter().collect::<Vec<_>>())?;
     }
     Ok(())
 }

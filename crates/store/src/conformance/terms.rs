@@ -1,7 +1,9 @@
 //! What operators say of identities.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
+use bytes::Bytes;
 use edge_ledger_core::identity::Point;
 use edge_ledger_core::ids::IdentityId;
 use edge_ledger_core::ledger::Heads;
@@ -9,12 +11,16 @@ use tokio::task::JoinSet;
 
 use super::Stores;
 use super::fixtures::{
-    Device, NOW_MS, admissible, after, after_plain, append, fresh_identity, statement, version,
+    Device, NOW_MS, admissible, after, after_plain, append, fresh_bytes, fresh_identity, statement,
+    version,
 };
 use crate::identity::{LogEnd, StatementOutcome};
 use crate::ledger::AppendOutcome;
 use crate::operator::{Block, Terms, TermsOutcome};
 use crate::{Change, Origin};
+
+/// A replica that is told of once is there for a long time.
+const LIFE: Duration = Duration::from_secs(600);
 
 fn blocked() -> Terms {
     Terms {
@@ -263,4 +269,33 @@ pub async fn a_walk_meets_every_identity_that_has_a_log(stores: &Stores) {
     }
     assert!(made.is_subset(&met) && !met.contains(&without));
     assert!(pages > 1, "one page holds so many");
+}
+
+/// What it says last is what is told of it.
+pub async fn a_replica_is_there_until_it_leaves(stores: &Stores) {
+    let fresh = || <[u8; 16]>::try_from(&fresh_bytes()[..16]).unwrap();
+    let (one, other) = (fresh(), fresh());
+    let tell = |id, about: &'static str| {
+        let about = Bytes::from_static(about.as_bytes());
+        stores.operator.tell_replica(id, about, LIFE)
+    };
+    let seen = async |id| {
+        let seen = stores.operator.replicas().await.unwrap();
+        let mut seen = seen.into_iter().filter(|seen| seen.id == id);
+        seen.next().map(|seen| seen.about)
+    };
+    assert_eq!(seen(one).await, None);
+    for about in ["first", "second"] {
+        tell(one, about).await.unwrap();
+        assert_eq!(seen(one).await.as_deref(), Some(about.as_bytes()));
+    }
+    tell(other, "").await.unwrap();
+    assert_eq!(seen(other).await.as_deref(), Some(&b""[..]));
+    let all = stores.operator.replicas().await.unwrap();
+    assert!(all.is_sorted_by_key(|seen| seen.id));
+    for _ in 0..2 {
+        stores.operator.forget_replica(one).await.unwrap();
+        assert_eq!(seen(one).await, None);
+    }
+    assert!(seen(other).await.is_some());
 }

@@ -1,13 +1,19 @@
 //! The operator's seam, carried out by the rooms that know the tables.
 
+use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::sync::{MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use edge_ledger_core::ids::IdentityId;
 
 use super::tables::LOGS;
 use super::{Embedded, log};
-use crate::operator::{Cursor, IdentityPage, PAGE_IDENTITIES, Terms, TermsOutcome};
+use crate::operator::{
+    Cursor, IdentityPage, PAGE_IDENTITIES, REPLICAS_MAX, ReplicaSeen, Terms, TermsOutcome,
+};
 use crate::{OperatorStore, StoreError};
 
 #[async_trait]
@@ -43,5 +49,40 @@ impl OperatorStore for Embedded {
             Ok(IdentityPage { identities, next })
         })
         .await
+    }
+
+    async fn tell_replica(
+        &self,
+        id: [u8; 16],
+        about: Bytes,
+        _: Duration,
+    ) -> Result<(), StoreError> {
+        let mut replicas = self.told_replicas();
+        if replicas.len() < REPLICAS_MAX || replicas.contains_key(&id) {
+            replicas.insert(id, about);
+        }
+        Ok(())
+    }
+
+    async fn forget_replica(&self, id: [u8; 16]) -> Result<(), StoreError> {
+        self.told_replicas().remove(&id);
+        Ok(())
+    }
+
+    async fn replicas(&self) -> Result<Vec<ReplicaSeen>, StoreError> {
+        let replicas = self.told_replicas();
+        let seen = replicas.iter().map(|(id, about)| ReplicaSeen {
+            id: *id,
+            about: about.clone(),
+            ago: Duration::ZERO,
+        });
+        Ok(seen.collect())
+    }
+}
+
+impl Embedded {
+    fn told_replicas(&self) -> MutexGuard<'_, BTreeMap<[u8; 16], Bytes>> {
+        let replicas = self.open.replicas.lock();
+        replicas.unwrap_or_else(PoisonError::into_inner)
     }
 }

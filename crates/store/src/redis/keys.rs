@@ -9,6 +9,8 @@ use edge_ledger_core::ids::{DeviceId, IdentityId};
 pub(super) const CHANNELS: &str = "el:feed:{*}";
 /// What a server that syncs once a second is waited for by: one key for all.
 pub(super) const FENCE: &str = "el:fence:{g}";
+/// The processes that are there: one key for all.
+pub(super) const REPLICAS: &str = "el:replicas:{g}";
 /// The pattern of the keys of all logs.
 pub(super) const LOGS: &str = "el:log:{*}";
 /// What is written to find out whether the server takes writes: one key for all.
@@ -17,7 +19,7 @@ pub(super) const PROBE: &str = "el:probe:{g}";
 pub(super) const PROBE_CHANNEL: &str = "el:feed:{g}";
 const CHANNEL: &str = "el:feed:{";
 /// Every kind of key.
-const KINDS: [&str; 8] = [
+const KINDS: [&str; 9] = [
     "log",
     "statements",
     "tips",
@@ -26,6 +28,7 @@ const KINDS: [&str; 8] = [
     "session",
     "link",
     "fence",
+    "replicas",
 ];
 
 /// Makes the keys of one identity or link session.
@@ -138,7 +141,7 @@ mod tests {
             ];
             let probed: Vec<_> = of_each_kind().chain([probe(u64::MAX)]).collect();
             let all = all.iter().chain(&probed).map(String::as_str);
-            for key in all.chain([FENCE, PROBE, PROBE_CHANNEL]) {
+            for key in all.chain([FENCE, PROBE, PROBE_CHANNEL, REPLICAS]) {
                 proptest::prop_assert!(is_key(key), "{key}");
             }
             proptest::prop_assert_eq!(of_channel(keys.channel().as_bytes()), Some(bytes));
@@ -172,6 +175,7 @@ mod tests {
             keys.session([0; 32]),
             keys.link(),
             FENCE.to_owned(),
+            REPLICAS.to_owned(),
         ];
         for (key, of_nobody) in all.iter().zip(of_each_kind()) {
             let (kind, _) = key.split_once('{').unwrap();

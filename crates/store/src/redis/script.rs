@@ -27,10 +27,12 @@ pub(super) enum Script {
     CloseLink,
     Fence,
     Terms,
+    Replica,
+    Replicas,
 }
 
 impl Script {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 16] = [
         Self::Read,
         Self::Endings,
         Self::Log,
@@ -45,6 +47,8 @@ impl Script {
         Self::CloseLink,
         Self::Fence,
         Self::Terms,
+        Self::Replica,
+        Self::Replicas,
     ];
 
     /// What it says.
@@ -64,6 +68,8 @@ impl Script {
             Self::CloseLink => [FREES, "", include_str!("close_link.lua")],
             Self::Fence => [FREES, "", include_str!("fence.lua")],
             Self::Terms => [FREES, "", include_str!("terms.lua")],
+            Self::Replica => [WRITES, "", include_str!("replica.lua")],
+            Self::Replicas => [READS, "", include_str!("replicas.lua")],
         };
         parts.concat()
     }

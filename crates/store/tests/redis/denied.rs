@@ -110,6 +110,7 @@ async fn keys_and_channels_that_are_missing_are_named() {
         "nonce",
         "session",
         "fence",
+        "replicas",
     ];
     let but_for_links = but_for_links.map(|kind| format!("~el:{kind}:*"));
     let but_for_links = [&but_for_links[..], &["~el:probe:*".to_owned()]].concat();
