@@ -35,6 +35,9 @@ mod enrol_token;
 #[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
 mod forked_log;
 #[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
+#[path = "cli/full.rs"]
+mod full;
+#[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
 #[path = "cli/keys.rs"]
 mod keys;
 #[path = "cli/leaving.rs"]
@@ -56,6 +59,12 @@ mod readme;
 #[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
 #[path = "cli/recovery.rs"]
 mod recovery;
+#[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
+#[path = "cli/recovery_gap.rs"]
+mod recovery_gap;
+#[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
+#[path = "cli/root_keys.rs"]
+mod root_keys;
 #[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
 #[path = "cli/rotation.rs"]
 mod rotation;

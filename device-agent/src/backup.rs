@@ -137,12 +137,13 @@ impl Backup {
         self.genesis.as_ref()
     }
 
-    /// Holds the keys against the log of an identity, without installing them.
-    pub fn prove(&self, log: &IdentityLog) -> Proof {
+    /// Holds the keys against the log of an identity at a time of its service, without installing
+    /// them: a recovery takes effect by time alone.
+    pub fn prove(&self, log: &IdentityLog, now_ms: i64) -> Proof {
         if self.identity() != log.identity() {
             return Proof::Foreign;
         }
-        let now = log.time();
+        let now = log.time().max(now_ms);
         let root = log.root(now);
         let next = self.next_root_key().map(|key| key.public_key());
         if root != Some(self.root_key().public_key()) {

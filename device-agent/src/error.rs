@@ -166,6 +166,12 @@ pub enum RootError {
     /// No recovery waits that could be vetoed.
     #[error("no recovery waits")]
     NoRecovery,
+    /// The veto time of the recovery that was asked for is over: it cannot be vetoed any more.
+    #[error("the recovery that was asked for is in effect, and cannot be stopped any more")]
+    RecoveryInEffect {
+        /// When it took effect, in milliseconds since 1970.
+        effective_ms: i64,
+    },
     /// Another recovery waits, which this device did not ask for.
     #[error("another recovery of this identity waits until its veto time is over")]
     OtherRecovery {

@@ -154,7 +154,7 @@
 //! let file = backup::seal(&device_agent::back_up(home)?, "a long password")?;
 //! // Later, with nothing but the file and the password:
 //! let (backup, _) = backup::open(&file, "a long password")?;
-//! device_agent::restore(&new, &backup, Trust::FirstUse).await?;
+//! device_agent::restore(&new, &backup, Trust::FirstUse, Others::Stay).await?;
 //! # Ok(())
 //! # }
 //! ```
@@ -191,6 +191,7 @@ mod identity_services;
 mod limits;
 mod link;
 mod nearby;
+mod others;
 mod peering;
 mod pikey;
 pub mod probe;
@@ -222,11 +223,13 @@ pub use enrolment::{Enrolment, EnrolmentInfo, EnrolmentToken, TokenError, join_b
 pub use error::{AgentError, HomeError, Refusal, RootError};
 pub use event::{Event, Events, KeyChange};
 pub use link::{Confirmation, Invitation};
+pub use others::Others;
 pub use peering::{PeerCode, PeerCodeError};
 pub use pikey::init_from_backup;
 pub use recover::{Begun, Recovered, recover, recovery_begun, recovery_ended};
 pub use restore::{
-    back_up, back_up_proved, prove_backup, restore, take_off_root_keys, write_backup,
+    Entered, Proved, back_up, back_up_proved, prove_backup, restore, take_off_root_keys,
+    was_told_of_revocation, write_backup,
 };
 pub use security::{ClientFiles, Security, is_loopback};
 pub use status::{Balance, DeviceInfo, ForkedLog, HistoryItem, Path, PeerStatus, State, Status};

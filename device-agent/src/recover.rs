@@ -15,11 +15,12 @@ use edge_ledger_core::ids::{IdentityId, LedgerId};
 use edge_ledger_core::keys::{PublicKey, SecretKey};
 
 use crate::addresses::Addresses;
-use crate::enrol::{Enrolled, NewDevice, Trust, check_trust};
+use crate::enrol::{NewDevice, Trust, check_trust};
 use crate::error::{AgentError, RootError};
 use crate::identity_client::{Caller, CallerKey, Deployment, IdentitySession};
 use crate::identity_services::IdentityServices;
-use crate::restore::{Holder, admitted, enter};
+use crate::others::Others;
+use crate::restore::{Entered, Holder, admitted, enter};
 use crate::statement;
 use crate::vault::{self, Recovering, Vault};
 use crate::words::RecoveryWords;
@@ -36,7 +37,7 @@ pub enum Recovered {
     },
     /// This device is one of the identity, an admin, and holds its root keys. See to the other
     /// devices, and then call [`recovery_ended`].
-    Linked(Enrolled),
+    Linked(Entered),
 }
 
 /// A recovery that was begun in a folder.
@@ -84,7 +85,8 @@ pub fn recovery_ended(home: &Path) -> Result<(), AgentError> {
 }
 
 /// Recovers an identity with the words of its recovery key. They are needed until the service has
-/// taken the recovery; a later run finishes what was begun in the folder without them.
+/// taken the recovery; a later run finishes what was begun in the folder without them. `others` is
+/// asked by the run that links the device.
 ///
 /// # Errors
 /// [`RootError::WrongWords`]; [`RootError::RecoveryEnded`] when it was vetoed: a further run
@@ -96,6 +98,7 @@ pub async fn recover(
     identity: IdentityId,
     words: Option<&RecoveryWords>,
     trust: Trust,
+    others: Others,
 ) -> Result<Recovered, AgentError> {
     let vault = Vault::lock_free(&new.home)?;
     // What is in the way is told now, and not when the veto time is over.
@@ -118,6 +121,7 @@ pub async fn recover(
         identity,
         root: Arc::new(root),
         next,
+        others,
     };
     attempt.run(deployment, known, words).await
 }
@@ -130,6 +134,7 @@ struct Attempt<'a> {
     identity: IdentityId,
     root: Arc<SecretKey>,
     next: SecretKey,
+    others: Others,
 }
 
 impl Attempt<'_> {
@@ -268,9 +273,10 @@ impl Attempt<'_> {
             root: self.root,
             next: Some(self.next),
         };
-        let enrolled = enter(self.vault, self.new, deployment, session, &holder).await?;
-        self.vault.forget_recovering_keys()?;
-        Ok(Recovered::Linked(enrolled))
+        let (vault, new) = (self.vault, self.new);
+        let entered = enter(vault, new, deployment, session, &holder, self.others).await?;
+        vault.forget_recovering_keys()?;
+        Ok(Recovered::Linked(entered))
     }
 }
 

@@ -7,17 +7,20 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use edge_ledger_core::identity::statement::SigningAs;
-use edge_ledger_core::identity::{Act, Certificate, IdentityLog};
-use edge_ledger_core::ids::{IdentityId, LedgerId};
+use edge_ledger_core::identity::{Act, Certificate, DeviceState, IdentityLog};
+use edge_ledger_core::ids::{DeviceId, IdentityId, LedgerId};
 use edge_ledger_core::keys::SecretKey;
 
 use crate::addresses::Addresses;
 use crate::backup::{Backup, Proof};
-use crate::enrol::{Enrolled, NewDevice, Trust, check_trust, describe, settle};
-use crate::error::{AgentError, RootError};
+use crate::book::{Book, has_left};
+use crate::enrol::{
+    Enrolled, NewDevice, Trust, check_trust, current, describe, open_store, settle,
+};
+use crate::error::{AgentError, HomeError, RootError};
 use crate::identity_client::{Caller, CallerKey, Deployment, IdentitySession};
 use crate::identity_services::IdentityServices;
+use crate::others::{Others, RootAtWork};
 use crate::security::Security;
 use crate::statement;
 use crate::vault::{self, Vault};
@@ -30,10 +33,10 @@ use crate::vault::{self, Vault};
 pub fn back_up(home: &Path) -> Result<Backup, AgentError> {
     let membership = vault::membership(home)?;
     let keys = vault::root_keys(home)?;
+    let root = keys.root.ok_or(AgentError::NoRootKey)?;
     if keys.later.is_some() {
         return Err(RootError::RotationUnfinished.into());
     }
-    let root = keys.root.ok_or(AgentError::NoRootKey)?;
     Ok(Backup {
         root: root.seed(),
         next_root: keys.next.map(|key| key.seed()),
@@ -42,6 +45,17 @@ pub fn back_up(home: &Path) -> Result<Backup, AgentError> {
         fingerprint: None,
         identity: Some(membership.identity),
     })
+}
+
+/// What a backup of a device holds, and what it is worth.
+#[expect(missing_debug_implementations, reason = "holds secret keys")]
+pub struct Proved {
+    /// The backup.
+    pub backup: Backup,
+    /// What it is to the identity's log.
+    pub proof: Proof,
+    /// Whether somebody else revoked the device.
+    pub revoked: bool,
 }
 
 /// Reads what a backup of the device in a home folder holds, and holds it against the identity's log
@@ -54,10 +68,16 @@ pub async fn back_up_proved(
     home: &Path,
     identity_urls: &Addresses,
     security: &Security,
-) -> Result<(Backup, Proof), AgentError> {
+) -> Result<Proved, AgentError> {
     let backup = back_up(home)?;
-    let proof = prove_backup(identity_urls, security, home, &backup).await?;
-    Ok(match (proof, backup.next_root.clone()) {
+    let (log, now_ms) = read_log(identity_urls, security, home, &backup).await?;
+    let revoked = own_key(home, backup.identity()).is_some_and(|key| {
+        let device = key.public_key().device_id();
+        let record = log.device(&device);
+        record.is_some_and(|record| record.state == DeviceState::Revoked)
+            && !has_left(&log, &device)
+    });
+    let (backup, proof) = match (backup.prove(&log, now_ms), backup.next_root.clone()) {
         (Proof::Outdated, Some(root)) => {
             let moved_up = Backup {
                 root,
@@ -67,7 +87,31 @@ pub async fn back_up_proved(
             (moved_up, Proof::RootOnly)
         }
         (proof, _) => (backup, proof),
+    };
+    Ok(Proved {
+        backup,
+        proof,
+        revoked,
     })
+}
+
+/// Whether the service told the device in a home folder that somebody else revoked it. A device
+/// that another process holds is not asked.
+///
+/// # Errors
+/// [`AgentError::Home`], [`AgentError::Store`].
+pub async fn was_told_of_revocation(home: &Path) -> Result<bool, AgentError> {
+    let vault = match Vault::lock(home) {
+        Err(HomeError::InUse(_)) => return Ok(false),
+        vault => vault?,
+    };
+    let (membership, keys) = vault.open()?;
+    let store = open_store(&vault)?;
+    let known = Book::log_of(&store, &membership).await?;
+    let (key, _) = current(keys, &known.log).ok_or_else(|| vault.without_key())?;
+    let left = has_left(&known.log, &key.public_key().device_id());
+    let book = Book::open(store, key, known).await?;
+    Ok(!left && book.load_revoked().await?.is_some())
 }
 
 /// Writes a sealed backup to a file of mode 0600 that must not be there yet.
@@ -100,6 +144,18 @@ pub async fn prove_backup(
     home: &Path,
     backup: &Backup,
 ) -> Result<Proof, AgentError> {
+    let (log, now_ms) = read_log(identity_urls, security, home, backup).await?;
+    Ok(backup.prove(&log, now_ms))
+}
+
+/// Reads an identity's log by the keys of a backup, or as the device in a home folder, and the
+/// service's clock.
+async fn read_log(
+    identity_urls: &Addresses,
+    security: &Security,
+    home: &Path,
+    backup: &Backup,
+) -> Result<(IdentityLog, i64), AgentError> {
     let secured = vault::secured_of(home, security)?;
     let services = IdentityServices::new(identity_urls.clone(), secured);
     let (client, Deployment { genesis, .. }) = services.deployment().await?;
@@ -123,7 +179,8 @@ pub async fn prove_backup(
     };
     let statements = session.log_after(0).await?;
     let empty = IdentityLog::empty(genesis, identity);
-    Ok(backup.prove(&statement::grown(&empty, &statements)?))
+    let log = statement::grown(&empty, &statements)?;
+    Ok((log, session.began_ms()))
 }
 
 /// The key of the device in a home folder, if one of this identity lives there.
@@ -131,6 +188,15 @@ fn own_key(home: &Path, identity: IdentityId) -> Option<Arc<SecretKey>> {
     let (membership, mut keys) = vault::read(home).ok()?;
     let key = keys.pop()?;
     (membership.identity == identity).then(|| Arc::new(key))
+}
+
+/// A device that a root key brought in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entered {
+    /// The device.
+    pub enrolled: Enrolled,
+    /// The devices that the root key revoked.
+    pub revoked: Vec<DeviceId>,
 }
 
 /// Makes a new device of the backup's identity, an admin, and keeps the root keys in its home.
@@ -143,7 +209,8 @@ pub async fn restore(
     new: &NewDevice,
     backup: &Backup,
     trust: Trust,
-) -> Result<Enrolled, AgentError> {
+    others: Others,
+) -> Result<Entered, AgentError> {
     let vault = Vault::lock_free(&new.home)?;
     let secured = vault.secured(&new.security)?;
     let services = IdentityServices::new(new.identity_urls.clone(), secured);
@@ -156,7 +223,8 @@ pub async fn restore(
         root: opened.root,
         next: opened.next,
     };
-    enter(&vault, new, deployment, opened.session, &holder).await
+    let session = opened.session;
+    enter(&vault, new, deployment, session, &holder, others).await
 }
 
 /// Who holds an identity.
@@ -168,14 +236,16 @@ pub(crate) struct Holder {
     pub(crate) next: Option<SecretKey>,
 }
 
-/// Links the device of a folder by the root key, as an admin, and keeps the root keys there.
+/// Links the device of a folder by the root key, as an admin, and keeps the root keys there. The
+/// others are ended before it, but for a last admin, who is ended right after it.
 pub(crate) async fn enter(
     vault: &Vault,
     new: &NewDevice,
     deployment: Deployment,
-    mut session: IdentitySession,
+    session: IdentitySession,
     holder: &Holder,
-) -> Result<Enrolled, AgentError> {
+    others: Others,
+) -> Result<Entered, AgentError> {
     let genesis = deployment.genesis.clone();
     let (identity, root) = (holder.identity, &holder.root);
     // What is in the way is told before anything is said.
@@ -184,26 +254,38 @@ pub(crate) async fn enter(
     let device = key.public_key().device_id();
     let description = describe(identity, &new.name);
     let certificate = Certificate::sign(genesis.ledger_id(), &key, &description)?;
-    let statements = statement::append(
-        &mut session,
-        &IdentityLog::empty(genesis, identity),
-        |log| log.device(&device).is_some(),
-        |_| Act::AddDevice {
-            certificate: Box::new(certificate.clone()),
-            admin: true,
-        },
-        &[SigningAs::Root(root)],
-    )
-    .await?;
+    let mut at_work = RootAtWork {
+        session,
+        root,
+        own: device,
+        log: IdentityLog::empty(genesis, identity),
+        gained: Vec::new(),
+        revoked: Vec::new(),
+    };
+    if others == Others::Revoke {
+        at_work.end_others().await?;
+    }
+    let add = Act::AddDevice {
+        certificate: Box::new(certificate),
+        admin: true,
+    };
+    let is_in = |log: &IdentityLog| log.device(&device).is_some();
+    at_work.say(is_in, add).await?;
+    if others == Others::Revoke {
+        at_work.end_others().await?;
+    }
     vault.root_key(*root.seed())?;
     if let Some(next) = &holder.next {
         vault.next_root_key(*next.seed())?;
     }
     vault.device_key(*key.seed())?;
     let membership = new.membership(identity, deployment)?;
-    let enrolled = settle(vault, &membership, device, &statements).await?;
+    let enrolled = settle(vault, &membership, device, &at_work.gained).await?;
     vault.forget_entering()?;
-    Ok(enrolled)
+    Ok(Entered {
+        enrolled,
+        revoked: at_work.revoked,
+    })
 }
 
 /// A backup that names its deployment trusts no other.

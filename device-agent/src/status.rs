@@ -205,14 +205,18 @@ pub struct DeviceInfo {
     pub probation_ends_ms: Option<i64>,
     /// Where it stands.
     pub state: DeviceState,
-    /// Why it was revoked, if so.
+    /// Why it was revoked, if so: of several reasons the one that says most.
     pub revoked_for: Option<RevokeReason>,
     /// Log position that added it.
     pub added_at: u64,
-    /// Service time at which it was added, in milliseconds since 1970.
-    pub added_ms: i64,
+    /// Service time at which it was added, in milliseconds since 1970. `None` where that stands in
+    /// a branch of the log that was not taken over yet.
+    pub added_ms: Option<i64>,
     /// Who signed it in.
     pub added_by: AddedBy,
+    /// Whether root keys can lie in its folder, which its revocation does not end: the root key
+    /// brought it in, and was not recovered since, nor rotated twice since it was revoked.
+    pub may_hold_root_keys: bool,
     /// The time of its newest entry that is kept here, by its own clock, in milliseconds since
     /// 1970: for display only. Nobody tells whether a device is online.
     pub last_entry_ms: Option<i64>,

@@ -232,6 +232,7 @@ fn limits_and_their_values() {
         WAITING_BYTES_MAX,
         WAITING_RUNS_MAX,
         DEVICES_ACTIVE_MAX,
+        DEVICES_ACTIVE_BY_ROOT,
         DEVICES_EVER_MAX,
         DEVICES_BY_ROOT_MIN,
         NAME_BYTES_MAX,

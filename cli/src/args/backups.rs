@@ -16,6 +16,9 @@ pub(crate) enum Backups {
         /// Hold the file against the identity's log, and take the root keys off this device
         #[arg(long)]
         remove: bool,
+        /// Write the file although this device was revoked, when nothing else has the root keys
+        #[arg(long)]
+        although_revoked: bool,
         #[command(flatten)]
         password: Password,
     },
@@ -35,6 +38,9 @@ pub(crate) enum Backups {
         /// Name of this device [default: this machine's name]
         #[arg(long)]
         name: Option<String>,
+        /// Revoke all other devices as lost, and end their tokens, before this one is linked
+        #[arg(long)]
+        revoke_others: bool,
         #[command(flatten)]
         password: Password,
     },

@@ -66,7 +66,7 @@ pub(crate) struct Recover {
     /// Name of this device [default: this machine's name]
     #[arg(long)]
     pub(crate) name: Option<String>,
-    /// Once this is a device of the identity, revoke all others as lost
+    /// Revoke all other devices as lost, and end their tokens, before this one is linked
     #[arg(long)]
     pub(crate) revoke_others: bool,
 }

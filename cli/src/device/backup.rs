@@ -7,11 +7,12 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use device_agent::backup::{self, Backup, Proof};
-use device_agent::{Addresses, AgentError, Enrolled, NewDevice, RootError, Trust};
+use device_agent::{Addresses, AgentError, Entered, NewDevice, Others, Proved, RootError, Trust};
 use edge_ledger_core::identity::pikey::short_id;
 use serde::Serialize;
 
 use super::enrol::{first_sight, new_device, service_of};
+use super::recover::{full, others};
 use crate::args::{Backups, Global, Password};
 use crate::explain::Failure;
 use crate::folders;
@@ -25,14 +26,25 @@ pub(super) async fn run(act: Backups, global: &Global, output: &Output) -> Resul
         Backups::Create {
             file,
             remove,
+            although_revoked,
             password,
-        } => create(&file, remove, &password, global, output).await,
+        } => {
+            let how = How {
+                remove,
+                although_revoked,
+            };
+            create(&file, how, &password, global, output).await
+        }
         Backups::Verify { file, password } => verify(&file, &password, global, output).await,
         Backups::Restore {
             file,
             name,
+            revoke_others,
             password,
-        } => Box::pin(restore(&file, name, &password, global, output)).await,
+        } => {
+            let others = others(revoke_others);
+            Box::pin(restore(&file, name, others, &password, global, output)).await
+        }
     }
 }
 
@@ -51,9 +63,18 @@ struct Made {
     removed: bool,
 }
 
+/// How a backup is made.
+struct How {
+    remove: bool,
+    although_revoked: bool,
+}
+
 async fn create(
     file: &Path,
-    remove: bool,
+    How {
+        remove,
+        although_revoked,
+    }: How,
     password: &Password,
     global: &Global,
     output: &Output,
@@ -67,7 +88,14 @@ async fn create(
     let urls = service_of(global, &keys)?;
     let (keys, proof, proof_error) =
         match device_agent::back_up_proved(&home, &urls, &security(global)?).await {
-            Ok((keys, proof)) => (keys, worth(proof, remove)?, None),
+            Ok(Proved {
+                backup,
+                proof,
+                revoked,
+            }) => {
+                check_revoked(revoked, although_revoked)?;
+                (backup, worth(proof, remove)?, None)
+            }
             Err(error @ (AgentError::Unreachable { .. } | AgentError::Tls { .. })) => {
                 if remove {
                     return Err(Failure::from(error).next(
@@ -75,6 +103,8 @@ async fn create(
                          when the service answers, or leave --remove away",
                     ));
                 }
+                let revoked = device_agent::was_told_of_revocation(&home).await?;
+                check_revoked(revoked, although_revoked)?;
                 (keys, "unproved", Some(error.to_string()))
             }
             Err(error) => return Err(error.into()),
@@ -96,6 +126,20 @@ async fn create(
             removed: remove,
         })
         .await
+}
+
+/// Root keys of a device that was revoked may be in other hands, and no revocation ends them.
+fn check_revoked(revoked: bool, although_revoked: bool) -> Result<(), Failure> {
+    if !revoked || although_revoked {
+        return Ok(());
+    }
+    let message =
+        "this device was revoked, and whoever has or had its folder may have the root keys too";
+    Err(Failure::refused("DEVICE_REVOKED", message).next(
+        "if another device or a backup has the root keys, type `edge-ledger rotate --compromised` \
+         there, and leave these alone; if they are nowhere else, add --although-revoked, restore the \
+         file in another folder, and type that there",
+    ))
 }
 
 /// What the keys of this device are worth in a file, by the identity's log.
@@ -186,6 +230,8 @@ struct Restored {
     name: String,
     ledger_id: String,
     home: PathBuf,
+    /// The devices that were revoked.
+    revoked: Vec<String>,
     /// Whether the backup's password can be guessed fast.
     weak: bool,
 }
@@ -193,6 +239,7 @@ struct Restored {
 async fn restore(
     file: &Path,
     name: Option<String>,
+    others: Others,
     password: &Password,
     global: &Global,
     output: &Output,
@@ -216,9 +263,10 @@ async fn restore(
             new.name
         ))
         .await;
-    let restoring = device_agent::restore(&new, keys, trust);
-    let restored = unless_interrupted(restoring).await;
-    let enrolled: Enrolled = restored.map_err(|failure| file::explain(failure, &opened, file))?;
+    let restoring = device_agent::restore(&new, keys, trust, others);
+    let restored = unless_interrupted(restoring).await.map_err(full);
+    let Entered { enrolled, revoked } =
+        restored.map_err(|failure| file::explain(failure, &opened, file))?;
     output
         .print(&Restored {
             identity: enrolled.identity.to_string(),
@@ -227,6 +275,7 @@ async fn restore(
             name: new.name,
             ledger_id: enrolled.ledger_id.to_string(),
             home: new.home,
+            revoked: revoked.iter().map(ToString::to_string).collect(),
             weak: format.is_weak(),
         })
         .await
@@ -341,10 +390,14 @@ impl fmt::Display for Restored {
         if self.weak {
             writeln!(f, "{}", file::WEAK)?;
         }
-        write!(
-            f,
-            "Lost devices can still speak.\nNext:  {} devices    and then: devices revoke NAME",
-            program()
-        )
+        match self.revoked.len() {
+            0 => write!(
+                f,
+                "Lost devices can still speak.\nNext:  {} devices    and then: devices revoke NAME",
+                program()
+            ),
+            1 => write!(f, "Revoked one other device."),
+            revoked => write!(f, "Revoked {revoked} other devices."),
+        }
     }
 }

@@ -62,8 +62,10 @@ struct Row {
     #[serde(skip_serializing_if = "Option::is_none")]
     probation_ends_ms: Option<i64>,
     added_at: u64,
-    added_ms: i64,
+    added_ms: Option<i64>,
     added_by: By,
+    /// Whether root keys can lie in its folder.
+    may_hold_root_keys: bool,
     /// Its newest entry that is kept here, by its own clock.
     last_entry_ms: Option<i64>,
     /// Its newest statement, by the clock of the service.
@@ -78,12 +80,14 @@ pub(super) enum By {
     Root,
     Device { device: String, label: String },
     EnrolmentKey { id: String, name: String },
+    OtherBranch,
 }
 
 impl By {
     pub(super) fn new(by: &AddedBy, all: &[DeviceInfo]) -> Self {
         match by {
             AddedBy::Root => Self::Root,
+            AddedBy::OtherBranch => Self::OtherBranch,
             AddedBy::Device(id) => {
                 let device = all.iter().find(|device| device.device == *id);
                 Self::Device {
@@ -103,6 +107,7 @@ impl fmt::Display for By {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Root => f.write_str("root key"),
+            Self::OtherBranch => f.write_str("another branch"),
             Self::Device { label, .. } => f.write_str(label),
             Self::EnrolmentKey { name, .. } => write!(f, "token {name}"),
         }
@@ -141,6 +146,7 @@ impl Row {
             added_at: device.added_at,
             added_ms: device.added_ms,
             added_by: By::new(&device.added_by, all),
+            may_hold_root_keys: device.may_hold_root_keys,
             last_entry_ms: device.last_entry_ms,
             last_statement_ms: device.last_statement_ms,
             this: device.this,
@@ -149,10 +155,14 @@ impl Row {
 
     /// What it may do.
     fn may(&self) -> String {
-        match self.probation_ends_ms {
+        let may = match self.probation_ends_ms {
             Some(ends_ms) => format!("all, from {} on", utc(ends_ms)),
             None if self.admin => "all".to_owned(),
             None => "earn, spend".to_owned(),
+        };
+        match self.may_hold_root_keys {
+            true => format!("{may}; root keys?"),
+            false => may,
         }
     }
 
@@ -194,14 +204,30 @@ impl fmt::Display for List {
                 row.platform.clone(),
                 row.may(),
                 row.stands(),
-                utc(row.added_ms),
+                row.added_ms.map_or_else(|| "unknown".to_owned(), utc),
                 row.added_by.to_string(),
                 row.last_act(),
             ]);
         }
-        write!(f, "{}", table.trim_fmt())
+        write!(f, "{}", table.trim_fmt())?;
+        let left = |row: &&Row| row.may_hold_root_keys && row.state == "revoked";
+        let left = self.devices.iter().filter(left).map(|row| &row.label);
+        let left: Vec<String> = left.map(|label| format!("\"{label}\"")).collect();
+        if left.is_empty() {
+            return Ok(());
+        }
+        write!(
+            f,
+            "\nRevoked, and perhaps with root keys in the folder: {}. {ROOT_KEYS_GO_ON}",
+            left.join(", ")
+        )
     }
 }
+
+/// What is said of root keys in the folder of a device that was revoked.
+const ROOT_KEYS_GO_ON: &str = "A revocation does not end root keys: whoever has that folder can still \
+    link devices. End them: `edge-ledger rotate --compromised`, where you have the root keys, or after \
+    `edge-ledger backup restore FILE`; with neither, `edge-ledger recover` with the recovery words.";
 
 /// A reason, as it is typed and printed.
 pub(super) fn reason_word(reason: RevokeReason) -> &'static str {
@@ -222,6 +248,9 @@ struct Changed {
     /// Until when no admin has admin rights.
     #[serde(skip_serializing_if = "Option::is_none")]
     no_admin_until_ms: Option<i64>,
+    /// Whether root keys can lie in its folder, which go on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    may_hold_root_keys: Option<bool>,
     log_position: u64,
     #[serde(skip)]
     before: String,
@@ -235,6 +264,7 @@ async fn rename(agent: &Agent, typed: &str, name: String, output: &Output) -> Re
         name,
         reason: None,
         no_admin_until_ms: None,
+        may_hold_root_keys: None,
         log_position: agent.status().log_position,
         before: target.name,
     };
@@ -253,6 +283,13 @@ async fn revoke(
         Reason::Compromised => RevokeReason::Compromised,
         Reason::Retired => RevokeReason::Retired,
     };
+    if let Some(before) = target.revoked_for.filter(|before| !why.outweighs(*before)) {
+        let word = reason_word(before);
+        let message = format!("\"{}\" was revoked already, as {word}", target.name);
+        return Err(Failure::refused("ALREADY_REVOKED", message)
+            .with("revoked_for", word)
+            .next("nothing is left to do; a graver reason can be given with --reason"));
+    }
     let no_admin_until_ms = warn_of_no_admin(agent, target.device, output).await;
     acted(agent, agent.revoke(target.device, why).await)?;
     let changed = Changed {
@@ -261,6 +298,7 @@ async fn revoke(
         name: target.name,
         reason: Some(reason_word(why)),
         no_admin_until_ms,
+        may_hold_root_keys: Some(target.may_hold_root_keys),
         log_position: agent.status().log_position,
     };
     output.print(&changed).await
@@ -275,11 +313,15 @@ impl fmt::Display for Changed {
             ..
         } = self;
         match self.reason {
-            None => write!(f, "\"{before}\" is called \"{name}\" ({device})."),
+            None => write!(f, "\"{before}\" is called \"{name}\" ({device}).")?,
             Some(_) => write!(
                 f,
                 "Revoked \"{name}\" ({device}). What it had told the service stays; nothing after that counts."
-            ),
+            )?,
+        }
+        match self.may_hold_root_keys {
+            Some(true) => write!(f, "\nIt may hold the root keys. {ROOT_KEYS_GO_ON}"),
+            Some(false) | None => Ok(()),
         }
     }
 }
@@ -354,123 +396,4 @@ fn find<'a>(all: &'a [DeviceInfo], typed: &str) -> Result<&'a DeviceInfo, Failur
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn device(id: u8, name: &str, state: DeviceState) -> DeviceInfo {
-        DeviceInfo {
-            device: DeviceId::from_bytes([id; 16]),
-            name: name.to_owned(),
-            platform: "linux".to_owned(),
-            admin: id == 1,
-            probation_ends_ms: None,
-            state,
-            revoked_for: None,
-            added_at: id.into(),
-            added_ms: 0,
-            added_by: AddedBy::Root,
-            last_entry_ms: None,
-            last_statement_ms: None,
-            this: id == 1,
-        }
-    }
-
-    fn all() -> Vec<DeviceInfo> {
-        vec![
-            device(0x11, "laptop", DeviceState::Active),
-            device(0x22, "phone", DeviceState::Active),
-            device(0x23, "phone", DeviceState::Active),
-            device(0x33, "phone box", DeviceState::Active),
-            device(0x44, "kiosk", DeviceState::Revoked),
-            device(0x55, "kiosk", DeviceState::Active),
-        ]
-    }
-
-    #[test]
-    fn devices_are_found_by_id_label_name_or_the_beginning_of_either() {
-        let all = all();
-        for (typed, expected) in [
-            ("11111111111111111111111111111111", 0x11),
-            ("1111", 0x11),
-            ("laptop", 0x11),
-            ("LAP", 0x11),
-            ("phone #34", 0x22),
-            ("2323", 0x23),
-            ("phone b", 0x33),
-            ("kiosk", 0x55),
-            ("kiosk #68", 0x44),
-            ("44444444444444444444444444444444", 0x44),
-        ] {
-            let found = find(&all, typed).unwrap();
-            assert_eq!(
-                found.device,
-                DeviceId::from_bytes([expected; 16]),
-                "{typed}"
-            );
-        }
-    }
-
-    #[test]
-    fn what_means_no_device_or_several_is_refused() {
-        let all = all();
-        for (typed, reason) in [
-            ("", "UNKNOWN_DEVICE"),
-            ("tablet", "UNKNOWN_DEVICE"),
-            ("111", "UNKNOWN_DEVICE"),
-            ("99999999999999999999999999999999", "UNKNOWN_DEVICE"),
-            ("phone", "AMBIGUOUS_DEVICE"),
-            ("pho", "AMBIGUOUS_DEVICE"),
-            ("zz111111111111111111111111111111", "KEY_FORMAT"),
-            ("1111111111111111111111111111111111", "KEY_FORMAT"),
-        ] {
-            assert_eq!(find(&all, typed).unwrap_err().reason, reason, "{typed}");
-        }
-        let error = find(&all, "phone").unwrap_err();
-        for label in ["phone #34", "phone #35"] {
-            assert!(error.message.contains(&format!("\"{label}\"")), "{error:?}");
-        }
-        assert_eq!(error.details["devices"], json!(["phone #34", "phone #35"]));
-    }
-
-    #[test]
-    fn a_label_means_one_device_whatever_the_others_are_called() {
-        let mut all = all();
-        for (id, name) in [
-            (0x66, "phone #34"),
-            (0x67, "phone #34 #102"),
-            (0x68, "67676767676767676767676767676767"),
-            (0x69, "laptop #17"),
-        ] {
-            all.push(device(id, name, DeviceState::Active));
-        }
-        for meant in &all {
-            let label = label(meant, &all);
-            assert_eq!(find(&all, &label).unwrap().device, meant.device, "{label}");
-        }
-        let label = |id: u8| {
-            label(
-                all.iter().find(|d| d.added_at == u64::from(id)).unwrap(),
-                &all,
-            )
-        };
-        assert_eq!(label(0x22), "22".repeat(16));
-        assert_eq!(label(0x23), "phone #35");
-        assert_eq!(label(0x66), "66".repeat(16));
-        assert_eq!(label(0x69), "laptop #17 #105");
-        // The name of one, and the numbered name of another.
-        let meant = DeviceId::from_bytes([0x66; 16]);
-        assert_eq!(find(&all, "phone #34").unwrap().device, meant);
-    }
-
-    #[test]
-    fn one_letter_can_mean_several() {
-        let all: Vec<_> = [(0x11, "fridge"), (0x12, "front door"), (0xf3, "kiosk")]
-            .map(|(id, name)| device(id, name, DeviceState::Active))
-            .into();
-        let error = find(&all, "f").unwrap_err();
-        assert_eq!(error.reason, "AMBIGUOUS_DEVICE");
-        assert_eq!(error.details["devices"], json!(["fridge", "front door"]));
-    }
-}
+mod tests;

@@ -6,8 +6,8 @@ use std::io::{IsTerminal as _, Read as _, stdin};
 use std::path::{Path, PathBuf};
 
 use device_agent::{
-    Agent, AgentError, Begun, DeviceState, IdentityId, LedgerId, NewDevice, PeerLinks, Recovered,
-    RecoveryWords, RevokeReason, RootError, Trust,
+    Agent, AgentError, Begun, DeviceId, DeviceInfo, DeviceState, IdentityId, LedgerId, NewDevice,
+    Others, PeerLinks, Recovered, RecoveryWords, RevokeReason, RootError, Trust,
 };
 use edge_ledger_core::identity::pikey::short_id;
 use serde::Serialize;
@@ -36,7 +36,8 @@ pub(super) async fn run(options: Recover, global: &Global, output: &Output) -> R
             let other = RootError::OtherIdentity(begun.identity);
             return Err(AgentError::from(other).into());
         }
-        return linked(new.home, options.revoke_others, global, output).await;
+        let (home, others) = (new.home, options.revoke_others);
+        return linked(home, Vec::new(), others, global, output).await;
     }
     let new = NewDevice {
         identity_urls: match &begun {
@@ -61,8 +62,10 @@ pub(super) async fn run(options: Recover, global: &Global, output: &Output) -> R
         (None, Some(begun)) => Trust::Ledger(begun.ledger_id),
         (None, None) => first_sight(&new, global, output).await?,
     };
-    let recovering = device_agent::recover(&new, identity, words.as_ref(), trust);
-    match unless_interrupted(Box::pin(recovering)).await? {
+    let others = others(options.revoke_others);
+    let recovering = device_agent::recover(&new, identity, words.as_ref(), trust, others);
+    let recovered = unless_interrupted(Box::pin(recovering)).await;
+    match recovered.map_err(full)? {
         Recovered::Waiting {
             identity,
             effective_ms,
@@ -77,7 +80,29 @@ pub(super) async fn run(options: Recover, global: &Global, output: &Output) -> R
                 })
                 .await
         }
-        Recovered::Linked(_) => linked(new.home, options.revoke_others, global, output).await,
+        Recovered::Linked(entered) => {
+            let (home, others) = (new.home, options.revoke_others);
+            linked(home, entered.revoked, others, global, output).await
+        }
+    }
+}
+
+/// What becomes of the other devices.
+pub(super) fn others(revoke: bool) -> Others {
+    match revoke {
+        true => Others::Revoke,
+        false => Others::Stay,
+    }
+}
+
+/// Nobody is left who could type what is said elsewhere of an identity that is full.
+pub(super) fn full(failure: Failure) -> Failure {
+    if failure.reason == "DEVICE_LIMIT" {
+        failure.next(
+            "type the same again with --revoke-others: the root key revokes all other devices and              tokens, and then links this one",
+        )
+    } else {
+        failure
     }
 }
 
@@ -96,6 +121,7 @@ fn identity(given: Option<&str>, begun: Option<&Begun>) -> Result<IdentityId, Fa
 /// Ends with the device, and with the others revoked if the person wants that.
 async fn linked(
     home: PathBuf,
+    ended: Vec<DeviceId>,
     revoke_others: bool,
     global: &Global,
     output: &Output,
@@ -111,6 +137,8 @@ async fn linked(
         )
     })?;
     device_agent::recovery_ended(&home)?;
+    let ended = ended.iter().map(ToString::to_string);
+    let revoked = ended.chain(revoked).collect();
     output
         .print(&Linked {
             state: "linked",
@@ -133,10 +161,10 @@ async fn revoked(
 ) -> Result<Vec<String>, Failure> {
     sync(agent).await?;
     let devices = agent.devices();
-    let others: Vec<_> = devices
-        .iter()
-        .filter(|device| !device.this && device.state == DeviceState::Active)
-        .collect();
+    let active = |d: &&DeviceInfo| !d.this && d.state == DeviceState::Active;
+    let mut others: Vec<_> = devices.iter().filter(active).collect();
+    // Who could add others goes first.
+    others.sort_by_key(|device| !device.admin);
     if others.is_empty() || !(revoke_others || wanted(&others, global, output)) {
         return Ok(Vec::new());
     }
@@ -145,10 +173,14 @@ async fn revoked(
         agent.revoke(device.device, RevokeReason::Lost).await?;
         revoked.push(device.device.to_string());
     }
+    let now_ms = agent.now_ms();
+    for token in agent.enrolments().iter().filter(|t| t.is_open(now_ms)) {
+        agent.revoke_enrolment(token.id).await?;
+    }
     Ok(revoked)
 }
 
-fn wanted(others: &[&device_agent::DeviceInfo], global: &Global, output: &Output) -> bool {
+fn wanted(others: &[&DeviceInfo], global: &Global, output: &Output) -> bool {
     if global.no_input || output.is_json() || !stdin().is_terminal() {
         return false;
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use device_agent::{Agent, AgentError, PendingRecovery, RECOVERY_WORDS, RecoveryWords};
+use device_agent::{Agent, AgentError, PendingRecovery, RECOVERY_WORDS, RecoveryWords, within};
 use serde::Serialize;
 
 mod settle;
@@ -13,6 +13,7 @@ use super::synced::{Synced, sync};
 use crate::args::Recoveries;
 use crate::explain::{Exit, Failure};
 use crate::keys::shown_ms;
+use crate::limits::SYNC_WITHIN;
 use crate::output::Output;
 use crate::typed::program;
 
@@ -115,6 +116,9 @@ struct Status {
     veto_ms: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pending: Option<Pending>,
+    /// A recovery that nobody can stop any more, and that was not finished yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    in_effect: Option<Pending>,
     /// Whether the root key is on this device, which sets recovery keys.
     root_key: bool,
     #[serde(flatten)]
@@ -142,13 +146,19 @@ impl From<PendingRecovery> for Pending {
 
 async fn status(agent: &Agent, output: &Output) -> Result<(), Failure> {
     let synced = sync(agent).await?;
-    let recovery = agent.recovery();
+    // What takes effect by time does so by the service's clock.
+    let recovery = match synced.is_synced() {
+        true => within(SYNC_WITHIN, agent.latest_recovery()).await.ok(),
+        false => None,
+    };
+    let recovery = recovery.unwrap_or_else(|| agent.recovery());
     let status = Status {
         set: recovery.key.is_some(),
         since_ms: recovery.key.map(|key| key.since_ms),
         veto_ms: recovery.veto_ms,
         pending: recovery.pending.map(Pending::from),
-        root_key: agent.holds_root_key().is_ok(),
+        in_effect: recovery.in_effect.map(Pending::from),
+        root_key: recovery.in_effect.is_none() && agent.holds_root_key().is_ok(),
         synced,
     };
     output.print(&status).await?;
@@ -229,6 +239,15 @@ impl fmt::Display for Status {
                 f,
                 "\nA recovery was asked for, and takes effect at {} UTC.\nNot yours?  {} recovery veto",
                 utc(pending.effective_ms),
+                program()
+            )?;
+        } else if let Some(recovery) = &self.in_effect {
+            write!(
+                f,
+                "\nA recovery was asked for, and is in effect since {} UTC: nobody can stop it, and \
+                 the root keys and backups of before are worthless.\nYours?  {} recover    where it \
+                 was asked for",
+                utc(recovery.effective_ms),
                 program()
             )?;
         } else if !self.set && self.root_key {

@@ -28,6 +28,14 @@ pub(super) fn explain(error: &RootError, message: String) -> Failure {
                      veto` there",
                 );
         }
+        RootError::RecoveryInEffect { effective_ms } => {
+            return Failure::refused("RECOVERY_IN_EFFECT", message)
+                .with("effective_ms", *effective_ms)
+                .next(
+                    "if one of you asked for it, type `edge-ledger recover` there again; if not, \
+                     whoever did holds the identity now: spend what is left, and make another one",
+                );
+        }
         RootError::OtherIdentity(identity) => {
             return Failure::refused("OTHER_IDENTITY", message)
                 .with("identity", identity.to_string())

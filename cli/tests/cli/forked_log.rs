@@ -52,6 +52,13 @@ fn synced(device: &Device, args: &[&str]) -> Value {
     said
 }
 
+fn row(device: &Device, name: &str) -> Value {
+    let devices = device.run(&["devices"]).json()["devices"].take();
+    let rows = devices.as_array().unwrap().clone();
+    let row = rows.into_iter().find(|row| row["name"] == name);
+    row.unwrap()
+}
+
 fn doctor_on_the_log(device: &Device) -> Value {
     let checks = device.run(&["doctor"]).json()["checks"].take();
     let mut checks = checks.as_array().unwrap().clone().into_iter();
@@ -90,6 +97,8 @@ fn a_store_that_was_put_back_is_proved_and_both_branches_are_put_together() {
     phone.link(&kiosk, "link", &[]);
     synced(&kiosk, &["earn", "5"]);
     assert_eq!(synced(&phone, &["earn", "2"])["balance"], "48");
+    let linked_ms = row(&phone, "kiosk")["added_ms"].clone();
+    assert!(linked_ms.is_i64());
     place.put_back();
     // Another branch: the thief can speak again, and a device is linked that the phone has not seen.
     laptop.link(&desk, "link", &[]);
@@ -121,12 +130,27 @@ fn a_store_that_was_put_back_is_proved_and_both_branches_are_put_together() {
     fs::remove_file(forked["file"].as_str().unwrap()).unwrap();
     let status = synced(&phone, &["status"]);
     assert_eq!(evidence_in(&status["forked_log"], &made), evidence);
+    // How it came in stands in the branch that was lost.
+    let came = row(&phone, "kiosk");
+    assert_eq!(came["added_by"]["kind"], "other_branch", "{came}");
+    assert!(came["added_ms"].is_null(), "{came}");
     // Who knows one branch only has nothing to settle.
     laptop.run(&["recovery", "settle"]).failed(1, "NO_ROOT_KEY");
 
     let settled = synced(&phone, &["recovery", "settle"]);
     assert_eq!(settled["branches"], 1, "{settled}");
     phone.run(&["recovery", "settle"]).failed(1, "NOT_FORKED");
+    for device in [&phone, &laptop] {
+        let came = row(device, "kiosk");
+        assert_eq!(came["added_by"]["label"], "phone", "{came}");
+        assert_eq!(came["added_ms"], linked_ms);
+        assert_eq!(row(device, "desk")["added_by"]["label"], "laptop");
+        let ended = row(device, "tablet");
+        assert_eq!(
+            (&ended["state"], &ended["reason"]),
+            (&"revoked".into(), &"lost".into())
+        );
+    }
     tablet.run(&["balance"]).failed(1, "DEVICE_REVOKED");
     synced(&kiosk, &["balance"]);
     let balances = [&phone, &laptop, &kiosk, &desk].map(|device| device.balance());

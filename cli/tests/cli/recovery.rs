@@ -226,7 +226,7 @@ fn a_recovery_that_was_killed_before_it_revoked_the_others_goes_on_with_that() {
     // A ledger service that says nothing holds it up between its link and the others.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
-    let mut command = tablet.command(&["recover", "--revoke-others", "--name", "tablet"]);
+    let mut command = tablet.command(&["recover", "--name", "tablet"]);
     command.args(["--words-file", file.to_str().unwrap(), "--ledger-url", &url]);
     command.args(["--identity", paper["identity"].as_str().unwrap()]);
     command.args(["--identity-url", &tablet.identity_url]);

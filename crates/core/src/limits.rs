@@ -54,6 +54,9 @@ pub const WAITING_RUNS_MAX: usize = 4_096;
 
 /// Most active devices of an identity.
 pub const DEVICES_ACTIVE_MAX: usize = 16;
+/// Active devices that the root key may add beyond [`DEVICES_ACTIVE_MAX`]: whoever fills all places
+/// by another key, and fills each anew that is freed, does not shut out the owner.
+pub const DEVICES_ACTIVE_BY_ROOT: usize = 4;
 /// Most devices that ever enter one log.
 pub const DEVICES_EVER_MAX: usize = 256;
 /// Those of [`DEVICES_EVER_MAX`] that are kept for devices that the root key adds.

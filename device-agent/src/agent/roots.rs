@@ -16,6 +16,9 @@ use crate::statement;
 use crate::vault;
 use crate::words::RecoveryWords;
 
+/// The reason of a refusal of a signer who may not do what was asked for.
+const FORBIDDEN: &str = "FORBIDDEN";
+
 /// What is known of an identity's recovery key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RecoveryStatus {
@@ -25,6 +28,9 @@ pub struct RecoveryStatus {
     pub veto_ms: u64,
     /// A recovery that was asked for, and not vetoed; it takes effect by time alone.
     pub pending: Option<PendingRecovery>,
+    /// A recovery whose time has come, and whose root key said nothing yet: it cannot be vetoed, and
+    /// the root keys of before are worth nothing.
+    pub in_effect: Option<PendingRecovery>,
 }
 
 /// A recovery key that is set.
@@ -36,7 +42,7 @@ pub struct RecoveryKeyInfo {
     pub since_ms: i64,
 }
 
-/// A recovery that waits.
+/// A recovery that waits, or did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PendingRecovery {
     /// Log position that asked for it.
@@ -87,7 +93,8 @@ impl Agent {
         let (home, log) = (&self.shared.home, self.log());
         let keys = vault::root_keys(home)?;
         let root = keys.root.ok_or(RootError::StaleRootKey)?;
-        check_root(&log, &root)?;
+        // A new key is written when nothing but the service is in the way.
+        check_root(&log, &root, session.began_ms())?;
         let next = keys.next.ok_or(RootError::NoNextRootKey)?;
         if log.next_root_hash(log.time()) != Some(next_key_hash(&next.public_key())) {
             return Err(RootError::NoNextRootKey.into());
@@ -101,7 +108,14 @@ impl Agent {
             reason,
         };
         let keys = [SigningAs::Root(&next)];
-        let parts = statement::append(session, &log, is_done, act, &keys).await?;
+        let said = statement::append(session, &log, is_done, act, &keys).await;
+        let parts = said.map_err(|error| match error {
+            // The root key that this follows was the root when the session began.
+            AgentError::Refused(refusal) if refusal.reason == FORBIDDEN => {
+                RootError::StaleRootKey.into()
+            }
+            error => error,
+        })?;
         // Taking it over moves the keys up, too.
         self.ask(|reply| Command::Adopt { parts, reply }).await?;
         let keys = vault::root_keys(home)?;
@@ -126,7 +140,7 @@ impl Agent {
     ) -> Result<(), AgentError> {
         let _turn = self.shared.roots.lock().await;
         let (mut session, log) = self.latest_log().await?;
-        let root = self.root_key(&log)?;
+        let root = self.root_key(&log, session.began_ms())?;
         let key = words.key();
         let public = key.public_key();
         let veto_ms = veto.map(|veto| u64::try_from(veto.as_millis()).unwrap_or(u64::MAX));
@@ -146,43 +160,65 @@ impl Agent {
     /// # Errors
     /// [`AgentError::NoRootKey`], [`RootError::StaleRootKey`], [`AgentError::Home`].
     pub fn holds_root_key(&self) -> Result<(), AgentError> {
-        self.root_key(&self.log()).map(|_| ())
+        let log = self.log();
+        self.root_key(&log, log.time()).map(|_| ())
     }
 
-    /// What the log says about recovery, as this device knows it.
+    /// What the log says about recovery, as this device knows it: by its own clock, if that is
+    /// later than the log.
     pub fn recovery(&self) -> RecoveryStatus {
+        self.recovery_at(self.now_ms())
+    }
+
+    /// The same by the log of the service and by its clock.
+    ///
+    /// # Errors
+    /// [`AgentError::Unreachable`]; [`AgentError::Refused`]; [`RootError::LogForked`].
+    pub async fn latest_recovery(&self) -> Result<RecoveryStatus, AgentError> {
+        let (session, log) = self.latest_log().await?;
+        Ok(self.recovery_at(log.time().max(session.began_ms())))
+    }
+
+    fn recovery_at(&self, now_ms: i64) -> RecoveryStatus {
         let log = self.log();
         let key = log.recovery_key();
         let since = |position: u64| log.records_after(position.saturating_sub(1)).first();
         let deployed = log.genesis().periods().veto_ms;
+        let asked = log.recovery(log.time()).map(|recovery| PendingRecovery {
+            position: recovery.position,
+            effective_ms: recovery.effective_ms,
+        });
+        let waits = |recovery: &PendingRecovery| now_ms < recovery.effective_ms;
         RecoveryStatus {
             key: key.map(|key| RecoveryKeyInfo {
                 set_at: key.set_at,
                 since_ms: since(key.set_at).map_or(0, |record| record.service_time_ms),
             }),
             veto_ms: key.map_or(deployed, |key| key.veto_ms),
-            pending: log.recovery(log.time()).map(|recovery| PendingRecovery {
-                position: recovery.position,
-                effective_ms: recovery.effective_ms,
-            }),
+            pending: asked.filter(waits),
+            in_effect: asked.filter(|recovery| !waits(recovery)),
         }
     }
 
     /// Cancels the recovery that waits. This device must be an admin.
     ///
     /// # Errors
-    /// [`RootError::NoRecovery`]; [`AgentError::Unreachable`]; [`AgentError::Refused`].
+    /// [`RootError::NoRecovery`], [`RootError::RecoveryInEffect`]; [`AgentError::Unreachable`];
+    /// [`AgentError::Refused`].
     pub async fn veto(&self) -> Result<(), AgentError> {
-        let (_, log) = self.latest_log().await?;
+        let (session, log) = self.latest_log().await?;
         let recovery = log.recovery(log.time()).ok_or(RootError::NoRecovery)?;
-        let position = recovery.position;
+        let (position, effective_ms) = (recovery.position, recovery.effective_ms);
+        if effective_ms <= session.began_ms() {
+            return Err(RootError::RecoveryInEffect { effective_ms }.into());
+        }
         self.state_act(|_| Act::Veto { position }).await.map(|_| ())
     }
 
-    pub(super) fn root_key(&self, log: &IdentityLog) -> Result<SecretKey, AgentError> {
+    pub(super) fn root_key(&self, log: &IdentityLog, now_ms: i64) -> Result<SecretKey, AgentError> {
         let keys = vault::root_keys(&self.shared.home)?;
         let root = keys.root.ok_or(AgentError::NoRootKey)?;
-        check_root(log, &root)?;
+        check_root(log, &root, now_ms)?;
         Ok(root)
     }
 
@@ -196,8 +232,9 @@ impl Agent {
     }
 }
 
-fn check_root(log: &IdentityLog, root: &SecretKey) -> Result<(), AgentError> {
-    if log.is_root(&root.public_key(), log.time()) {
+/// By the service's clock: a recovery takes effect by time alone.
+fn check_root(log: &IdentityLog, root: &SecretKey, now_ms: i64) -> Result<(), AgentError> {
+    if log.is_root(&root.public_key(), log.time().max(now_ms)) {
         Ok(())
     } else {
         Err(RootError::StaleRootKey.into())

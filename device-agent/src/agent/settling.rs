@@ -32,7 +32,10 @@ impl Agent {
         let _turn = self.shared.roots.lock().await;
         let key = Arc::new(match words {
             Some(words) => words.key(),
-            None => self.root_key(&self.log())?,
+            None => {
+                let log = self.log();
+                self.root_key(&log, log.time())?
+            }
         });
         let mut session = self.sign_in_somehow(&key).await?;
         let told = session.log_after(0).await?;

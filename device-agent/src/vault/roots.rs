@@ -18,6 +18,7 @@ const NEXT_ROOT_KEY: &str = "next-identity.key";
 const LATER_ROOT_KEY: &str = "later-identity.key";
 const RETIRED_ROOT_KEY: &str = "retired-identity.key";
 const RETIRED_NEXT_ROOT_KEY: &str = "retired-next-identity.key";
+const RETIRED_LATER_ROOT_KEY: &str = "retired-later-identity.key";
 
 /// The root keys that a folder has.
 #[derive(Default)]
@@ -67,6 +68,7 @@ pub(crate) fn remove_root_keys(folder: &Path) -> Result<(), HomeError> {
             NEXT_ROOT_KEY,
             RETIRED_ROOT_KEY,
             RETIRED_NEXT_ROOT_KEY,
+            RETIRED_LATER_ROOT_KEY,
         ],
     )
 }
@@ -138,6 +140,10 @@ impl Vault {
                 rename(folder, ROOT_KEY, RETIRED_ROOT_KEY)?;
                 if keys.next.is_some() {
                     rename(folder, NEXT_ROOT_KEY, RETIRED_NEXT_ROOT_KEY)?;
+                }
+                // Of a rotation that comes too late.
+                if keys.later.is_some() {
+                    rename(folder, LATER_ROOT_KEY, RETIRED_LATER_ROOT_KEY)?;
                 }
             }
         }

@@ -3,8 +3,9 @@
 use device_agent::{Agent, Status, within};
 
 use super::Check;
+use crate::device::calendar::utc;
 use crate::device::synced::sync;
-use crate::limits::REREAD_WITHIN;
+use crate::limits::{REREAD_WITHIN, SYNC_WITHIN};
 
 /// What mends a refusal that names nothing else.
 const OF_SERVICES: &str = "see below what answers at the addresses of the services";
@@ -27,7 +28,31 @@ pub(in crate::device) async fn checks(agent: &Agent) -> Vec<Check> {
         Err(check) => check,
     });
     checks.push(unacked(&status));
+    checks.extend(recovery(agent).await);
     checks
+}
+
+/// A recovery that was asked for, which a person must know of.
+async fn recovery(agent: &Agent) -> Option<Check> {
+    let known = within(SYNC_WITHIN, agent.latest_recovery()).await.ok();
+    let known = known.unwrap_or_else(|| agent.recovery());
+    if let Some(waits) = known.pending {
+        let says = format!(
+            "one was asked for, and takes effect at {} UTC",
+            utc(waits.effective_ms)
+        );
+        let fix = "if it was none of you, type `edge-ledger recovery veto` on an admin device";
+        return Some(Check::warn("recovery", says, fix));
+    }
+    let done = known.in_effect?;
+    let says = format!(
+        "one is in effect since {} UTC, and was not finished; the root keys and backups of before \
+         are worthless",
+        utc(done.effective_ms)
+    );
+    let fix = "if it was one of you, type `edge-ledger recover` there again; else whoever asked for \
+               it holds the identity";
+    Some(Check::warn("recovery", says, fix))
 }
 
 /// Reads every entry, which checks it: its record, its hash, and that its signature covers it.

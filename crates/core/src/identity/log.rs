@@ -213,6 +213,12 @@ impl IdentityLog {
         self.roots.at(now_ms).pending().copied()
     }
 
+    /// Position of the recovery that took effect last by a time, which put an end to all root keys
+    /// of before; 0 if there was none.
+    pub fn recovered_at(&self, now_ms: i64) -> u64 {
+        self.roots.at(now_ms).recovered_at()
+    }
+
     /// Where the log ends.
     pub fn head(&self) -> LogHead {
         LogHead {

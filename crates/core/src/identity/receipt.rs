@@ -94,6 +94,11 @@ impl ReceiptParts {
         wire::StatementReceiptBody::decode(&self.body[..]).map_or(0, |body| body.position)
     }
 
+    /// The service time that the receipt names; 0 if it cannot be read.
+    pub fn service_time_ms(&self) -> i64 {
+        wire::StatementReceiptBody::decode(&self.body[..]).map_or(0, |body| body.service_time_ms)
+    }
+
     /// The log's hash that the receipt names, if it can be read.
     pub fn log_hash(&self) -> Option<LogHash> {
         let body = wire::StatementReceiptBody::decode(&self.body[..]).ok()?;

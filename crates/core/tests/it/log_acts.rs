@@ -6,9 +6,9 @@ use edge_ledger_core::identity::{
 };
 use edge_ledger_core::ids::LogHash;
 use edge_ledger_core::limits::{
-    DEVICES_ACTIVE_MAX, DEVICES_BY_ROOT_MIN, DEVICES_EVER_MAX, HEADS_TIPS_MAX, JOURNAL_TIPS_MAX,
-    RECEIPT_TIPS_MAX, RENAMES_PER_DEVICE_MAX, REVOKES_PER_LINEAGE_MAX, STATEMENT_DEVICE_TIPS_MAX,
-    STATEMENT_TIPS_MAX,
+    DEVICES_ACTIVE_BY_ROOT, DEVICES_ACTIVE_MAX, DEVICES_BY_ROOT_MIN, DEVICES_EVER_MAX,
+    HEADS_TIPS_MAX, JOURNAL_TIPS_MAX, RECEIPT_TIPS_MAX, RENAMES_PER_DEVICE_MAX,
+    REVOKES_PER_LINEAGE_MAX, STATEMENT_DEVICE_TIPS_MAX, STATEMENT_TIPS_MAX,
 };
 
 use crate::fixture::{SERVICE_TIME_MS, World, device_id, key, record, rename, revoke};
@@ -360,6 +360,32 @@ fn at_most_16_devices_are_active() {
         .filter(|(_, d)| d.state == DeviceState::Active)
         .count();
     assert_eq!(active, DEVICES_ACTIVE_MAX);
+}
+
+/// Whoever fills all places, and fills each anew that is freed, does not shut out the owner.
+#[test]
+fn the_root_adds_devices_to_an_identity_that_others_have_filled() {
+    let world = World::uncapped();
+    let mut log = world.log_of("admin");
+    for number in 1..DEVICES_ACTIVE_MAX {
+        by_admin(&world, &mut log, world.add(&numbered(number), false)).expect("up to 16");
+    }
+    let as_root = [SigningAs::Root(&world.root)];
+    let most = DEVICES_ACTIVE_MAX + DEVICES_ACTIVE_BY_ROOT;
+    for number in DEVICES_ACTIVE_MAX..most {
+        let add = world.add(&numbered(number), true);
+        world.say(&mut log, add, &as_root).expect("up to 20");
+    }
+    let full = Err(LogError::DeviceLimit);
+    let add = || world.add("one more", true);
+    assert_eq!(world.say(&mut log, add(), &as_root), full);
+    // A place that the root makes is its own.
+    for number in 1..=DEVICES_ACTIVE_BY_ROOT {
+        let end = revoke(&numbered(number), Vec::new());
+        world.say(&mut log, end, &as_root).expect("can be revoked");
+        assert_eq!(by_admin(&world, &mut log, add()), full);
+    }
+    world.say(&mut log, add(), &as_root).expect("there is room");
 }
 
 #[test]

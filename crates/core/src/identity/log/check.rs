@@ -7,8 +7,8 @@ use crate::identity::{Act, Certificate, FormatError, SignedTip, Statement};
 use crate::ids::DeviceId;
 use crate::keys::KeyError;
 use crate::limits::{
-    DEVICES_ACTIVE_MAX, DEVICES_BY_ROOT_MIN, DEVICES_EVER_MAX, RENAMES_PER_DEVICE_MAX,
-    REVOKES_PER_LINEAGE_MAX,
+    DEVICES_ACTIVE_BY_ROOT, DEVICES_ACTIVE_MAX, DEVICES_BY_ROOT_MIN, DEVICES_EVER_MAX,
+    RENAMES_PER_DEVICE_MAX, REVOKES_PER_LINEAGE_MAX,
 };
 
 /// Acts that add nothing else are bounded one by one, so that none can use up the place of another:
@@ -174,13 +174,16 @@ impl IdentityLog {
             device.state == DeviceState::Active && certificate.replaces() != Some(**id)
         };
         let active_before = self.devices.iter().filter(stay).count();
-        let ever = match by {
-            Some(Signer::Root(_)) => DEVICES_EVER_MAX,
+        let (active, ever) = match by {
+            Some(Signer::Root(_)) => (
+                DEVICES_ACTIVE_MAX + DEVICES_ACTIVE_BY_ROOT,
+                DEVICES_EVER_MAX,
+            ),
             Some(Signer::Device(_) | Signer::Enrolment(_) | Signer::Recovery(_)) | None => {
-                DEVICES_EVER_MAX - DEVICES_BY_ROOT_MIN
+                (DEVICES_ACTIVE_MAX, DEVICES_EVER_MAX - DEVICES_BY_ROOT_MIN)
             }
         };
-        if active_before >= DEVICES_ACTIVE_MAX || self.devices.len() >= ever {
+        if active_before >= active || self.devices.len() >= ever {
             return Err(LogError::DeviceLimit);
         }
         Ok(())

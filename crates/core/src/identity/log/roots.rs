@@ -50,6 +50,8 @@ pub(super) struct Roots {
     rotations: usize,
     /// Recoveries that took effect.
     recoveries: usize,
+    /// Position of the last of them; 0 if there was none.
+    recovered_at: u64,
     /// Recovery keys that this root set.
     recovery_keys: usize,
     /// How often each key asked for a recovery.
@@ -65,6 +67,7 @@ impl Roots {
             pending: None,
             rotations: 0,
             recoveries: 0,
+            recovered_at: 0,
             recovery_keys: 0,
             recovers: BTreeMap::new(),
         }
@@ -80,6 +83,10 @@ impl Roots {
 
     pub(super) fn recovery_key(&self) -> Option<&RecoveryKey> {
         self.recovery.as_ref()
+    }
+
+    pub(super) fn recovered_at(&self) -> u64 {
+        self.recovered_at
     }
 
     pub(super) fn pending(&self) -> Option<&Recovery> {
@@ -103,6 +110,7 @@ impl Roots {
             self.root = Some(recovery.root);
             self.next = Some(recovery.next_root_hash);
             self.recoveries += 1;
+            self.recovered_at = recovery.position;
             (self.rotations, self.recovery_keys) = (0, 0);
         }
     }

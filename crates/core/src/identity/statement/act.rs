@@ -17,6 +17,19 @@ pub enum RevokeReason {
     Retired,
 }
 
+impl RevokeReason {
+    /// Whether it says more than another reason: what was said of a device is not played down by
+    /// saying it again.
+    pub fn outweighs(self, other: Self) -> bool {
+        let weight = |reason| match reason {
+            Self::Retired => 0,
+            Self::Lost => 1,
+            Self::Compromised => 2,
+        };
+        weight(self) > weight(other)
+    }
+}
+
 /// Why the root key was succeeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RotateReason {
