@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use edge_ledger_core::identity::receipt::ReceiptParts;
-use edge_ledger_core::identity::{Challenge, Statement};
+use edge_ledger_core::identity::{Challenge, IdentityLog, Statement};
+use edge_ledger_core::keys::SecretKey;
 use edge_ledger_proto::identity as wire;
 use edge_ledger_proto::identity::identity_service_client::IdentityServiceClient;
 use tonic::Request;
@@ -27,8 +28,19 @@ impl Caller {
         identity: &Identity,
         device: usize,
     ) -> anyhow::Result<Self> {
+        Self::open_as(channel, &identity.log, &identity.devices[device].key).await
+    }
+
+    /// As [`open`](Self::open), for the device of any log that has this key.
+    ///
+    /// # Errors
+    /// When the device is refused.
+    pub async fn open_as(
+        channel: Channel,
+        log: &IdentityLog,
+        key: &SecretKey,
+    ) -> anyhow::Result<Self> {
         let mut client = IdentityServiceClient::new(channel);
-        let (log, key) = (&identity.log, &identity.devices[device].key);
         let public_key = Bytes::copy_from_slice(key.public_key().as_bytes());
         let request = wire::GetChallengeRequest {
             identity: Bytes::copy_from_slice(log.identity().as_bytes()),
@@ -46,15 +58,24 @@ impl Caller {
         Ok(Self { client, token })
     }
 
+    /// A request of this session.
+    ///
+    /// # Errors
+    /// When the token cannot be sent.
+    pub fn signed_in<T>(&self, message: T) -> anyhow::Result<Request<T>> {
+        let mut request = Request::new(message);
+        let bearer = format!("Bearer {}", self.token).parse()?;
+        request.metadata_mut().insert("authorization", bearer);
+        Ok(request)
+    }
+
     /// Appends a statement; returns it with its receipt.
     ///
     /// # Errors
     /// When it is refused.
     pub async fn append(&mut self, statement: &Statement) -> anyhow::Result<ReceiptParts> {
         let statement = statement.bytes().clone();
-        let mut request = Request::new(wire::AppendStatementRequest { statement });
-        let bearer = format!("Bearer {}", self.token).parse()?;
-        request.metadata_mut().insert("authorization", bearer);
+        let request = self.signed_in(wire::AppendStatementRequest { statement })?;
         let response = self.client.append_statement(request).await?.into_inner();
         Ok(response.statement.unwrap_or_default().try_into()?)
     }

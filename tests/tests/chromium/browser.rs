@@ -152,12 +152,13 @@ impl Browser {
         }
     }
 
-    /// Waits until the page's channel is closed; what it heard until then does not matter.
-    pub(super) async fn closed(&mut self) -> anyhow::Result<()> {
+    /// Waits until the page's channel is closed; returns what it heard until then.
+    pub(super) async fn closed(&mut self) -> anyhow::Result<Vec<Bytes>> {
+        let mut heard = Vec::new();
         loop {
             match self.next().await? {
-                Said::Closed => return Ok(()),
-                Said::Heard(_) => {}
+                Said::Closed => return Ok(heard),
+                Said::Heard(message) => heard.push(message),
                 other => bail!("not closed: {other:?}"),
             }
         }

@@ -1,7 +1,8 @@
 //! A link of an agent to a real browser: another implementation of ICE, DTLS and SCTP.
 //!
 //! The browser is Debian's `chromium`, without a window. Its page is served by the test, which
-//! brings both descriptions from one end to the other and has the page send and receive bytes.
+//! brings both descriptions from one end to the other and has the page send and receive bytes: here
+//! straight to a link, in `meeting` through signalling to an agent, as a device of its identity.
 
 #![expect(
     clippy::wildcard_enum_match_arm,
@@ -9,6 +10,8 @@
 )]
 
 mod browser;
+mod meeting;
+mod page_device;
 
 use bytes::Bytes;
 use device_agent::testing::peer_link::{self, Link};
@@ -49,7 +52,7 @@ async fn exchange(browser: &mut Browser, mut link: Link) -> anyhow::Result<()> {
     assert_eq!(heard, message(frame(8)));
 
     drop(link);
-    browser.closed().await
+    browser.closed().await.map(drop)
 }
 
 #[tokio::test]
