@@ -128,12 +128,12 @@ fn is_address(url: &str) -> bool {
 fn explain(error: &clap::Error) -> Failure {
     let text = error.to_string();
     let is_bare = error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
-    let first = text.lines().next().unwrap_or_default();
-    let message = if is_bare {
-        "a command is missing"
-    } else {
-        first
-    };
-    let message = message.strip_prefix("error: ").unwrap_or(message);
+    if is_bare {
+        return Failure::usage("USAGE", "a command is missing").next("edge-ledger --help");
+    }
+    // What is missing stands on lines of its own below the first, up to an empty one.
+    let lines = text.lines().take_while(|line| !line.is_empty());
+    let message = lines.map(str::trim).collect::<Vec<_>>().join(" ");
+    let message = message.strip_prefix("error: ").unwrap_or(&message);
     Failure::usage("USAGE", message).next("edge-ledger --help")
 }

@@ -10,6 +10,7 @@ use edge_ledger_chassis::{Audiences, Authority, Leaving, Reason, Tasks};
 use edge_ledger_core::limits::FRAME_BYTES_MAX;
 use edge_ledger_core::sync::{Frame, GoAwayReason, Input, NewGreeting, Session, WhoWeAre, greet};
 use edge_ledger_proto::ledger as pb;
+use edge_ledger_proto::ledger::frame::Message;
 use edge_ledger_proto::ledger::ledger_service_server::{LedgerService, LedgerServiceServer};
 use edge_ledger_store::Origin;
 use edge_ledger_telemetry::context::{StreamSpan, TraceParent};
@@ -28,6 +29,9 @@ use crate::limits::{
 };
 use crate::measure;
 use crate::session::{End, Shell};
+
+/// Bytes of a signature.
+const PROOF_BYTES: usize = 64;
 
 type Outbound = mpsc::Sender<Result<pb::SyncResponse, Status>>;
 
@@ -224,6 +228,11 @@ async fn take_leave(outbound: &Outbound, held: VecDeque<Frame>, status: Status) 
 
 fn frame(request: pb::SyncRequest) -> Result<(Frame, Option<TraceParent>), Status> {
     let act = TraceParent::read(&request.traceparent);
+    if let Some(Message::Hello(hello)) = &frame.message
+        && hello.proof.len() != PROOF_BYTES
+    {
+        return Err(refusal(Reason::ProofInvalid, "the hello has no proof"));
+    }
     let frame = request
         .frame
         .ok_or_else(|| refusal(Reason::BadMessage, "a message without a frame"))?;

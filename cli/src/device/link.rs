@@ -17,6 +17,8 @@ use crate::explain::Failure;
 use crate::limits::COUNT_EVERY;
 use crate::output::Output;
 
+/// Digits of the number.
+const NUMBER_DIGITS: usize = 6;
 /// Said before the number is read; not to scripts.
 const PROMPT: &str = "number: ";
 
@@ -153,6 +155,10 @@ async fn decide(
             request.refuse("the person there said no").await;
             return Err(Failure::refused("LINK_NUMBER", "the device was not let in"));
         }
+        if !is_number(&typed) {
+            output.note("the number has six digits").await;
+            continue;
+        }
         match acted(agent, request.approve(&typed).await)? {
             Decided::Linked(joined) => return Ok(joined),
             Decided::WrongNumber(again, tries_left) => {
@@ -161,6 +167,13 @@ async fn decide(
             }
         }
     }
+}
+
+/// Whether it could be a number at all. What could not costs no try.
+fn is_number(typed: &str) -> bool {
+    let digits = typed.chars().filter(char::is_ascii_digit).count();
+    let others = typed.trim().chars().filter(|c| !c.is_ascii_digit());
+    digits == NUMBER_DIGITS && others.into_iter().all(char::is_whitespace)
 }
 
 impl Step {

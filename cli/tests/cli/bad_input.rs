@@ -89,6 +89,21 @@ fn what_is_typed_wrongly_is_told_in_both_forms() {
 }
 
 #[test]
+fn what_is_missing_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    for (args, missing) in [
+        (&["join"][..], "CODE|LINK"),
+        (&["up", "--tls-cert", "x"], "--tls-key"),
+        (&["devices", "revoke"], "DEVICE"),
+    ] {
+        let json = Ran::of(edge_ledger(folder.path()).args(args).arg("--json"));
+        let error = json.failed(2, "USAGE");
+        let message = error["message"].as_str().unwrap();
+        assert!(message.contains(missing), "{error}");
+    }
+}
+
+#[test]
 fn keys_and_ids_that_are_no_hex_or_of_a_wrong_length_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let up = Up::start(folder.path());

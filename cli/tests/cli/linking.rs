@@ -45,6 +45,10 @@ fn a_number_may_be_mistyped_twice() {
     let laptop = up.device("laptop");
     laptop.init();
     let (mut linking, mut joining, number) = asks(&laptop, &up.device("phone"));
+    // No number at all costs no try.
+    for typed in ["", "12", "1234567", "12 34 5x"] {
+        linking.types(typed);
+    }
     for left in [2, 1] {
         linking.types(wrong(&number));
         assert_eq!(linking.event("wrong_number")["tries_left"], left);

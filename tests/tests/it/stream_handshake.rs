@@ -4,6 +4,7 @@ use edge_ledger_core::identity::LogHead;
 use edge_ledger_core::keys::SecretKey;
 use edge_ledger_core::ledger::Heads;
 use edge_ledger_core::sync::{Frame, Hello};
+use edge_ledger_proto::ledger as pb;
 use edge_ledger_tests::{Deployment, Identity, RawStream, refusal};
 use tonic::Code;
 
@@ -52,6 +53,37 @@ async fn s08_a_proof_of_another_stream_opens_nothing() -> anyhow::Result<()> {
         place.refused(stream, replayed).await?,
         (Code::Unauthenticated, "PROOF_INVALID".to_owned())
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn s08_a_missing_or_cut_proof_opens_nothing() -> anyhow::Result<()> {
+    let place = place().await?;
+    for bytes in [0, 63, 65] {
+        let mut stream = RawStream::open(&place.url).await?;
+        let key = &place.identity.devices[0].key;
+        let hello = stream.sign_hello(&place.identity, key, &Heads::default());
+        let mut hello = pb::Hello::from(hello);
+        let mut proof = hello.proof.to_vec();
+        proof.resize(bytes, 0);
+        hello.proof = proof.into();
+        let message = Some(pb::frame::Message::Hello(hello));
+        let request = pb::SyncRequest {
+            frame: Some(pb::Frame { message }),
+            ..pb::SyncRequest::default()
+        };
+        stream.send_raw(request).await?;
+        let status = match stream.next().await? {
+            Err(status) => status,
+            Ok(frame) => anyhow::bail!("{} was given away", frame.name()),
+        };
+        assert_eq!(
+            refusal(&status),
+            (Code::Unauthenticated, "PROOF_INVALID".to_owned()),
+            "{bytes} bytes"
+        );
+    }
+    RawStream::hello(&place.url, &place.identity, 0, &Heads::default()).await?;
     Ok(())
 }
 
