@@ -264,7 +264,7 @@ async fn restore(
         ))
         .await;
     let restoring = device_agent::restore(&new, keys, trust, others);
-    let restored = unless_interrupted(restoring).await.map_err(full);
+    let restored = unless_interrupted(Box::pin(restoring)).await.map_err(full);
     let Entered { enrolled, revoked } =
         restored.map_err(|failure| file::explain(failure, &opened, file))?;
     output

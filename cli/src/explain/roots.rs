@@ -12,6 +12,10 @@ pub(super) const UNKNOWN_IDENTITY: &str = "a root key that was rotated or recove
 pub(super) const IDENTITY_EXISTS: &str = "make this machine a device of it with `edge-ledger backup restore FILE`; an `init` that was \
      interrupted is finished by the same one again, with the same --name";
 pub(super) const SUPERSEDED: &str = "end the other one: of two copies of a folder one can go on, and the other is told what to type";
+const OTHER: &str =
+    "somebody else has the words: if a device is left, type `edge-ledger recovery veto` there";
+const DONE: &str = "if one of you asked for it, type `edge-ledger recover` there again; if not, whoever did holds \
+     the identity now: spend what is left, and make another one";
 
 /// Explains one of the errors that are about them.
 pub(super) fn explain(error: &RootError, message: String) -> Failure {
@@ -21,20 +25,12 @@ pub(super) fn explain(error: &RootError, message: String) -> Failure {
                 .next("read them off the paper again, all 24, in their order");
         }
         RootError::OtherRecovery { effective_ms } => {
-            return Failure::refused("RECOVERY_PENDING", message)
-                .with("effective_ms", *effective_ms)
-                .next(
-                    "somebody else has the words: if a device is left, type `edge-ledger recovery \
-                     veto` there",
-                );
+            let failure = Failure::refused("RECOVERY_PENDING", message);
+            return failure.with("effective_ms", *effective_ms).next(OTHER);
         }
         RootError::RecoveryInEffect { effective_ms } => {
-            return Failure::refused("RECOVERY_IN_EFFECT", message)
-                .with("effective_ms", *effective_ms)
-                .next(
-                    "if one of you asked for it, type `edge-ledger recover` there again; if not, \
-                     whoever did holds the identity now: spend what is left, and make another one",
-                );
+            let failure = Failure::refused("RECOVERY_IN_EFFECT", message);
+            return failure.with("effective_ms", *effective_ms).next(DONE);
         }
         RootError::OtherIdentity(identity) => {
             return Failure::refused("OTHER_IDENTITY", message)

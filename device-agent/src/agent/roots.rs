@@ -109,12 +109,13 @@ impl Agent {
         };
         let keys = [SigningAs::Root(&next)];
         let said = statement::append(session, &log, is_done, act, &keys).await;
-        let parts = said.map_err(|error| match error {
+        let parts = said.map_err(|error| {
             // The root key that this follows was the root when the session began.
-            AgentError::Refused(refusal) if refusal.reason == FORBIDDEN => {
-                RootError::StaleRootKey.into()
+            let is_late = matches!(&error, AgentError::Refused(r) if r.reason == FORBIDDEN);
+            match is_late {
+                true => RootError::StaleRootKey.into(),
+                false => error,
             }
-            error => error,
         })?;
         // Taking it over moves the keys up, too.
         self.ask(|reply| Command::Adopt { parts, reply }).await?;
