@@ -4,7 +4,8 @@ use std::path::Path;
 
 use prost::Message as _;
 
-const FILES: [&str; 10] = [
+const FILES: [&str; 11] = [
+    "edgeledger/admin/v1/admin_service.proto",
     "edgeledger/identity/v1/deployment.proto",
     "edgeledger/identity/v1/identity_service.proto",
     "edgeledger/identity/v1/link.proto",

@@ -4,16 +4,21 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
+use edge_ledger_telemetry::version;
 
+mod admin;
 mod backups;
 mod device;
 mod devices;
 mod joining;
 mod peers;
 mod postings;
+#[cfg(test)]
+mod reference;
 mod roots;
 mod services;
 
+pub(crate) use admin::{Admin, AdminCommand, AdminIdentity, AdminKeys, Quota};
 pub(crate) use backups::{Backups, Password};
 pub(crate) use device::{DeviceCommand, UseCommand};
 pub(crate) use devices::{Devices, Reason};
@@ -21,7 +26,9 @@ pub(crate) use joining::{EnrolTokens, Init, Join, Leave, Link};
 pub(crate) use peers::Peers;
 pub(crate) use postings::{History, Posted, Refund};
 pub(crate) use roots::{Recover, Recoveries, Rotate};
-pub(crate) use services::{CreditSource, Keys, KeysInit, KeysInvite, KeysRotate, Periods, Up};
+pub(crate) use services::{
+    CreditSource, Keys, KeysInit, KeysInvite, KeysOperatorToken, KeysRotate, Periods, Up,
+};
 
 /// Exit codes, as `--help` tells them.
 const EXIT_CODES: &str = "\
@@ -44,7 +51,7 @@ First steps:
 
 /// One identity, many devices, one balance.
 #[derive(Debug, Parser)]
-#[command(name = "edge-ledger", version, about, after_help = EXIT_CODES)]
+#[command(name = "edge-ledger", version = version::LONG, about, after_help = EXIT_CODES)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -118,7 +125,7 @@ pub(crate) enum Command {
     /// Prints one line once they serve. Losing the data folder is repaired by the devices; losing
     /// the keys folder ends the ledger, so back it up.
     #[command(after_help = "Example:\n  edge-ledger up --data /srv/ledger --keys /srv/ledger-keys")]
-    Up(Up),
+    Up(Box<Up>),
     /// Show it all with two devices in a temporary folder
     ///
     /// Starts both services and two devices, links them, earns, spends, takes the ledger service
@@ -130,6 +137,14 @@ pub(crate) enum Command {
     /// `up` makes its own at the first start; see docs/two-services.md for who needs which file.
     #[command(subcommand)]
     Keys(Keys),
+    /// Look into services that run, and act as their operator
+    ///
+    /// Where a service answers operators (`operator.listen`, or `up --operator-listen`), to whoever
+    /// has the operator's token.
+    #[command(
+        after_help = "Examples:\n  edge-ledger admin --token-file FILE health\n  edge-ledger admin --token-file FILE identity show ID"
+    )]
+    Admin(Admin),
     #[command(flatten)]
     Device(DeviceCommand),
     /// Print what a shell needs to complete commands and options
@@ -157,6 +172,7 @@ impl Command {
             Self::Up(_) | Self::Device(DeviceCommand::Agent) => "warn",
             Self::Demo
             | Self::Keys(_)
+            | Self::Admin(_)
             | Self::Device(_)
             | Self::Completions { .. }
             | Self::Man { .. } => "off",

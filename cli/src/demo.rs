@@ -71,7 +71,7 @@ async fn play(script: &mut Script, folder: &Path) -> Result<(), Cut> {
         .step("agree on balance and heads", devices.agree(255))
         .await?;
     script.agreed(balance);
-    script.step("stop everything", leave(pair, devices)).await
+    Box::pin(script.step("stop everything", leave(pair, devices))).await
 }
 
 /// Two devices of one identity, linked directly too.

@@ -325,6 +325,9 @@ fn of_home(error: &HomeError, message: String) -> Failure {
 fn of_store(error: &StoreError, message: String) -> Failure {
     match error {
         StoreError::Unavailable(_) => Failure::refused("STORE_UNAVAILABLE", message),
+        // A device's own store knows no operator.
+        StoreError::Blocked => Failure::refused("IDENTITY_BLOCKED", message),
+        StoreError::OverQuota => Failure::refused("QUOTA_EXCEEDED", message),
         StoreError::Full => {
             Failure::refused("STORAGE_FULL", message).next("make room on the disk, and try again")
         }
@@ -383,6 +386,10 @@ fn of_refusal(refusal: &Refusal) -> Failure {
         "DEVICE_REVOKED" => {
             "if a copy of this folder took its place: `edge-ledger link` on a linked device, and \
              `edge-ledger join CODE --replace` here; if it was revoked: `--home NEW_DIR join CODE`"
+        }
+        "IDENTITY_BLOCKED" | "QUOTA_EXCEEDED" => {
+            "ask who runs the service; what is recorded stays on this device, and goes up by itself \
+             when the service takes it again"
         }
         "LAST_ADMIN" => "link another device first: `edge-ledger link --admin`",
         "ENROLMENT_ENDED" => {
@@ -445,6 +452,7 @@ impl From<KeysError> for Failure {
             | KeysError::Foreign(_)
             | KeysError::Unpaired { .. }
             | KeysError::NoRoot(_)
+            | KeysError::Exists(_)
             | KeysError::Role(_)
             | KeysError::Exposed { .. } => error.to_string(),
         };

@@ -1,6 +1,7 @@
 //! `keys`: the keys of services that run apart.
 
 mod invite;
+mod operator_token;
 mod rotate;
 
 use std::fmt;
@@ -45,6 +46,7 @@ pub(crate) async fn run(act: &Keys, output: &Output) -> Result<(), Failure> {
         Keys::Init(options) => init(options, output).await,
         Keys::Rotate(options) => rotate::run(options, output).await,
         Keys::Invite(options) => invite::run(options, output).await,
+        Keys::OperatorToken(options) => operator_token::run(options, output).await,
     }
 }
 

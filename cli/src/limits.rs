@@ -6,6 +6,19 @@ use std::time::Duration;
 /// Time that a command waits for the service.
 pub(crate) const SYNC_WITHIN: Duration = Duration::from_secs(5);
 
+/// For what still runs after a command has ended.
+pub(crate) const ENDS_WITHIN: Duration = Duration::from_millis(500);
+
+/// Time that a service has to answer an operator.
+pub(crate) const OPERATOR_WITHIN: Duration = Duration::from_secs(10);
+
+/// How often an operator is told how far something is, in milliseconds.
+pub(crate) const PROGRESS_EVERY_MS: u64 = 2_000;
+/// Longest line of an archive: a run as long as runs can be, in hex, and its commas.
+pub(crate) const ARCHIVE_LINE_BYTES_MAX: u64 = 4 << 20;
+/// Lines of an archive that wait to be sent.
+pub(crate) const ARCHIVE_LINES_WAITING_MAX: usize = 16;
+
 /// How often a person is told how long a code is good.
 pub(crate) const COUNT_EVERY: Duration = Duration::from_secs(1);
 

@@ -2,8 +2,9 @@
 //! a device.
 //!
 //! [`args`] says what can be typed, `up` and `demo` run services, `device` does what people do
-//! with a device. Whatever fails is explained in [`explain`], and only [`output`] prints.
+//! with a device, each started by `run`. Whatever fails is explained in [`explain`], and only [`output`] prints.
 
+mod admin;
 mod amount;
 mod args;
 mod demo;
@@ -15,20 +16,15 @@ mod limits;
 mod logging;
 mod output;
 mod pair;
+mod run;
 mod shell;
 mod signals;
 mod typed;
 mod up;
 
 use std::process::ExitCode;
-use std::time::Duration;
 
-use args::{Cli, Command};
-use explain::Failure;
 use output::Output;
-
-/// For what still runs after a command has ended.
-const LEAVE_WITHIN: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
     let cli = match typed::read(std::env::args_os().collect()) {
@@ -37,24 +33,6 @@ fn main() -> ExitCode {
     };
     let (verbose, asks) = (cli.global.verbose > 0, !cli.global.no_input);
     let output = Output::new(cli.global.json, verbose, asks);
-    let done = run(cli, &output);
+    let done = run::run(cli, &output);
     output.end(done)
-}
-
-fn run(cli: Cli, output: &Output) -> Result<(), Failure> {
-    logging::start(cli.global.verbose, cli.command.logs());
-    let runtime = tokio::runtime::Runtime::new()
-        .map_err(|error| Failure::refused("RUNTIME", format!("cannot start: {error}")))?;
-    let done = runtime.block_on(async {
-        match cli.command {
-            Command::Up(options) => up::run(options, &cli.global, output).await,
-            Command::Demo => Box::pin(demo::run(output)).await,
-            Command::Keys(act) => keys::run(&act, output).await,
-            Command::Device(command) => device::run(command, &cli.global, output).await,
-            Command::Completions { shell } => shell::completions(shell, output).await,
-            Command::Man { dir } => shell::man(&dir, output).await,
-        }
-    });
-    runtime.shutdown_timeout(LEAVE_WITHIN);
-    done
 }

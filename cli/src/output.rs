@@ -151,6 +151,11 @@ impl Output {
         }
     }
 
+    /// Prints a text as it is, which is data whether or not JSON is wanted.
+    pub(crate) async fn raw(&self, text: String) -> Result<(), Failure> {
+        self.say(text).await
+    }
+
     /// Prints words, if words are wanted.
     pub(crate) async fn words(&self, text: &str) -> Result<(), Failure> {
         if self.look.json {

@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use edge_ledger_chassis::{Clock, Keys, Limits, Tls};
+use edge_ledger_chassis::{Clock, Keys, Limits, OperatorToken, Tls};
 use edge_ledger_core::ids::LedgerId;
-use edge_ledger_store::Embedded;
+use edge_ledger_operator::{About, BindError};
+use edge_ledger_store::{Embedded, Measured};
 use identity_service::Registration;
 
 use crate::explain::Failure;
@@ -35,13 +36,22 @@ pub(crate) struct Pair {
     identity: identity_service::Server,
     ledger: Option<ledger_service::Server>,
     ledger_addr: SocketAddr,
+    operators: Option<edge_ledger_operator::Server>,
+    limits: identity_service::Limits,
 }
+
+/// Where operators are answered, and what lets them in.
+pub(crate) type Operators = (SocketAddr, OperatorToken);
 
 impl Pair {
     /// Starts both.
     pub(crate) async fn start(store: Embedded, keys: Keys, site: Site) -> Result<Self, Failure> {
         let clock = Clock::system();
         let (hosts, tls) = (site.hosts, site.tls);
+        let limits = identity_service::Limits {
+            registration: site.registration,
+            ..identity_service::Limits::default()
+        };
         let at = At {
             listen: site.ledger_listen,
             hosts: &hosts,
@@ -54,15 +64,12 @@ impl Pair {
             audiences: audiences(site.identity_listen, &hosts),
             ledger_urls: vec![url(ledger_addr, &hosts, tls.is_some())],
             identity_urls: Vec::new(),
-            store: Arc::new(store.clone()),
+            store: Arc::new(Measured::embedded(store.clone())),
             genesis: keys.genesis.clone(),
             signer: keys.signer.clone(),
             sealing: keys.sealing.clone(),
             clock: clock.clone(),
-            limits: identity_service::Limits {
-                registration: site.registration,
-                ..identity_service::Limits::default()
-            },
+            limits: limits.clone(),
             tls: tls.clone(),
             ice: identity_service::IceConfig::default(),
             reflection: true,
@@ -85,7 +92,48 @@ impl Pair {
             identity,
             ledger: Some(ledger),
             ledger_addr,
+            operators: None,
+            limits,
         })
+    }
+
+    /// Answers operators too.
+    pub(crate) async fn with_operators(
+        mut self,
+        (listen, token): Operators,
+    ) -> Result<Self, Failure> {
+        let store = Arc::new(self.store.clone());
+        let config = edge_ledger_operator::Config {
+            listen,
+            token,
+            tls: self.tls.clone(),
+            about: About {
+                services: vec!["identity-service", "ledger-service"],
+                store: "embedded",
+                bounds: self.limits.bounds(),
+            },
+            genesis: self.keys.genesis.clone(),
+            signer: self.keys.signer.clone(),
+            rotates: true,
+            identities: store.clone(),
+            ledgers: store.clone(),
+            terms: store,
+            clock: self.clock.clone(),
+        };
+        let bound = edge_ledger_operator::Server::bind(config).await;
+        let bound = bound.map_err(|error| {
+            let BindError { listen, source } = error;
+            cannot_listen("operator", listen, &source)
+        })?;
+        self.operators = Some(bound);
+        Ok(self)
+    }
+
+    /// Where operators are answered, if they are.
+    pub(crate) fn operator_url(&self) -> Option<String> {
+        let operators = self.operators.as_ref()?;
+        let address = operators.local_addr();
+        Some(url(address, &self.hosts, self.tls.is_some()))
     }
 
     pub(crate) fn identity_url(&self) -> String {
@@ -130,7 +178,13 @@ impl Pair {
                 None => true,
             }
         };
-        tokio::join!(self.identity.shutdown(grace), ledger);
+        let operators = async {
+            match self.operators {
+                Some(operators) => operators.shutdown(grace).await,
+                None => true,
+            }
+        };
+        tokio::join!(self.identity.shutdown(grace), ledger, operators);
     }
 }
 
@@ -147,13 +201,14 @@ async fn bind_ledger(
     clock: &Clock,
     at: At<'_>,
 ) -> Result<ledger_service::Server, Failure> {
+    let measured = Arc::new(Measured::embedded(store.clone()));
     let config = ledger_service::Config {
         listen: at.listen,
         audiences: audiences(at.listen, at.hosts),
         genesis: keys.genesis.clone(),
         signer: keys.signer.clone(),
-        identities: Arc::new(store.clone()),
-        ledgers: Arc::new(store.clone()),
+        identities: measured.clone(),
+        ledgers: measured,
         clock: clock.clone(),
         limits: Limits::default(),
         tls: at.tls.cloned(),

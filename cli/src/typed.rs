@@ -100,6 +100,11 @@ pub(crate) fn security(global: &Global) -> Result<Security, Failure> {
     })
 }
 
+/// Refuses what is no address.
+pub(crate) fn check_url(option: &str, url: &str, example: &str) -> Result<(), Failure> {
+    addresses(option, &[url.to_owned()], example).map(drop)
+}
+
 fn is_address(url: &str) -> bool {
     let Ok(uri) = url.parse::<http::Uri>() else {
         return false;

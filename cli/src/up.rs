@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use edge_ledger_chassis::keys::Choices;
-use edge_ledger_chassis::{Clock, Keys, KeysFolder, Tls, TlsFiles};
+use edge_ledger_chassis::{Admin, Clock, Keys, KeysFolder, OperatorToken, Tls, TlsFiles};
 use edge_ledger_store::{Embedded, Health};
+use edge_ledger_telemetry::export::Telemetry;
 use serde::Serialize;
 
 use crate::args;
@@ -27,6 +28,8 @@ const DRAIN_WITHIN: Duration = Duration::from_secs(4);
 const STORE: &str = "store.redb";
 /// Whose data it is, beside the store.
 const OWNER: &str = "ledger-id";
+/// What lets operators in, in the keys folder.
+const OPERATOR_TOKEN: &str = "operator.token";
 
 /// What `up` prints once it serves.
 #[derive(Debug, Serialize)]
@@ -36,26 +39,48 @@ struct Serves {
     ledger_id: String,
     data: PathBuf,
     keys: PathBuf,
+    /// Where probes and metrics are asked for, if anywhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    admin_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    operator_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    operator_token_file: Option<PathBuf>,
 }
 
 pub(crate) async fn run(
     options: args::Up,
     global: &args::Global,
     output: &Output,
+    telemetry: Option<&Telemetry>,
 ) -> Result<(), Failure> {
     let mut interrupts = Interrupts::listen()?;
     let data = folders::data(options.data.as_deref())?;
     let keys_folder = folders::keys(options.keys.as_deref(), &data);
+    let admin = open_admin(options.admin_listen, telemetry).await?;
     let site = site(&options, global.accept_plaintext)?;
     let store = Embedded::open(&data.join(STORE))?;
     let keys = open_keys(&data, &keys_folder, &options.periods)?;
-    let pair = Pair::start(store, keys, site).await?;
+    let token_file = operator_token_file(&options, &keys_folder)?;
+    let mut pair = Pair::start(store, keys, site).await?;
+    if let Some((listen, file)) = &token_file {
+        let token = OperatorToken::load(file)?;
+        pair = pair.with_operators((*listen, token)).await?;
+    }
+    if let Some(admin) = &admin {
+        admin.follow(pair.store().health());
+    }
     let serves = Serves {
         identity_url: pair.identity_url(),
         ledger_url: pair.ledger_url(),
         ledger_id: pair.ledger_id().to_string(),
         data: absolute(&data),
         keys: absolute(&keys_folder),
+        admin_url: admin
+            .as_ref()
+            .map(|admin| format!("http://{}", admin.local_addr())),
+        operator_url: pair.operator_url(),
+        operator_token_file: token_file.map(|(_, file)| absolute(&file)),
     };
     if serves.keys.starts_with(&serves.data) {
         warn("the keys folder is inside the data folder: who wipes the data ends the ledger");
@@ -65,9 +90,46 @@ pub(crate) async fn run(
         () = interrupts.next() => None,
         failed = store_failed(pair.store().clone()) => Some(failed),
     };
+    if let Some(admin) = &admin {
+        admin.drains();
+    }
     output.note("stops; Ctrl-C ends it at once").await;
     interrupts.unless_again(pair.shutdown(DRAIN_WITHIN)).await;
     failed.map_or(Ok(()), Err)
+}
+
+async fn open_admin(
+    listen: Option<SocketAddr>,
+    telemetry: Option<&Telemetry>,
+) -> Result<Option<Admin>, Failure> {
+    let (Some(listen), Some(telemetry)) = (listen, telemetry) else {
+        return Ok(None);
+    };
+    let bound = Admin::bind(listen, "edge-ledger", telemetry.clone()).await;
+    bound.map(Some).map_err(|error| {
+        let message = format!("cannot answer probes on {listen}: {error}");
+        Failure::refused("CANNOT_LISTEN", message)
+            .next("give an address of this machine and a free port with --admin-listen ADDR")
+    })
+}
+
+/// Where operators are answered, and the file of the token that lets them in: made, where nobody
+/// names one.
+fn operator_token_file(
+    options: &args::Up,
+    keys_folder: &Path,
+) -> Result<Option<(SocketAddr, PathBuf)>, Failure> {
+    let Some(listen) = options.operator_listen else {
+        return Ok(None);
+    };
+    if let Some(given) = &options.operator_token_file {
+        return Ok(Some((listen, given.clone())));
+    }
+    let file = keys_folder.join(OPERATOR_TOKEN);
+    if !file.exists() {
+        OperatorToken::make(&file)?;
+    }
+    Ok(Some((listen, file)))
 }
 
 /// Waits until the store may no longer be written. What was promised is in the file.
@@ -163,10 +225,13 @@ fn site(options: &args::Up, accepts_plaintext: bool) -> Result<Site, Failure> {
     let mut hosts = options.host.clone();
     let tls = tls(options)?;
     let mut plain = Vec::new();
-    for (option, listen) in [
+    let operators = options.operator_listen;
+    let listens = [
         ("--identity-listen", options.identity_listen),
         ("--ledger-listen", options.ledger_listen),
-    ] {
+    ];
+    let operators = operators.map(|listen| ("--operator-listen", listen));
+    for (option, listen) in listens.into_iter().chain(operators) {
         if listen.ip().is_loopback() {
             continue;
         }
@@ -241,12 +306,22 @@ impl fmt::Display for Serves {
         writeln!(f, "  identity service  {}", self.identity_url)?;
         writeln!(f, "  ledger service    {}", self.ledger_url)?;
         writeln!(f, "  ledger id         {}", self.ledger_id)?;
+        if let Some(admin) = &self.admin_url {
+            writeln!(f, "  probes, metrics   {admin}")?;
+        }
         writeln!(f, "  data              {}", self.data.display())?;
         writeln!(
             f,
             "  keys              {}  (back this up)",
             self.keys.display()
         )?;
+        if let (Some(url), Some(file)) = (&self.operator_url, &self.operator_token_file) {
+            writeln!(
+                f,
+                "  operators         {url}  (token in {})",
+                file.display()
+            )?;
+        }
         let elsewhere = match self.identity_url.as_str() {
             "http://127.0.0.1:7410" => String::new(),
             url => format!(" --identity-url {url}"),

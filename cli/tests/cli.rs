@@ -4,11 +4,17 @@
 #[path = "cli/addresses.rs"]
 mod addresses;
 #[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
+#[path = "cli/admin.rs"]
+mod admin;
+#[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
 #[path = "cli/agent.rs"]
 mod agent;
 #[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
 #[path = "cli/agent_socket.rs"]
 mod agent_socket;
+#[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
+#[path = "cli/archive.rs"]
+mod archive;
 #[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
 #[path = "cli/backup.rs"]
 mod backup;
@@ -44,6 +50,9 @@ mod offline;
 #[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
 #[path = "cli/process.rs"]
 mod process;
+#[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
+#[path = "cli/readme.rs"]
+mod readme;
 #[expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
 #[path = "cli/recovery.rs"]
 mod recovery;

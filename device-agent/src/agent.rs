@@ -20,6 +20,7 @@ use edge_ledger_core::ledger::{Kind, Level, Posting};
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
 
 use crate::addresses::Addresses;
 use crate::book::Book;
@@ -225,7 +226,14 @@ impl Agent {
         };
         let mut posting = Posting::new(kind, event_key, amount)?.with_memo(details.memo)?;
         posting.issuer_proof = details.issuer_proof.into();
-        self.ask(|reply| Command::Record { posting, reply }).await
+        let span = tracing::info_span!("post", otel.name = kind_name(kind));
+        let asked = span.clone();
+        let recorded = self.ask(|reply| Command::Record {
+            posting,
+            span: asked,
+            reply,
+        });
+        recorded.instrument(span).await
     }
 
     /// Waits until a sync that began after this call is done: everything that this device had
@@ -439,6 +447,15 @@ impl Agent {
 impl Drop for Shared {
     fn drop(&mut self) {
         self.stop.cancel();
+    }
+}
+
+/// Name of the span in which a posting is made.
+fn kind_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Credit => "earn",
+        Kind::Debit => "spend",
+        Kind::Refund => "refund",
     }
 }
 

@@ -306,6 +306,9 @@ impl Book {
             AppendOutcome::Appended(_) | AppendOutcome::LogMoved => {
                 Err(StoreError::Damaged("the journal does not end where it did".to_owned()).into())
             }
+            // No operator says anything to a device's own store.
+            AppendOutcome::Blocked => Err(StoreError::Blocked.into()),
+            AppendOutcome::OverQuota => Err(StoreError::OverQuota.into()),
         }
     }
 

@@ -9,6 +9,7 @@ mod command;
 mod connection;
 mod feed;
 mod forked;
+mod measure;
 mod notices;
 mod paths;
 mod peers;
@@ -25,6 +26,7 @@ use edge_ledger_core::identity::Point;
 use edge_ledger_core::keys::SecretKey;
 use edge_ledger_core::ledger::Level;
 use edge_ledger_core::sync::Input;
+use edge_ledger_telemetry::context::TraceParent;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -128,6 +130,8 @@ pub(crate) struct Engine {
     acked: Option<(Point, Level)>,
     unacked_since_ms: Option<u64>,
     waiting_since_ms: Option<u64>,
+    /// What the application did last, until entries of it go out.
+    last_act: Option<TraceParent>,
     next_ping: u64,
     syncs: Vec<SyncWaiter>,
     ack_waiters: Vec<AckWaiter>,
@@ -204,6 +208,7 @@ impl Engine {
             acked: start.acked,
             unacked_since_ms: None,
             waiting_since_ms: None,
+            last_act: None,
             next_ping: 1,
             syncs: Vec::new(),
             ack_waiters: Vec::new(),

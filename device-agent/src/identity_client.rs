@@ -1,6 +1,6 @@
 //! Calls of the identity service.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use edge_ledger_core::identity::receipt::ReceiptParts;
@@ -8,9 +8,11 @@ use edge_ledger_core::identity::{Challenge, Genesis, Purpose};
 use edge_ledger_core::ids::{IdentityId, LedgerId};
 use edge_ledger_core::keys::{PublicKey, SecretKey, Signature};
 use edge_ledger_core::limits::CHALLENGE_LIFE_MS;
+use edge_ledger_proto::DESCRIPTOR_SET;
 use edge_ledger_proto::identity as pb;
 use edge_ledger_proto::identity::identity_service_client::IdentityServiceClient;
-use tonic::transport::{Channel, Endpoint};
+use edge_ledger_telemetry::rpc::{ClientSpans, Methods};
+use tonic::transport::Endpoint;
 use tonic::{Request, Status};
 use tonic_types::StatusExt as _;
 
@@ -19,6 +21,12 @@ use crate::error::{AgentError, Refusal, VERSION_CONFLICT};
 use crate::limits::{CALL_WITHIN, CONNECT_WITHIN, KEEPALIVE_EVERY, KEEPALIVE_WITHIN};
 use crate::security::Secured;
 use crate::tls::{self, root_cause};
+
+/// A connection to a service, whose calls are watched.
+pub(crate) type Channel = ClientSpans<tonic::transport::Channel>;
+
+/// The methods that the services have.
+static METHODS: LazyLock<Methods> = LazyLock::new(|| Methods::new(DESCRIPTOR_SET));
 
 /// The host and port of an address, as HTTP names them.
 ///
@@ -63,7 +71,7 @@ pub(crate) async fn connect(
     };
     let endpoint = secured.apply(endpoint).map_err(without_tls)?;
     let error = match endpoint.connect().await {
-        Ok(channel) => return Ok(channel),
+        Ok(channel) => return Ok(ClientSpans::new(channel, METHODS.clone())),
         Err(error) => error,
     };
     let problem = match tls::problem(url, &error) {

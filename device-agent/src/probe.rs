@@ -12,6 +12,8 @@ use edge_ledger_core::keys::{SecretKey, Signature};
 use edge_ledger_core::limits::CHALLENGE_LIFE_MS;
 use edge_ledger_core::sync::Frame;
 use edge_ledger_proto::identity as pb;
+use tonic::Status;
+use tonic::transport::Channel;
 
 pub use certificate::certificate;
 
@@ -19,7 +21,9 @@ use crate::addresses::Addresses;
 use crate::clock::Clock;
 use crate::error::{AgentError, HomeError};
 use crate::health::takes_work;
-use crate::identity_client::{IdentityClient, authority, connect, from_status, timed};
+use crate::identity_client::{
+    IdentityClient, authority, connect, from_first_status, from_status, timed,
+};
 use crate::limits::LIVE_WITHIN;
 use crate::security::{Secured, Security};
 use crate::stream;
@@ -168,6 +172,20 @@ pub async fn ledger_service(url: &str, way: &Way, genesis: &Genesis) -> Result<u
         ))),
         None => Err(silent()),
     }
+}
+
+/// A connection to something that answers beside the services, such as their operator listener.
+///
+/// # Errors
+/// [`AgentError::Unreachable`], [`AgentError::Tls`].
+pub async fn connection(name: &'static str, url: &str, way: &Way) -> Result<Channel, AgentError> {
+    let watched = connect(name, url, &way.0).await?;
+    Ok(watched.inner().clone())
+}
+
+/// What the status of a call on such a connection means.
+pub async fn meaning(name: &'static str, url: &str, way: &Way, status: &Status) -> AgentError {
+    from_first_status(name, url, &way.0, status).await
 }
 
 /// Whether a service (`identity`, `ledger`) says that it takes work (`grpc.health.v1`).

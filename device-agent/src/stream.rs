@@ -5,6 +5,7 @@ use std::time::Duration;
 use edge_ledger_core::sync::Frame;
 use edge_ledger_proto::ledger as pb;
 use edge_ledger_proto::ledger::ledger_service_client::LedgerServiceClient;
+use edge_ledger_telemetry::context::TraceParent;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
@@ -64,9 +65,35 @@ pub(crate) async fn next_frame(
         .map_err(|error| Status::invalid_argument(error.to_string()))
 }
 
-/// Wraps a frame for the wire.
-pub(crate) fn request(frame: Frame) -> pb::SyncRequest {
-    pb::SyncRequest {
-        frame: Some(frame.into()),
+/// A frame to be sent, and the act that it belongs to.
+pub(crate) struct Held {
+    pub(crate) frame: Frame,
+    act: Option<TraceParent>,
+}
+
+impl Held {
+    /// Entries go out in a span of their own, which the service goes on from. What waited until there
+    /// was a way belongs to the `last` act of the application.
+    pub(crate) fn new(frame: Frame, last: &mut Option<TraceParent>) -> Self {
+        let is_of_entries = matches!(&frame, Frame::Runs { .. });
+        let act = is_of_entries.then(|| {
+            let span = tracing::info_span!("send", otel.kind = "producer");
+            let last = last.take();
+            if let Some(last) = last.filter(|_| TraceParent::current().is_none()) {
+                last.adopt(&span);
+            }
+            span.in_scope(TraceParent::current)
+        });
+        let act = act.flatten();
+        Self { frame, act }
+    }
+
+    /// Wraps it for the wire.
+    pub(crate) fn into_request(self) -> pb::SyncRequest {
+        let act = self.act.as_ref().map(TraceParent::as_str);
+        pb::SyncRequest {
+            frame: Some(self.frame.into()),
+            traceparent: act.unwrap_or_default().to_owned(),
+        }
     }
 }

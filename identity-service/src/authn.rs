@@ -9,7 +9,7 @@ use edge_ledger_core::identity::{Challenge, DeviceState, IdentityLog, Purpose};
 use edge_ledger_core::ids::{DeviceId, IdentityId};
 use edge_ledger_core::keys::{PublicKey, Signature};
 use edge_ledger_core::limits::CHALLENGE_LIFE_MS;
-use edge_ledger_store::{IdentityStore, LogView};
+use edge_ledger_store::{IdentityStore, LogView, StoreError};
 use tonic::metadata::MetadataMap;
 use tonic::{Extensions, Status};
 use zeroize::Zeroizing;
@@ -148,9 +148,17 @@ impl Authn {
         }
     }
 
+    /// Who is behind a token, of an identity that the operator has not blocked. One that is blocked
+    /// can still say who it is: whoever was robbed of a device must be able to revoke it.
+    pub(crate) async fn unblocked_caller(&self, metadata: &MetadataMap) -> Result<Caller, Status> {
+        let caller = self.caller(metadata).await?;
+        unblocked(&caller.view)?;
+        Ok(caller)
+    }
+
     /// Which active device is behind a token: a key that is none has nothing to say to devices.
     pub(crate) async fn device(&self, metadata: &MetadataMap) -> Result<Caller, Status> {
-        let caller = self.caller(metadata).await?;
+        let caller = self.unblocked_caller(metadata).await?;
         if is_active(&caller.view, &caller.session.device) {
             Ok(caller)
         } else {
@@ -197,6 +205,14 @@ pub(crate) fn may_speak(view: &LogView, device: &DeviceId, now_ms: i64) -> bool 
             let recovery = log.recovery_key().map(|own| own.key.device_id());
             recovery == Some(*device) || log.is_root_id(device, now_ms)
         }
+    }
+}
+
+/// Refuses what is more than statements to an identity that the operator blocked.
+pub(crate) fn unblocked(view: &LogView) -> Result<(), Status> {
+    match view.terms.block {
+        Some(_) => Err(store_refusal(&StoreError::Blocked)),
+        None => Ok(()),
     }
 }
 

@@ -14,6 +14,7 @@ use edge_ledger_proto::identity as wire;
 use edge_ledger_proto::identity::link_request::Message;
 use edge_ledger_store::IdentityStore;
 use edge_ledger_store::identity::{LinkOutcome, LinkSide};
+use edge_ledger_telemetry::meters::{self, meters};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
@@ -47,6 +48,19 @@ struct Calling {
 /// What a device hears.
 pub(crate) type Answers = ReceiverStream<Result<wire::LinkResponse, Status>>;
 
+/// How an end of a link session ends, beside by a refusal.
+const DONE: &str = "DONE";
+const BROKEN: &str = "BROKEN";
+
+/// There is a series for each common end from the start.
+pub(crate) fn measured_from_the_start() {
+    let refusals = [Reason::LinkExpired, Reason::LinkTaken, Reason::RateLimited];
+    let refusals = refusals.iter().map(|reason| reason.as_str());
+    for outcome in refusals.chain([DONE, BROKEN]) {
+        meters().link_outcome.add(0, &meters::outcome(outcome));
+    }
+}
+
 impl Links {
     /// Serves one end of a link.
     pub(crate) fn relay(&self, request: Request<Streaming<wire::LinkRequest>>) -> Answers {
@@ -78,6 +92,11 @@ impl Links {
         if let Some(end) = end {
             end.leave(self).await;
         }
+        let outcome = match &ended {
+            Ok(()) => DONE,
+            Err(status) => Reason::of(status).map_or(BROKEN, Reason::as_str),
+        };
+        meters().link_outcome.add(1, &meters::outcome(outcome));
         if let Err(status) = ended {
             self.tasks.spawn_for_client(async move {
                 // A device that does not read has left; its stream ends without a word.
@@ -102,7 +121,7 @@ impl Links {
             .and_then(|request| request.message);
         let end = end.insert(match first {
             Some(Message::Open(open)) => {
-                self.authn.caller(&calling.metadata).await?;
+                self.authn.unblocked_caller(&calling.metadata).await?;
                 self.open(name(&open.session)?).await?
             }
             Some(Message::Join(join)) => {

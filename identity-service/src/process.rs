@@ -8,9 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use edge_ledger_chassis::config::{Common, Form, Reader, Setting, is_loopback_host};
+use edge_ledger_chassis::limits::Bound;
 use edge_ledger_chassis::run::{Parts, Service, StartError};
 use edge_ledger_chassis::{KeysError, KeysFolder, Sealing};
 use edge_ledger_core::limits::ADDRESSES_MAX;
+use edge_ledger_store::Measured;
 use http::Uri;
 
 use crate::limits::{LINK_FIRST_MESSAGE, LINK_LIFE, Limits};
@@ -101,6 +103,38 @@ pub struct IdentitySection {
     signal: SignalSection,
 }
 
+impl Limits {
+    /// Those that an operator may change, by their settings.
+    pub fn bounds(&self) -> Vec<Bound> {
+        let time = |time: Duration| humantime::format_duration(time).to_string();
+        let own = [
+            ("identity.link_life", time(self.link_life)),
+            ("identity.link_first_message", time(self.link_first_message)),
+            (
+                "identity.challenges_per_minute",
+                self.challenges_per_minute.to_string(),
+            ),
+            (
+                "identity.joins_per_minute",
+                self.joins_per_minute.to_string(),
+            ),
+            (
+                "identity.registrations_per_minute",
+                self.registrations_per_minute.to_string(),
+            ),
+        ];
+        let own = own.into_iter().map(|(name, value)| {
+            let setting = SETTINGS.into_iter().find(|setting| setting.key == name);
+            Bound {
+                name,
+                value,
+                meaning: setting.map_or("", |setting| setting.meaning),
+            }
+        });
+        self.connections.bounds().into_iter().chain(own).collect()
+    }
+}
+
 impl Service for Server {
     const NAME: &'static str = "identity-service";
     const ABOUT: &'static str = "Who may speak: challenges, sessions, identity logs, links";
@@ -160,33 +194,40 @@ impl Service for Server {
     }
 
     async fn start(parts: Parts<Sealing>, own: IdentitySection) -> Result<Self, StartError> {
+        let limits = Limits {
+            connections: parts.limits.clone(),
+            link_life: own.link_life,
+            link_first_message: own.link_first_message,
+            challenges_per_minute: own.challenges_per_minute,
+            joins_per_minute: own.joins_per_minute,
+            registrations_per_minute: own.registrations_per_minute,
+            registration: own.registration,
+        };
+        let bounds = limits.bounds();
+        let operators = edge_ledger_operator::Config::of_process(&parts, Self::NAME, bounds);
         let config = Config {
             listen: parts.server.listen,
             audiences: parts.server.audiences,
             ledger_urls: own.ledger_urls,
             identity_urls: own.identity_urls,
-            store: Arc::new(parts.store),
+            store: Arc::new(Measured::redis(parts.store)),
             genesis: parts.genesis,
             signer: parts.signer,
             sealing: parts.secrets,
             clock: parts.clock,
-            limits: Limits {
-                connections: parts.limits,
-                link_life: own.link_life,
-                link_first_message: own.link_first_message,
-                challenges_per_minute: own.challenges_per_minute,
-                joins_per_minute: own.joins_per_minute,
-                registrations_per_minute: own.registrations_per_minute,
-                registration: own.registration,
-            },
+            limits,
             tls: parts.tls,
             ice: own.signal.ice,
             reflection: parts.server.reflection,
         };
-        Self::bind(config).await.map_err(|error| match error {
+        let server = Self::bind(config).await.map_err(|error| match error {
             BindError::Listen { listen, source } => StartError::Listen { listen, source },
             BindError::ServiceKey(error) => StartError::ServiceKey(error),
-        })
+        })?;
+        match operators {
+            Some(operators) => Ok(server.with_operators(operators).await?),
+            None => Ok(server),
+        }
     }
 
     fn local_addr(&self) -> SocketAddr {

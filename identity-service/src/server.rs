@@ -14,13 +14,14 @@ use edge_ledger_proto::DESCRIPTOR_SET;
 use edge_ledger_proto::identity::identity_service_server::{IdentityServiceServer, SERVICE_NAME};
 use edge_ledger_proto::signal::signal_service_server::{self as signalling, SignalServiceServer};
 use edge_ledger_store::IdentityStore;
+use edge_ledger_telemetry::rpc::Methods;
 use tonic::service::Routes;
 
 use crate::announcements::Announcements;
 use crate::authn::Authn;
 use crate::challenge::Sealer;
 use crate::limits::{Limits, REQUEST_BYTES_MAX, SIGNAL_REQUEST_BYTES_MAX};
-use crate::link::Links;
+use crate::link::{self, Links};
 use crate::log::Logs;
 use crate::rates::Rates;
 use crate::registration::{Door, Invites};
@@ -85,6 +86,7 @@ pub enum BindError {
 #[derive(Debug)]
 pub struct Server {
     serving: Serving,
+    operators: Option<edge_ledger_operator::Server>,
 }
 
 impl Server {
@@ -94,6 +96,7 @@ impl Server {
     /// [`BindError`] saying why not.
     pub async fn bind(config: Config) -> Result<Self, BindError> {
         check_signer(&config.genesis, &config.signer.current()).map_err(BindError::ServiceKey)?;
+        link::measured_from_the_start();
         let listen = config.listen;
         let listener = Listener::bind(listen)
             .await
@@ -101,6 +104,8 @@ impl Server {
         let (limits, tls) = (config.limits.connections.clone(), config.tls.clone());
         let (store, reflects) = (config.store.health(), config.reflection);
         let stopping = listener.tasks().stopping();
+        let measured = health::measured(store.clone(), stopping.clone());
+        listener.tasks().spawn(measured);
         let following = config.signer.clone().follow(stopping.clone());
         listener.tasks().spawn(following);
         let following = config.sealing.clone().follow(stopping.clone());
@@ -116,8 +121,23 @@ impl Server {
         if reflects {
             routes = reflection::add(routes, &SERVICES, DESCRIPTOR_SET);
         }
-        let serving = listener.serve(routes, limits, tls);
-        Ok(Self { serving })
+        let serving = listener.serve(routes, Methods::new(DESCRIPTOR_SET), limits, tls);
+        Ok(Self {
+            serving,
+            operators: None,
+        })
+    }
+
+    /// Answers operators too, on a listener of its own.
+    ///
+    /// # Errors
+    /// [`edge_ledger_operator::BindError`] when its port cannot be had.
+    pub async fn with_operators(
+        mut self,
+        config: edge_ledger_operator::Config,
+    ) -> Result<Self, edge_ledger_operator::BindError> {
+        self.operators = Some(edge_ledger_operator::Server::bind(config).await?);
+        Ok(self)
     }
 
     /// The bound address.
@@ -128,7 +148,14 @@ impl Server {
     /// Says that it takes no more work, then lets nobody in; open calls have the grace to end. Says
     /// whether all were answered.
     pub async fn shutdown(self, grace: Duration) -> bool {
-        self.serving.shutdown(grace).await
+        let operators = async {
+            match self.operators {
+                Some(operators) => operators.shutdown(grace).await,
+                None => true,
+            }
+        };
+        let (served, answered) = tokio::join!(self.serving.shutdown(grace), operators);
+        served && answered
     }
 }
 

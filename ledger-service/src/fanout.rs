@@ -7,6 +7,7 @@ use std::sync::Arc;
 use edge_ledger_core::ids::DeviceId;
 use edge_ledger_core::ledger::VerifiedRun;
 use edge_ledger_store::{Change, ChangeFeed, Origin};
+use edge_ledger_telemetry::Stopwatch;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +22,8 @@ pub(crate) enum Notice {
         origin: Origin,
         /// The runs.
         runs: Arc<[VerifiedRun]>,
+        /// When this process was told.
+        told: Stopwatch,
     },
     /// Some announcements were lost.
     Missed,
@@ -51,7 +54,11 @@ pub(crate) async fn run(mut feed: ChangeFeed, ledgers: Arc<Ledgers>, stop: Cance
             }) => {
                 if let Some(ledger) = ledgers.get(identity) {
                     // Nobody listening is no failure.
-                    let _ = ledger.notices.send(Notice::Entries { origin, runs });
+                    let _ = ledger.notices.send(Notice::Entries {
+                        origin,
+                        runs,
+                        told: Stopwatch::start(),
+                    });
                 }
             }
             Ok(Change::Log { identity }) => {

@@ -16,11 +16,14 @@ use edge_ledger_store::identity::StatementOutcome;
 use edge_ledger_store::ingest::{Ingested, Under, ingest};
 use edge_ledger_store::log_view::{self, read_log};
 use edge_ledger_store::{IdentityStore, LedgerStore, LogView, Origin, StoreError};
+use edge_ledger_telemetry::Stopwatch;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tracing::{Instrument as _, Span};
 
 use crate::acks;
 use crate::fanout::Notice;
 use crate::limits::{LEDGER_JOBS_MAX, LOG_MOVED_RETRIES_MAX, NOTICES_MAX};
+use crate::measure;
 use crate::streams::Streams;
 
 /// What all ledgers of a process share.
@@ -42,6 +45,10 @@ pub(crate) struct Frame {
     pub(crate) runs: Vec<Run>,
     /// The key that greeted the stream, which signs its acks.
     pub(crate) signer: Arc<ServiceSigner>,
+    /// Since it came.
+    pub(crate) watch: Stopwatch,
+    /// In which it came.
+    pub(crate) span: Span,
 }
 
 pub(crate) enum Job {
@@ -176,7 +183,12 @@ impl Ledger {
             match job {
                 Job::Ingest(frame, reply) => {
                     // Whoever asked may be gone: what is committed stays committed.
-                    let _ = reply.send(self.ingest(frame).await);
+                    let (watch, span) = (frame.watch, frame.span.clone());
+                    let ingested = self.ingest(frame).instrument(span).await;
+                    if let Ok((ingested, _)) = &ingested {
+                        measure::record(ingested, watch.elapsed());
+                    }
+                    let _ = reply.send(ingested);
                 }
                 Job::Adopt(own, parts, reply) => {
                     let _ = reply.send(self.adopt(own, parts).await);

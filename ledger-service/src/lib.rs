@@ -12,6 +12,7 @@ mod close;
 mod fanout;
 mod ledgers;
 mod limits;
+mod measure;
 mod process;
 mod rpc;
 mod server;

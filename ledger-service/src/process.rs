@@ -7,6 +7,7 @@ use std::time::Duration;
 use edge_ledger_chassis::config::{Common, Reader, Setting};
 use edge_ledger_chassis::run::{Parts, Service, StartError};
 use edge_ledger_chassis::{KeysError, KeysFolder};
+use edge_ledger_store::Measured;
 
 use crate::server::{BindError, Config, Server};
 
@@ -25,7 +26,9 @@ impl Service for Server {
     fn read(_: &mut Reader, _: &Common) {}
 
     async fn start(parts: Parts<()>, (): ()) -> Result<Self, StartError> {
-        let store = Arc::new(parts.store);
+        let bounds = parts.limits.bounds();
+        let operators = edge_ledger_operator::Config::of_process(&parts, Self::NAME, bounds);
+        let store = Arc::new(Measured::redis(parts.store));
         let config = Config {
             listen: parts.server.listen,
             audiences: parts.server.audiences,
@@ -38,9 +41,13 @@ impl Service for Server {
             tls: parts.tls,
             reflection: parts.server.reflection,
         };
-        Self::bind(config)
-            .await
-            .map_err(|BindError { listen, source }| StartError::Listen { listen, source })
+        let server = Self::bind(config).await;
+        let server =
+            server.map_err(|BindError { listen, source }| StartError::Listen { listen, source })?;
+        match operators {
+            Some(operators) => Ok(server.with_operators(operators).await?),
+            None => Ok(server),
+        }
     }
 
     fn local_addr(&self) -> SocketAddr {

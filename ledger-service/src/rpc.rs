@@ -12,18 +12,21 @@ use edge_ledger_core::sync::{Frame, GoAwayReason, Input, NewGreeting, Session, W
 use edge_ledger_proto::ledger as pb;
 use edge_ledger_proto::ledger::ledger_service_server::{LedgerService, LedgerServiceServer};
 use edge_ledger_store::Origin;
+use edge_ledger_telemetry::context::{StreamSpan, TraceParent};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
+use tracing::Span;
 
 use crate::close;
 use crate::ledgers::Ledgers;
 use crate::limits::{
     FAREWELL_WITHIN, HELD_FRAMES_MAX, HELLO_WITHIN, OUTBOUND_FRAMES_MAX, SLOW_AFTER, TICK_EVERY,
 };
+use crate::measure;
 use crate::session::{End, Shell};
 
 type Outbound = mpsc::Sender<Result<pb::SyncResponse, Status>>;
@@ -81,6 +84,7 @@ impl LedgerService for Rpc {
         let stream = SyncStream {
             shell: Shell::new(origin, session, self.ledgers.clone(), signer),
             leaving: Leaving::of(request.extensions()),
+            call: request.extensions().get::<StreamSpan>().cloned(),
             inbound: request.into_inner(),
             outbound,
         };
@@ -94,6 +98,8 @@ struct SyncStream {
     inbound: Streaming<pb::SyncRequest>,
     outbound: Outbound,
     leaving: CancellationToken,
+    /// The call that became this stream.
+    call: Option<StreamSpan>,
 }
 
 /// What ends a stream.
@@ -107,11 +113,34 @@ enum Stop {
 }
 
 impl SyncStream {
+    /// A span for a frame of entries: part of the act that the device names, and linked to the call
+    /// that became this stream.
+    fn span_of(&self, frame: &Frame, act: Option<&TraceParent>) -> Span {
+        let Frame::Runs { runs, .. } = frame else {
+            return Span::none();
+        };
+        let runs = runs.len();
+        let span = tracing::info_span!(parent: None, "merge", otel.kind = "consumer", runs);
+        if let Some(act) = act {
+            act.adopt(&span);
+        }
+        if let Some(call) = &self.call {
+            call.link(&span);
+        }
+        span
+    }
+
     async fn run(mut self, tasks: Tasks) {
         let stop = match self.converse().await {
             Ok(stop) => stop,
             Err(end) => Stop::Status(close::status(&end)),
         };
+        let why = match &stop {
+            Stop::Done => measure::DONE,
+            Stop::Gone => measure::GONE,
+            Stop::Status(status) => Reason::of(status).map_or(measure::BROKEN, Reason::as_str),
+        };
+        measure::ended(why);
         let Stop::Status(status) = stop else { return };
         let (held, inbound) = (self.shell.held, self.inbound);
         let outbound = self.outbound;
@@ -158,7 +187,10 @@ impl SyncStream {
                 }
                 message = self.inbound.message(), if reads_on => match message {
                     Ok(Some(request)) => match frame(request) {
-                        Ok(frame) => self.shell.handle(Input::Frame(frame))?,
+                        Ok((frame, act)) => {
+                            let span = self.span_of(&frame, act.as_ref());
+                            span.in_scope(|| self.shell.handle(Input::Frame(frame)))?;
+                        }
                         Err(status) => return Ok(Stop::Status(status)),
                     },
                     Ok(None) => half_closed = true,
@@ -189,11 +221,14 @@ async fn take_leave(outbound: &Outbound, held: VecDeque<Frame>, status: Status) 
     let _ = tokio::time::timeout(FAREWELL_WITHIN, farewell).await;
 }
 
-fn frame(request: pb::SyncRequest) -> Result<Frame, Status> {
+fn frame(request: pb::SyncRequest) -> Result<(Frame, Option<TraceParent>), Status> {
+    let act = TraceParent::read(&request.traceparent);
     let frame = request
         .frame
         .ok_or_else(|| refusal(Reason::BadMessage, "a message without a frame"))?;
-    Frame::try_from(frame).map_err(|error| refusal(Reason::BadMessage, &error.to_string()))
+    let frame =
+        Frame::try_from(frame).map_err(|error| refusal(Reason::BadMessage, &error.to_string()))?;
+    Ok((frame, act))
 }
 
 fn response(frame: Frame) -> pb::SyncResponse {

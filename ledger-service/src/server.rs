@@ -12,10 +12,11 @@ use edge_ledger_core::identity::Genesis;
 use edge_ledger_proto::DESCRIPTOR_SET;
 use edge_ledger_proto::ledger::ledger_service_server::SERVICE_NAME;
 use edge_ledger_store::{IdentityStore, LedgerStore};
+use edge_ledger_telemetry::rpc::Methods;
 use tonic::service::Routes;
 
 use crate::ledgers::{Ledgers, Shared};
-use crate::{fanout, rpc};
+use crate::{fanout, measure, rpc};
 
 /// What a ledger service needs.
 #[expect(missing_debug_implementations, reason = "holds a service key")]
@@ -57,6 +58,7 @@ pub struct BindError {
 #[derive(Debug)]
 pub struct Server {
     serving: Serving,
+    operators: Option<edge_ledger_operator::Server>,
 }
 
 impl Server {
@@ -69,6 +71,7 @@ impl Server {
             listen: config.listen,
             source,
         };
+        measure::begin();
         let listener = Listener::bind(config.listen).await.map_err(bind_error)?;
         let audiences = Audiences::new(config.audiences, listener.local_addr());
         let following = config.signer.clone();
@@ -82,6 +85,8 @@ impl Server {
             tasks: listener.tasks().clone(),
         })));
         let stopping = listener.tasks().stopping();
+        let measured = health::measured(store.clone(), stopping.clone());
+        listener.tasks().spawn(measured);
         listener.tasks().spawn(following.follow(stopping.clone()));
         listener
             .tasks()
@@ -97,8 +102,28 @@ impl Server {
         if config.reflection {
             routes = reflection::add(routes, &[SERVICE_NAME], DESCRIPTOR_SET);
         }
-        let serving = listener.serve(routes, config.limits, config.tls);
-        Ok(Self { serving })
+        let serving = listener.serve(
+            routes,
+            Methods::new(DESCRIPTOR_SET),
+            config.limits,
+            config.tls,
+        );
+        Ok(Self {
+            serving,
+            operators: None,
+        })
+    }
+
+    /// Answers operators too, on a listener of its own.
+    ///
+    /// # Errors
+    /// [`edge_ledger_operator::BindError`] when its port cannot be had.
+    pub async fn with_operators(
+        mut self,
+        config: edge_ledger_operator::Config,
+    ) -> Result<Self, edge_ledger_operator::BindError> {
+        self.operators = Some(edge_ledger_operator::Server::bind(config).await?);
+        Ok(self)
     }
 
     /// The bound address.
@@ -111,6 +136,13 @@ impl Server {
     /// off. Says whether everything was answered: a device that does not read is cut off too, and
     /// misses nothing that it cannot ask for again.
     pub async fn shutdown(self, grace: Duration) -> bool {
-        self.serving.shutdown(grace).await
+        let operators = async {
+            match self.operators {
+                Some(operators) => operators.shutdown(grace).await,
+                None => true,
+            }
+        };
+        let (served, answered) = tokio::join!(self.serving.shutdown(grace), operators);
+        served && answered
     }
 }

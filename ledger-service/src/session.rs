@@ -14,10 +14,12 @@ use edge_ledger_core::sync::{
 };
 use edge_ledger_store::log_view::read_log;
 use edge_ledger_store::{LogVersion, LogView, Origin, StoreError};
+use edge_ledger_telemetry::{Stopwatch, meters};
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::FuturesOrdered;
 use tokio::sync::{broadcast, oneshot};
+use tracing::Span;
 
 use crate::acks;
 use crate::fanout::Notice;
@@ -60,6 +62,23 @@ struct Joined {
     told: Option<LogVersion>,
     /// Once it is live.
     seated: Option<Seated>,
+    live: Option<Live>,
+}
+
+/// A stream after its welcome, as metrics count it.
+struct Live;
+
+impl Live {
+    fn new() -> Self {
+        meters().session_active.add(1, &[]);
+        Self
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        meters().session_active.add(-1, &[]);
+    }
 }
 
 /// Which of the streams of a device at several processes is the latest.
@@ -134,6 +153,7 @@ impl Shell {
             // Before everything else: what was read, judged or committed under a log is told to
             // nobody whom it has ended.
             if let Some(view) = self.changed_log() {
+                let view = unblocked(view).map_err(End::Store)?;
                 inputs.insert(0, Input::LogChanged(view.log));
             }
             if !inputs.is_empty() {
@@ -152,7 +172,9 @@ impl Shell {
 
     fn notice(&mut self, notice: Result<Notice, broadcast::error::RecvError>) -> Vec<Input> {
         match notice {
-            Ok(Notice::Entries { origin, runs }) if origin != self.origin => {
+            Ok(Notice::Entries { origin, runs, told }) if origin != self.origin => {
+                let lag = told.seconds();
+                meters().fanout_lag.record(lag, &[]);
                 vec![Input::Committed(runs)]
             }
             Ok(Notice::Opened {
@@ -212,6 +234,7 @@ impl Shell {
             Output::Live { .. } => {
                 if let Some(joined) = &mut self.ledger {
                     let streams = &joined.handle.streams;
+                    joined.live.get_or_insert_with(Live::new);
                     joined.seated = Some(streams.seat(joined.device, self.origin));
                     let (identity, device, stream) = (joined.identity, joined.device, self.origin);
                     let shared = self.ledgers.shared().clone();
@@ -241,6 +264,7 @@ impl Shell {
             notices,
             told: None,
             seated: None,
+            live: None,
         });
         let (shared, signer) = (self.ledgers.shared().clone(), Arc::clone(&self.signer));
         self.reads.push_back(Box::pin(async move {
@@ -274,6 +298,8 @@ impl Shell {
             own: joined.device,
             runs,
             signer: Arc::clone(&self.signer),
+            watch: Stopwatch::start(),
+            span: Span::current(),
         };
         let jobs = joined.handle.jobs.clone();
         self.ingests.push_back(Box::pin(async move {
@@ -359,10 +385,19 @@ async fn newer_log(
     }
     let (store, genesis) = (&*shared.identities, &shared.genesis);
     let view = read_log(store, genesis, identity, known.as_ref()).await?;
+    let view = view.map(unblocked).transpose()?;
     Ok(view
         .map(|view| Input::LogChanged(view.log))
         .into_iter()
         .collect())
+}
+
+/// Nothing goes in or out while the operator blocks the identity.
+fn unblocked(view: LogView) -> Result<LogView, StoreError> {
+    match view.terms.block {
+        Some(_) => Err(StoreError::Blocked),
+        None => Ok(view),
+    }
 }
 
 /// Waits until a stream that was opened later has taken over, which is told once.
@@ -392,6 +427,10 @@ async fn standing(
         let (store, genesis) = (&*shared.identities, &shared.genesis);
         let newer = read_log(store, genesis, identity, Some(&view)).await?;
         view = newer.unwrap_or(view);
+    }
+    // A stranger is not told of it.
+    if view.log.device(&device).is_some() {
+        view = unblocked(view)?;
     }
     let own = heads.value.of(&device).to_vec();
     let standing = Standing {

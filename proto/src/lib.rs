@@ -4,6 +4,8 @@
 pub mod convert;
 
 pub use convert::{ConvertError, Problem};
+/// `edgeledger.admin.v1`: what operators ask of services.
+pub use edgeledger::admin::v1 as admin;
 /// `edgeledger.identity.v1`: deployments, statements, sessions, links.
 pub use edgeledger::identity::v1 as identity;
 /// `edgeledger.ledger.v1`: journals, and the frames that sync them.
@@ -22,6 +24,11 @@ pub const DESCRIPTOR_SET: &[u8] = tonic::include_file_descriptor_set!("edgeledge
     reason = "generated"
 )]
 mod edgeledger {
+    pub mod admin {
+        pub mod v1 {
+            tonic::include_proto!("edgeledger.admin.v1");
+        }
+    }
     pub mod identity {
         pub mod v1 {
             tonic::include_proto!("edgeledger.identity.v1");

@@ -16,14 +16,14 @@ use edge_ledger_core::keys::SecretKey;
 use edge_ledger_core::ledger::posting::EventKey;
 use edge_ledger_core::ledger::{Draft, Kind, Posting, Run};
 use edge_ledger_store::identity::{LogEnd, StatementAppend, StatementOutcome};
-use edge_ledger_store::{IdentityStore, LedgerStore};
+use edge_ledger_store::{IdentityStore, LedgerStore, OperatorStore};
 
 use crate::Deployment;
 
 /// A store of both services.
-pub trait Store: IdentityStore + LedgerStore + Clone + 'static {}
+pub trait Store: IdentityStore + LedgerStore + OperatorStore + Clone + 'static {}
 
-impl<S: IdentityStore + LedgerStore + Clone + 'static> Store for S {}
+impl<S: IdentityStore + LedgerStore + OperatorStore + Clone + 'static> Store for S {}
 
 /// A device with its key and the end of its journal.
 #[expect(missing_debug_implementations, reason = "holds a key")]

@@ -113,7 +113,8 @@ impl Load {
         let store = Arc::new(store.clone());
         let stores = Stores {
             identity: store.clone(),
-            ledger: store,
+            ledger: store.clone(),
+            operator: store,
             keep: Box::new(()),
         };
         let mut report = Report {

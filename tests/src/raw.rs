@@ -138,6 +138,7 @@ impl RawStream {
     pub async fn send(&self, frame: Frame) -> anyhow::Result<()> {
         self.send_raw(pb::SyncRequest {
             frame: Some(frame.into()),
+            ..pb::SyncRequest::default()
         })
         .await
     }

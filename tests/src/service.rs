@@ -38,7 +38,7 @@ pub struct Ended {
 
 impl ServiceProcess {
     /// Starts a service (`identity-service`, `ledger-service`) with settings in its environment,
-    /// as `("store.url", "redis://…")`, and waits until it serves.
+    /// as `("store.url", "redis://…")` and `("OTEL_…", "…")`, and waits until it serves.
     ///
     /// # Errors
     /// When it cannot be started, or ends instead.
@@ -100,6 +100,14 @@ impl ServiceProcess {
             }
         }
         Ok(said)
+    }
+
+    /// Address and port of its admin port, once it said so.
+    pub fn admin_address(&self) -> Option<String> {
+        let events = self.said.iter();
+        let mut events = events.filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let answers = events.find(|event| event["message"] == "answers probes")?;
+        answers["address"].as_str().map(ToOwned::to_owned)
     }
 
     /// Address and port.
@@ -196,6 +204,10 @@ fn command(name: &str, settings: &[(&str, &str)]) -> anyhow::Result<Command> {
     let mut command = Command::new(binary(name)?);
     command.env_clear().stdin(Stdio::null());
     for (key, value) in settings {
+        if key.starts_with("OTEL_") {
+            command.env(key, value);
+            continue;
+        }
         let key = key.to_ascii_uppercase().replace('.', "__");
         command.env(format!("EDGE_LEDGER__{key}"), value);
     }

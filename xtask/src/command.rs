@@ -126,6 +126,23 @@ impl Run {
         String::from_utf8(output.stdout).with_context(|| format!("`{}` wrote no text", self.typed))
     }
 
+    /// Runs in silence and returns what it wrote, however it ended: whoever wrote nothing did well,
+    /// if it ended well.
+    pub(crate) fn text_of_any_end(mut self) -> anyhow::Result<String> {
+        let output = self
+            .command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .output()
+            .with_context(|| format!("cannot start `{}`", self.typed))?;
+        let text = String::from_utf8(output.stdout)
+            .with_context(|| format!("`{}` wrote no text", self.typed))?;
+        if text.is_empty() {
+            self.judge(output.status)?;
+        }
+        Ok(text)
+    }
+
     fn judge(&self, status: ExitStatus) -> anyhow::Result<()> {
         if status.success() {
             return Ok(());

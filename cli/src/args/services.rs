@@ -24,6 +24,9 @@ pub(crate) struct Up {
     /// Where the ledger service listens; port 0 for any
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7420")]
     pub(crate) ledger_listen: SocketAddr,
+    /// Where probes and metrics are asked for, in plain HTTP: /livez, /readyz, /metrics, /version
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) admin_listen: Option<SocketAddr>,
     /// Host name under which devices dial the services, beyond loopback; the first is told to them
     #[arg(long, value_name = "NAME")]
     pub(crate) host: Vec<String>,
@@ -43,6 +46,12 @@ pub(crate) struct Up {
     /// Who may register an identity
     #[arg(long, value_enum, value_name = "WHO", default_value_t = Registers::Open)]
     pub(crate) registration: Registers,
+    /// Answer operators (`edge-ledger admin`) at this address; port 0 for any
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) operator_listen: Option<SocketAddr>,
+    /// File of the token that lets operators in [default: operator.token in the keys folder, made if need be]
+    #[arg(long, value_name = "FILE", requires = "operator_listen")]
+    pub(crate) operator_token_file: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) periods: Periods,
 }
@@ -102,6 +111,21 @@ pub(crate) enum Keys {
         after_help = "Example:\n  edge-ledger keys invite --dir /etc/edge-ledger/keys --expires 7d"
     )]
     Invite(KeysInvite),
+    /// Make the token that lets operators in, in a new file
+    ///
+    /// It is the same at all services whose `operator.token_file` is that file.
+    #[command(
+        after_help = "Example:\n  edge-ledger keys operator-token --out /etc/edge-ledger/operator.token"
+    )]
+    OperatorToken(KeysOperatorToken),
+}
+
+/// Options of `keys operator-token`.
+#[derive(Debug, Args)]
+pub(crate) struct KeysOperatorToken {
+    /// The file; one that is there is never overwritten
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
 }
 
 /// Options of `keys init`.

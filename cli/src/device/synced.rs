@@ -58,7 +58,7 @@ fn left() -> Failure {
 
 /// Syncs the device, for a while. That nobody answers is no failure: what is recorded is sent
 /// later. A refusal is one, but for a fork of the journal, which a person mends with this very
-/// command, and of the identity log, in which entries go on.
+/// command, of the identity log, in which entries go on, and what an operator will lift.
 pub(super) async fn sync(agent: &Agent) -> Result<Synced, Failure> {
     match within(SYNC_WITHIN, agent.sync()).await {
         Ok(()) => Ok(Synced::yes()),
@@ -83,6 +83,12 @@ pub(super) async fn sync(agent: &Agent) -> Result<Synced, Failure> {
         Err(AgentError::Refused(refusal)) if refusal.reason == "LOG_FORKED" => Ok(Synced::no(
             format!("{refusal}; `edge-ledger doctor` says what to do"),
         )),
+        // What is recorded goes up when the operator lets it, and devices can be revoked until then.
+        Err(AgentError::Refused(refusal))
+            if ["IDENTITY_BLOCKED", "QUOTA_EXCEEDED"].contains(&refusal.reason.as_str()) =>
+        {
+            Ok(Synced::no(refusal.to_string()))
+        }
         Err(error) => Err(error.into()),
     }
 }

@@ -223,7 +223,7 @@ impl Up {
         Self::run(folder, command.args(options))
     }
 
-    fn run(folder: &Path, command: &mut Command) -> Self {
+    pub(crate) fn run(folder: &Path, command: &mut Command) -> Self {
         let mut running = Running::start(command);
         let said = running.line();
         Self {

@@ -10,11 +10,13 @@
 //! [`run`](crate::run). Settings that every service has are in the files below, one per section; a service brings its
 //! own sections.
 
+mod admin;
 mod effective;
 mod inputs;
 mod keys;
 mod limits;
 mod log;
+mod operator;
 mod problem;
 mod reader;
 mod server;
@@ -26,6 +28,7 @@ mod tls;
 pub use effective::{Effective, without_secrets};
 pub use inputs::{FileText, Inputs};
 pub use log::{LogFormat, LogSection};
+pub use operator::OperatorSection;
 pub(crate) use problem::CONFIGURATION;
 pub use problem::Problem;
 pub use reader::Reader;
@@ -33,6 +36,7 @@ pub use server::{ServerSection, is_loopback_host};
 pub use setting::{Form, Setting};
 pub use store::{RedisUrl, StoreAddress, StoreSection};
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -52,12 +56,16 @@ pub struct Common {
     pub tls: Option<TlsFiles>,
     /// Whether what is beyond loopback may go without.
     pub accepts_plaintext: bool,
+    /// `[admin]`: where probes and metrics are asked for, if anywhere.
+    pub admin: Option<SocketAddr>,
     /// `[limits]`: bounds of connections.
     pub limits: Limits,
     /// `[log]`: what is logged, and how.
     pub log: LogSection,
     /// `[shutdown]`: time that open calls have to end.
     pub drain_grace: Duration,
+    /// `[operator]`: where the commands of operators are answered, if anywhere.
+    pub operator: Option<OperatorSection>,
 }
 
 impl Common {
@@ -65,15 +73,23 @@ impl Common {
     pub fn read(reader: &mut Reader) -> Self {
         let server = server::read(reader);
         let accepts_plaintext = tls::accepts_plaintext(reader);
+        let tls = tls::read(reader, server.listen, accepts_plaintext);
+        let beside = operator::Beside {
+            listen: server.listen,
+            has_tls: tls.is_some(),
+            accepts_plaintext,
+        };
         Self {
-            tls: tls::read(reader, server.listen, accepts_plaintext),
+            tls,
             accepts_plaintext,
             server,
             keys_dir: keys::read(reader),
             store: store::read(reader),
+            admin: admin::read(reader),
             limits: limits::read(reader),
             log: log::read(reader),
             drain_grace: shutdown::read(reader),
+            operator: operator::read(reader, &beside),
         }
     }
 }
@@ -85,9 +101,11 @@ pub fn common_settings(listen: &'static str) -> Vec<Setting> {
     settings.extend(keys::SETTINGS);
     settings.extend(store::SETTINGS);
     settings.extend(tls::SETTINGS);
+    settings.extend(admin::SETTINGS);
     settings.extend(limits::SETTINGS);
     settings.extend(log::SETTINGS);
     settings.extend(shutdown::SETTINGS);
+    settings.extend(operator::SETTINGS);
     settings
 }
 

@@ -28,23 +28,46 @@ pub fn service(
     })
 }
 
+/// Measures whether a store can commit, until it is stopped.
+pub async fn measured(mut store: watch::Receiver<StoreHealth>, stopping: CancellationToken) {
+    let ready = &edge_ledger_telemetry::meters().store_ready;
+    loop {
+        let commits = *store.borrow_and_update() == StoreHealth::Serving;
+        ready.record(u64::from(commits), &[]);
+        let changed = stopping.run_until_cancelled(store.changed());
+        if !matches!(changed.await, Some(Ok(()))) {
+            return;
+        }
+    }
+}
+
 struct Probe {
     names: &'static [&'static str],
     readiness: Readiness,
 }
 
-#[derive(Clone)]
-struct Readiness {
+/// Whether a process takes work.
+#[derive(Debug, Clone)]
+pub(crate) struct Readiness {
     store: watch::Receiver<StoreHealth>,
     stopping: CancellationToken,
 }
 
 impl Readiness {
-    fn now(&self) -> ServingStatus {
+    pub(crate) fn new(store: watch::Receiver<StoreHealth>, stopping: CancellationToken) -> Self {
+        Self { store, stopping }
+    }
+
+    /// Whether it takes work now.
+    pub(crate) fn is_ready(&self) -> bool {
         let commits = *self.store.borrow() == StoreHealth::Serving;
         // A store that is gone takes nothing, whatever it said last.
         let is_there = self.store.has_changed().is_ok();
-        if commits && is_there && !self.stopping.is_cancelled() {
+        commits && is_there && !self.stopping.is_cancelled()
+    }
+
+    fn now(&self) -> ServingStatus {
+        if self.is_ready() {
             ServingStatus::Serving
         } else {
             ServingStatus::NotServing

@@ -19,6 +19,7 @@
 
 mod error;
 mod file;
+mod operator;
 mod sealing;
 mod service;
 mod signing;
@@ -34,6 +35,7 @@ use file::{Files, decode_hex, encode_hex};
 use service::numbered;
 
 pub use error::KeysError;
+pub use operator::OperatorToken;
 pub use sealing::{Sealing, SealingKey, SealingKeys};
 pub use service::Rotated;
 pub use signing::Signing;

@@ -58,6 +58,11 @@ const _: () = assert!(
     "the longest drain ends in time"
 );
 
+/// Connections of the admin port that are open at once.
+pub const ADMIN_CONNECTIONS_MAX: usize = 32;
+/// Age at which one of them is closed.
+pub const ADMIN_CONNECTION_AGE: Duration = Duration::from_secs(5 * 60);
+
 /// The bounds that a deployment, or a test, may change.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -78,6 +83,17 @@ pub struct Limits {
     pub keepalive_interval: Duration,
     /// See [`KEEPALIVE_TIMEOUT`].
     pub keepalive_timeout: Duration,
+}
+
+/// One bound in effect, to be shown to operators.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bound {
+    /// Its name: that of its setting, if it has one.
+    pub name: &'static str,
+    /// Its value, with its unit.
+    pub value: String,
+    /// What it bounds.
+    pub meaning: &'static str,
 }
 
 impl Default for Limits {

@@ -1,10 +1,15 @@
 //! The log of a service: one line per event on standard error, JSON for machines, text for people.
 //!
-//! What others wrote into a value cannot begin a line of its own or move a cursor.
+//! A line that was written while something was traced names trace and span. What others wrote into a value cannot begin a line of its own or move a cursor.
 
 use std::io::{self, IsTerminal as _, Write, stderr};
 
-use tracing_subscriber::EnvFilter;
+use edge_ledger_telemetry::context;
+use edge_ledger_telemetry::export::Telemetry;
+use tracing_subscriber::filter::{FilterExt as _, filter_fn};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _, Registry, fmt};
 
 use crate::config::{LogFormat, LogSection};
 
@@ -17,24 +22,34 @@ pub enum Lines {
     Text,
 }
 
-/// Starts the log of this process, and says how its lines look. Panics are logged as well.
-pub fn start(section: &LogSection) -> Lines {
+/// Starts the log of this process, and says how its lines look. Panics are logged as well. With
+/// telemetry the spans and events go there, too.
+pub fn start(section: &LogSection, telemetry: Option<&Telemetry>) -> Lines {
     let lines = match section.format {
         LogFormat::Json => Lines::Json,
         LogFormat::Text => Lines::Text,
         LogFormat::Auto if stderr().is_terminal() => Lines::Text,
         LogFormat::Auto => Lines::Json,
     };
-    let filter = EnvFilter::new(&section.level);
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(false)
-        .with_writer(|| Escaped(stderr()));
-    // It fails when there is a log already, which then goes on.
-    let _ = match lines {
-        Lines::Json => log.json().flatten_event(true).try_init(),
-        Lines::Text => log.try_init(),
+    // Spans are for telemetry; a line says what happened, and names the span.
+    let events = EnvFilter::new(&section.level).and(filter_fn(|of| of.is_event()));
+    let log = fmt::layer().with_ansi(false).with_writer(move || Escaped {
+        to: stderr(),
+        lines,
+    });
+    let log = match lines {
+        Lines::Json => {
+            let json = log.json().flatten_event(true);
+            let alone = json.with_current_span(false).with_span_list(false);
+            alone.with_filter(events).boxed()
+        }
+        Lines::Text => log.with_filter(events).boxed(),
     };
+    let subscriber = Registry::default()
+        .with(telemetry.map(Telemetry::layer))
+        .with(log);
+    // It fails when there is a log already, which then goes on.
+    let _ = subscriber.try_init();
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);
         let what = panic.payload_as_str().unwrap_or_default();
@@ -44,7 +59,20 @@ pub fn start(section: &LogSection) -> Lines {
 }
 
 /// Writes one event at a time, as one line.
-struct Escaped<W>(W);
+struct Escaped<W> {
+    to: W,
+    lines: Lines,
+}
+
+/// A line with the names of the trace and the span that it was written in.
+fn with_ids(line: &mut String, lines: Lines, (trace, span): &(String, String)) {
+    match (lines, line.strip_suffix('}')) {
+        (Lines::Json, Some(open)) => {
+            *line = format!(r#"{open},"trace_id":"{trace}","span_id":"{span}"}}"#);
+        }
+        _ => line.push_str(&format!(" trace_id={trace} span_id={span}")),
+    }
+}
 
 impl<W: Write> Write for Escaped<W> {
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
@@ -57,13 +85,16 @@ impl<W: Write> Write for Escaped<W> {
                 line.push(c);
             }
         }
+        if let Some(ids) = context::current_ids() {
+            with_ids(&mut line, self.lines, &ids);
+        }
         line.push('\n');
-        self.0.write_all(line.as_bytes())?;
+        self.to.write_all(line.as_bytes())?;
         Ok(event.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
+        self.to.flush()
     }
 }
 
@@ -98,9 +129,12 @@ mod tests {
     fn text_stays_on_its_line() {
         let said = Said::default();
         let writer = said.clone();
-        let log = tracing_subscriber::fmt()
+        let log = fmt()
             .with_ansi(false)
-            .with_writer(move || Escaped(writer.clone()))
+            .with_writer(move || Escaped {
+                to: writer.clone(),
+                lines: Lines::Text,
+            })
             .finish();
         tracing::subscriber::with_default(log, || {
             tracing::info!(name = HOSTILE, display = %HOSTILE, debug = ?HOSTILE, "{HOSTILE}");
@@ -116,10 +150,13 @@ mod tests {
     fn json_gives_hostile_text_back_as_it_was() {
         let said = Said::default();
         let writer = said.clone();
-        let log = tracing_subscriber::fmt()
+        let log = fmt()
             .json()
             .flatten_event(true)
-            .with_writer(move || Escaped(writer.clone()))
+            .with_writer(move || Escaped {
+                to: writer.clone(),
+                lines: Lines::Json,
+            })
             .finish();
         tracing::subscriber::with_default(log, || {
             tracing::warn!(name = "n\n\"x\u{1b}", "m\r\n");
@@ -130,5 +167,20 @@ mod tests {
         assert_eq!(line["name"], "n\n\"x\u{1b}");
         assert_eq!(line["message"], "m\r\n");
         assert_eq!(line["level"], "WARN");
+    }
+
+    #[test]
+    fn a_line_with_ids_is_a_line_of_its_format() {
+        let ids = ("0af7".to_owned(), "b7ad".to_owned());
+        let mut json = r#"{"message":"a } b"}"#.to_owned();
+        with_ids(&mut json, Lines::Json, &ids);
+        let line: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(
+            (&line["trace_id"], &line["span_id"]),
+            (&"0af7".into(), &"b7ad".into())
+        );
+        let mut text = "a".to_owned();
+        with_ids(&mut text, Lines::Text, &ids);
+        assert_eq!(text, "a trace_id=0af7 span_id=b7ad");
     }
 }

@@ -28,18 +28,18 @@ use edge_ledger_core::identity::Genesis;
 use edge_ledger_core::ledger::Level;
 use edge_ledger_store::LedgerStore as _;
 use edge_ledger_store::redis::RedisStore;
+use edge_ledger_telemetry::Stopwatch;
+use edge_ledger_telemetry::export::{FLUSH_WITHIN, Program, Telemetry};
+use edge_ledger_telemetry::version::{COMMIT, VERSION};
 
 pub use failure::StartError;
 
 use crate::config::{Common, Inputs, Problem, Reader, ServerSection, Setting, common_settings};
-use crate::limits::LEAVE_WITHIN;
+use crate::limits::{EXIT_WITHIN, LEAVE_WITHIN};
 use crate::logging::{self, Lines};
-use crate::{Clock, KeysError, KeysFolder, Limits, Signals, Signing, Tls};
+use crate::{Admin, Clock, KeysError, KeysFolder, Limits, OperatorToken, Signals, Signing, Tls};
 use args::Act;
 use named::{Named, ServiceKeys};
-
-/// The version that services say they have.
-const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// A service that can be a process of its own.
 pub trait Service: Sized + Send {
@@ -101,6 +101,8 @@ pub struct Parts<K> {
     pub limits: Limits,
     /// The time.
     pub clock: Clock,
+    /// Where operators are answered, and the token that lets them in; none: nowhere.
+    pub operator: Option<(SocketAddr, OperatorToken)>,
 }
 
 /// How a service that had started ended.
@@ -179,12 +181,30 @@ fn serve<S: Service>(inputs: &Inputs) -> ExitCode {
         Ok(configured) => configured,
         Err(problems) => return configuration::refused::<S>(&Act::Serve, &problems),
     };
-    let lines = logging::start(&common.log);
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
-        Err(error) => return not_started::<S>(lines, &StartError::System(error)),
+        Err(error) => {
+            let lines = logging::start(&common.log, None);
+            return not_started::<S>(lines, &StartError::System(error));
+        }
     };
-    let ended = runtime.block_on(live::<S>(common, named, own));
+    let telemetry = {
+        let _entered = runtime.enter();
+        Telemetry::start(Program { name: S::NAME })
+    };
+    let lines = logging::start(&common.log, telemetry.as_ref().ok());
+    let telemetry = match telemetry {
+        Ok(telemetry) => telemetry,
+        Err(error) => return not_started::<S>(lines, &error.into()),
+    };
+    let (ended, flush_within) = runtime.block_on(async {
+        let mut signalled = None;
+        let ended = live::<S>(common, named, own, telemetry.clone(), &mut signalled).await;
+        (ended, time_to_flush(signalled))
+    });
+    for error in telemetry.shutdown(flush_within) {
+        tracing::warn!(%error, "telemetry was not sent to its end");
+    }
     runtime.shutdown_timeout(LEAVE_WITHIN);
     match ended {
         Ok(Ended::Drained) => ExitCode::SUCCESS,
@@ -192,6 +212,13 @@ fn serve<S: Service>(inputs: &Inputs) -> ExitCode {
         Ok(Ended::Interrupted) => ExitCode::from(130),
         Err(error) => not_started::<S>(lines, &error),
     }
+}
+
+/// What is left of the time that the process has after a signal.
+fn time_to_flush(signalled: Option<Stopwatch>) -> Duration {
+    let gone = signalled.map_or(Duration::ZERO, |signalled| signalled.elapsed());
+    let left = EXIT_WITHIN.saturating_sub(gone + 2 * LEAVE_WITHIN);
+    left.min(FLUSH_WITHIN)
 }
 
 fn not_started<S: Service>(lines: Lines, error: &StartError) -> ExitCode {
@@ -203,15 +230,25 @@ async fn live<S: Service>(
     common: Common,
     named: Named<S>,
     own: S::Own,
+    telemetry: Telemetry,
+    signalled: &mut Option<Stopwatch>,
 ) -> Result<Ended, StartError> {
     let mut signals = Signals::listen().map_err(StartError::System)?;
     tracing::debug!(service = S::NAME, version = VERSION, "starts");
     let grace = common.drain_grace;
+    let admin = match common.admin {
+        Some(listen) => Some(open_admin::<S>(listen, telemetry).await?),
+        None => None,
+    };
     let server = tokio::select! {
-        started = start::<S>(common, named, own) => started?,
+        started = start::<S>(common, named, own, admin.as_ref()) => started?,
         () = signals.next() => return Ok(Ended::Interrupted),
     };
     signals.next().await;
+    *signalled = Some(Stopwatch::start());
+    if let Some(admin) = &admin {
+        admin.drains();
+    }
     tracing::info!(grace = %humantime::format_duration(grace), "drains");
     // A task that does not even end when it is told to is left behind.
     let drained = tokio::time::timeout(grace + LEAVE_WITHIN, server.shutdown(grace));
@@ -228,7 +265,22 @@ async fn live<S: Service>(
     Ok(ended)
 }
 
-async fn start<S: Service>(common: Common, named: Named<S>, own: S::Own) -> Result<S, StartError> {
+async fn open_admin<S: Service>(
+    listen: SocketAddr,
+    telemetry: Telemetry,
+) -> Result<Admin, StartError> {
+    let bound = Admin::bind(listen, S::NAME, telemetry).await;
+    let admin = bound.map_err(|source| StartError::AdminListen { listen, source })?;
+    tracing::info!(address = %admin.local_addr(), "answers probes");
+    Ok(admin)
+}
+
+async fn start<S: Service>(
+    common: Common,
+    named: Named<S>,
+    own: S::Own,
+    admin: Option<&Admin>,
+) -> Result<S, StartError> {
     let ServiceKeys {
         genesis,
         signer,
@@ -242,7 +294,12 @@ async fn start<S: Service>(common: Common, named: Named<S>, own: S::Own) -> Resu
         Level::Durable => "durable",
         Level::Replicated => "replicated",
     };
+    if let Some(admin) = admin {
+        admin.follow(store.health());
+    }
+    let operator = common.operator.map(|section| section.listen);
     let parts = Parts {
+        operator: operator.zip(named.operator),
         server: common.server,
         tls,
         genesis,
@@ -264,6 +321,7 @@ async fn start<S: Service>(common: Common, named: Named<S>, own: S::Own) -> Resu
     tracing::info!(
         service = S::NAME,
         version = VERSION,
+        commit = COMMIT,
         %address,
         tls = !is_plain,
         store = "redis",

@@ -21,10 +21,17 @@ use tokio_util::sync::DropGuard;
 use tonic::service::Routes;
 
 use crate::limits::{ACCEPT_RETRY, Limits};
+use crate::status::Reason;
 use crate::tasks::Tasks;
 use crate::tls::Tls;
 use addresses::Addresses;
 pub(crate) use addresses::{is_trusted, site};
+use edge_ledger_telemetry::meters::{self, meters};
+use edge_ledger_telemetry::rpc::Methods;
+
+/// Why a connection is closed at once.
+const LIMIT: &str = "limit";
+const ADDRESS_LIMIT: &str = "address_limit";
 
 /// Who is at the other end, in each request's extensions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,14 +73,22 @@ impl Listener {
         &self.tasks
     }
 
-    /// Starts to serve; over TLS, if there is any.
-    pub fn serve(self, routes: Routes, limits: Limits, tls: Option<Tls>) -> Serving {
+    /// Starts to serve these methods; over TLS, if there is any.
+    pub fn serve(
+        self,
+        routes: Routes,
+        methods: Methods,
+        limits: Limits,
+        tls: Option<Tls>,
+    ) -> Serving {
+        measured_from_the_start();
         let tasks = self.tasks.clone();
         if let Some(tls) = tls.clone() {
             tasks.spawn(tls.follow(tasks.stopping()));
         }
         let connection = connection::Connection {
             routes: routes.prepare(),
+            methods,
             limits: Arc::new(limits),
             tls,
             tasks: tasks.clone(),
@@ -128,17 +143,49 @@ async fn accept(tcp: TcpListener, connection: connection::Connection) {
             }
         };
         let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
+            meters().connection_refused.add(1, &meters::reason(LIMIT));
             tracing::debug!("connection above the limit closed");
             continue;
         };
         let Some(place) = addresses.enter(peer.ip()) else {
+            meters()
+                .connection_refused
+                .add(1, &meters::reason(ADDRESS_LIMIT));
             tracing::debug!("connection above the limit of its address closed");
             continue;
         };
         let connection = connection.clone();
         tasks.spawn_for_client(async move {
-            let _held = (slot, place);
+            let _held = (slot, place, Open::new());
             connection.serve(stream, Peer(peer)).await;
         });
+    }
+}
+
+/// There is a series for everything that is watched from the start.
+fn measured_from_the_start() {
+    let meters = meters();
+    meters.connection_active.add(0, &[]);
+    for why in [LIMIT, ADDRESS_LIMIT] {
+        meters.connection_refused.add(0, &meters::reason(why));
+    }
+    for reason in Reason::ALL {
+        meters.refusals.add(0, &meters::reason(reason.as_str()));
+    }
+}
+
+/// A connection that is open, as metrics count it.
+struct Open;
+
+impl Open {
+    fn new() -> Self {
+        meters().connection_active.add(1, &[]);
+        Self
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        meters().connection_active.add(-1, &[]);
     }
 }

@@ -13,6 +13,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use edge_ledger_store::StoreError;
+use edge_ledger_telemetry::meters::{self, meters};
 use tonic::Status;
 use tonic_types::{ErrorDetails, StatusExt as _};
 
@@ -31,6 +32,7 @@ pub fn refusal_retry(reason: Reason, what: &str, retry_after: Duration) -> Statu
 }
 
 fn build(reason: Reason, what: &str, retry_after: Option<Duration>) -> Status {
+    meters().refusals.add(1, &meters::reason(reason.as_str()));
     let mut details = ErrorDetails::with_error_info(reason.as_str(), DOMAIN, HashMap::new());
     if let Some(delay) = retry_after {
         details.set_retry_info(Some(delay));
@@ -50,6 +52,11 @@ pub fn store_refusal(error: &StoreError) -> Status {
             tracing::warn!("store full");
             refusal(Reason::StorageFull, "the store takes no more data")
         }
+        StoreError::Blocked => refusal(Reason::IdentityBlocked, "the identity is blocked"),
+        StoreError::OverQuota => refusal(
+            Reason::QuotaExceeded,
+            "the identity has as many entries as it may",
+        ),
         StoreError::Damaged(cause) => {
             tracing::error!(%cause, "store damaged");
             refusal(
@@ -60,7 +67,18 @@ pub fn store_refusal(error: &StoreError) -> Status {
     }
 }
 
-/// The reason of a status that [`refusal`] made.
+impl Reason {
+    /// The reason of a status that [`refusal`] made.
+    pub fn of(status: &Status) -> Option<Self> {
+        let name = reason_of(status)?;
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|reason| reason.as_str() == name)
+    }
+}
+
+/// The reason of a status that [`refusal`] made, by its name.
 pub fn reason_of(status: &Status) -> Option<String> {
     let info = status.get_details_error_info()?;
     (info.domain == DOMAIN).then_some(info.reason)
@@ -96,6 +114,8 @@ mod tests {
                 Code::Unavailable,
             ),
             (StoreError::Full, Code::ResourceExhausted),
+            (StoreError::Blocked, Code::PermissionDenied),
+            (StoreError::OverQuota, Code::ResourceExhausted),
             (StoreError::Damaged("row 7".into()), Code::DataLoss),
         ];
         for (error, code) in errors {

@@ -13,6 +13,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use edge_ledger_telemetry::meters;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -208,15 +209,18 @@ impl Tls {
         }
         loaded.read = fingerprint;
         let made = contents.make(&shared.files)?;
-        if let Some(error) = shared.out_of_date(made.validity) {
+        let made_validity = made.validity;
+        if let Some(error) = shared.out_of_date(made_validity) {
             return Err(vec![error]);
         }
         loaded.made = made;
+        measure(made_validity);
         Ok(true)
     }
 
     /// Looks at the files again and again, until it is stopped.
     pub(crate) async fn follow(self, stopping: CancellationToken) {
+        measure(self.validity());
         let looking = self.clone();
         watched::follow(
             stopping,
@@ -228,6 +232,7 @@ impl Tls {
     }
 
     fn complain(&self, errors: &[TlsError]) {
+        meters().tls_reload_failed.record(1, &[]);
         for error in errors {
             tracing::error!(
                 %error,
@@ -251,6 +256,12 @@ impl Tls {
     fn lock(&self) -> std::sync::MutexGuard<'_, Loaded> {
         self.0.loaded.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Measures the certificate that is in use from now on.
+fn measure(validity: Validity) {
+    meters().tls_certificate_end.record(validity.ends_s(), &[]);
+    meters().tls_reload_failed.record(0, &[]);
 }
 
 impl Shared {

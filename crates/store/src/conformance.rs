@@ -22,19 +22,22 @@ pub mod model;
 pub mod pages;
 pub mod passes;
 pub mod signals;
+pub mod terms;
 
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{IdentityStore, LedgerStore};
+use crate::{IdentityStore, LedgerStore, OperatorStore};
 
-/// Both seams of one store.
+/// The seams of one store.
 pub struct Stores {
     /// The identity service's.
     pub identity: Arc<dyn IdentityStore>,
     /// The ledger service's.
     pub ledger: Arc<dyn LedgerStore>,
+    /// The operator's.
+    pub operator: Arc<dyn OperatorStore>,
     /// What must live as long: a folder, a server.
     pub keep: Box<dyn Any + Send + Sync>,
 }
@@ -110,6 +113,15 @@ macro_rules! conformance {
             what_a_device_says_is_heard_once_and_in_order
             what_is_too_large_is_not_passed_on
             streams_are_numbered_in_the_order_of_their_opening
+        ]);
+        $crate::conformance!(@rules $make, terms: [
+            an_identity_without_a_log_has_no_terms
+            terms_are_compared_and_raise_the_version
+            a_blocked_identity_takes_statements_and_no_entries
+            a_quota_counts_the_places_of_all_journals
+            a_block_and_appends_never_cross
+            appends_at_once_never_pass_a_quota
+            a_walk_meets_every_identity_that_has_a_log
         ]);
     };
     (@rules $make:path, $room:ident: [$($rule:ident)+]) => {$(

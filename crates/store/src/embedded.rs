@@ -21,6 +21,7 @@ mod layout;
 mod ledger_store;
 mod links;
 mod log;
+mod operator_store;
 mod outbox;
 mod passes;
 mod place;

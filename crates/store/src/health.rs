@@ -22,7 +22,7 @@ impl Health {
         match error {
             StoreError::Unavailable(_) => Some(Self::Unavailable),
             StoreError::Full => Some(Self::Full),
-            StoreError::Damaged(_) => None,
+            StoreError::Damaged(_) | StoreError::Blocked | StoreError::OverQuota => None,
         }
     }
 }

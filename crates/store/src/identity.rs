@@ -6,6 +6,7 @@ use edge_ledger_core::identity::{Cut, IdentityLog, SignedTip};
 use edge_ledger_core::ids::{DeviceId, IdentityId, StoreEpoch};
 use tokio::sync::watch;
 
+use crate::operator::Terms;
 use crate::{ChangeFeed, DeviceSignal, Health, LogVersion, StoreError};
 
 /// One place of an identity log as it is stored.
@@ -26,6 +27,8 @@ pub struct StoredLog {
     pub version: LogVersion,
     /// The identity's place in the store.
     pub epoch: StoreEpoch,
+    /// What the operator says of the identity.
+    pub terms: Terms,
     /// Number of statements of the whole log.
     pub position: u64,
     /// The records, in order.

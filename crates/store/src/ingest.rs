@@ -82,6 +82,8 @@ pub async fn ingest(
         {
             AppendOutcome::Appended(appended) => appended,
             AppendOutcome::LogMoved => return Ok(None),
+            AppendOutcome::Blocked => return Err(StoreError::Blocked),
+            AppendOutcome::OverQuota => return Err(StoreError::OverQuota),
         };
         let mut next = Vec::new();
         for ((admissible, extended), answer) in batch.into_iter().zip(appended).zip(&answers) {

@@ -16,6 +16,11 @@ pub enum AppendOutcome {
     Appended(Vec<Extended>),
     /// The log changed since the runs were admitted: read it and admit them again.
     LogMoved,
+    /// The operator blocked the identity: nothing is kept of them.
+    Blocked,
+    /// With them the identity would have more entries than the operator lets it have. Whether those
+    /// that come before the one too many are kept, is the store's choice.
+    OverQuota,
 }
 
 /// A page of runs.

@@ -1,4 +1,5 @@
-//! Where identities live: the two seams of the store, and the embedded implementation of both.
+//! Where identities live: the two seams of the services, that of operators, and the implementations
+//! of all three.
 //!
 //! All of an identity lives in one place of one store: its log, its journals, its sessions. The
 //! identity service writes the log through [`IdentityStore`], the ledger service writes the
@@ -18,6 +19,8 @@ pub mod ingest;
 pub mod kept;
 pub mod ledger;
 pub mod log_view;
+mod measured;
+pub mod operator;
 pub mod redis;
 
 pub use change::{Change, ChangeFeed, DeviceSignal, Origin, SignalWord, StreamPlace};
@@ -26,6 +29,8 @@ pub use health::Health;
 pub use identity::IdentityStore;
 pub use ledger::LedgerStore;
 pub use log_view::LogView;
+pub use measured::Measured;
+pub use operator::OperatorStore;
 
 /// What a store failed at. Nothing that failed was acked or announced; whether it was carried
 /// out is for a later read to tell.
@@ -37,6 +42,12 @@ pub enum StoreError {
     /// It takes no more data; reads go on.
     #[error("the store is full")]
     Full,
+    /// It takes nothing of this identity: the operator blocked it.
+    #[error("the identity is blocked")]
+    Blocked,
+    /// It takes no more entries of this identity, which has as many as the operator lets it have.
+    #[error("the identity has as many entries as it may")]
+    OverQuota,
     /// What it holds of this identity cannot be read.
     #[error("the store holds damaged data: {0}")]
     Damaged(String),

@@ -9,6 +9,7 @@ use edge_ledger_core::identity::{
 use edge_ledger_core::ids::{DeviceId, IdentityId, StoreEpoch};
 
 use crate::identity::{Adoption, LogEnd, StatementOutcome, StoredRecord};
+use crate::operator::Terms;
 use crate::{IdentityStore, LogVersion, StoreError};
 
 /// A log, the version that it had, and the identity's place in the store.
@@ -20,6 +21,8 @@ pub struct LogView {
     pub version: LogVersion,
     /// The identity's place in the store.
     pub epoch: StoreEpoch,
+    /// What the operator says of the identity.
+    pub terms: Terms,
 }
 
 impl From<&StatementRecord> for StoredRecord {
@@ -92,6 +95,7 @@ async fn read_after(
         log,
         version: stored.version,
         epoch: stored.epoch,
+        terms: stored.terms,
     }))
 }
 

@@ -2,7 +2,7 @@
 //!
 //! | key | type | holds |
 //! | --- | --- | --- |
-//! | `el:log:{I}` | hash | `version` of the log, `head` of it, store `epoch` |
+//! | `el:log:{I}` | hash | `version` of the log, its `length`, store `epoch`, `terms` of the operator |
 //! | `el:statements:{I}` | list | the statements in order, each with what its receipt signs |
 //! | `el:tips:{I}` | hash | by device: how its journal ends, with signatures |
 //! | `el:entries:{I}:D` | hash | by place: the entries of the journal of device D |
@@ -35,7 +35,7 @@
 //! ACL SETUSER edge-ledger on >PASSWORD resetkeys ~el:* resetchannels &el:feed:{*} -@all
 //!   +evalsha +script|load +info +config|get +time +ping +psubscribe +publish +select
 //!   +get +set +del +unlink +pexpire +hget +hset +hsetnx +hmget +hgetall +hdel +hincrby
-//!   +lindex +lrange +rpush
+//!   +lindex +lrange +rpush +scan
 //! ```
 //!
 //! and `+waitaof` where it is waited for. Without `+config|get` the operator declares what `appendfsync` is
@@ -63,6 +63,7 @@ mod layout;
 mod ledger_store;
 mod links;
 mod log;
+mod operator_store;
 mod pages;
 mod passes;
 #[cfg(any(test, feature = "testing"))]

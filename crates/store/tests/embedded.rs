@@ -11,7 +11,8 @@ fn stores(store: Embedded, keep: impl Send + Sync + 'static) -> Stores {
     let store = Arc::new(store);
     Stores {
         identity: store.clone(),
-        ledger: store,
+        ledger: store.clone(),
+        operator: store,
         keep: Box::new(keep),
     }
 }

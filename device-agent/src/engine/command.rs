@@ -5,7 +5,9 @@ use edge_ledger_core::identity::receipt::ReceiptParts;
 use edge_ledger_core::ledger::posting::EventKey;
 use edge_ledger_core::ledger::{Kind, Level, Posting};
 use edge_ledger_core::sync::Input;
+use edge_ledger_telemetry::context;
 use tokio::sync::oneshot;
+use tracing::{Instrument as _, Span};
 
 use super::feed::Via;
 use super::{AckWaiter, Engine, SyncWaiter};
@@ -24,11 +26,34 @@ pub struct Recorded {
     pub repeated: bool,
 }
 
+/// The spans in which the postings of a batch were asked for.
+#[derive(Default)]
+struct Acts(Vec<Span>);
+
+impl Acts {
+    fn add(&mut self, span: Span) {
+        self.0.push(span);
+    }
+
+    /// A span for the batch, below the first and linked to the others.
+    fn take_span(&mut self, postings: usize) -> Span {
+        let mut acts = std::mem::take(&mut self.0).into_iter();
+        let first = acts.next().unwrap_or_else(Span::none);
+        let span = tracing::info_span!(parent: &first, "record", postings);
+        for other in acts {
+            context::link(&span, &other);
+        }
+        span
+    }
+}
+
 type Reply<T> = oneshot::Sender<Result<T, AgentError>>;
 
 pub(crate) enum Command {
     Record {
         posting: Posting,
+        /// In which the application asks.
+        span: Span,
         reply: Reply<Recorded>,
     },
     Sync {
@@ -59,23 +84,31 @@ impl Engine {
     /// Handles everything that waits: postings that came together become one entry.
     pub(super) async fn commands(&mut self, commands: &mut Vec<Command>) {
         let mut batch: Vec<(Posting, Reply<Recorded>)> = Vec::new();
+        let mut acts = Acts::default();
         for command in commands.drain(..) {
             match command {
-                Command::Record { posting, reply } => {
+                Command::Record {
+                    posting,
+                    span,
+                    reply,
+                } => {
                     let together: Vec<&Posting> =
                         batch.iter().map(|(posting, _)| posting).collect();
                     match self.check(&posting, &together) {
-                        Ok(None) => batch.push((posting, reply)),
+                        Ok(None) => {
+                            acts.add(span);
+                            batch.push((posting, reply));
+                        }
                         Ok(Some(repeated)) => drop(reply.send(Ok(repeated))),
                         Err(error) => drop(reply.send(Err(error))),
                     }
                 }
                 Command::Sync { reply } => {
-                    self.record(&mut batch).await;
+                    self.record(&mut batch, &mut acts).await;
                     self.sync(reply).await;
                 }
                 Command::WaitAcked { level, reply } => {
-                    self.record(&mut batch).await;
+                    self.record(&mut batch, &mut acts).await;
                     let seq = self.book.tip().map_or(0, |point| point.seq);
                     let outbox_up_to = self.book.outbox_last();
                     self.ack_waiters.push(AckWaiter {
@@ -105,12 +138,12 @@ impl Engine {
                 }
                 Command::Beat { reply } => drop(reply.send(Ok(()))),
                 Command::History { reply } => {
-                    self.record(&mut batch).await;
+                    self.record(&mut batch, &mut acts).await;
                     let _ = reply.send(self.book.history().await);
                 }
             }
         }
-        self.record(&mut batch).await;
+        self.record(&mut batch, &mut acts).await;
     }
 
     /// Decides about one posting: new, recorded before (then the first result stands), or not
@@ -172,11 +205,17 @@ impl Engine {
         Ok(None)
     }
 
-    /// Records a batch: as an entry if nothing that was sent is unanswered, else in the outbox.
-    async fn record(&mut self, batch: &mut Vec<(Posting, Reply<Recorded>)>) {
-        if batch.is_empty() {
-            return;
+    /// Records a batch, as part of the acts of the application that it comes from.
+    async fn record(&mut self, batch: &mut Vec<(Posting, Reply<Recorded>)>, acts: &mut Acts) {
+        if !batch.is_empty() {
+            let span = acts.take_span(batch.len());
+            self.record_now(batch).instrument(span).await;
         }
+    }
+
+    /// Records a batch: as an entry if nothing that was sent is unanswered, else in the outbox.
+    async fn record_now(&mut self, batch: &mut Vec<(Posting, Reply<Recorded>)>) {
+        self.last_act = context::TraceParent::current();
         let (postings, replies): (Vec<Posting>, Vec<_>) = batch.drain(..).unzip();
         let at_once = !self.is_waiting()
             && self.book.outbox_first().is_none()

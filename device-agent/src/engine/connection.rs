@@ -20,7 +20,7 @@ use crate::error::{AgentError, LOG_FORKED, Refusal, SUPERSEDED, UNTRUSTED};
 use crate::identity_client::{authority, from_status};
 use crate::limits::SUPERSEDED_FOR;
 use crate::security::Secured;
-use crate::stream::{self, Stream};
+use crate::stream::{self, Held, Stream};
 use crate::webrtc::{LinkError, PeerLink};
 
 /// The reason of a service that ends its streams in order.
@@ -56,7 +56,7 @@ pub(super) struct Connection {
     pub(super) opened_at_ms: u64,
     pipe: Pipe,
     /// Frames to be sent, oldest first.
-    pub(super) held: VecDeque<Frame>,
+    pub(super) held: VecDeque<Held>,
     /// Whether the service said that another stream of this device took its place.
     pub(super) superseded: bool,
 }
@@ -256,7 +256,7 @@ impl Connection {
                 permit = outbound.reserve(), if has_held => match permit {
                     Ok(permit) => {
                         if let Some(frame) = self.held.pop_front() {
-                            permit.send(stream::request(frame));
+                            permit.send(frame.into_request());
                         }
                         Step::Sent
                     }
@@ -270,7 +270,7 @@ impl Connection {
                 permit = link.outbound.reserve(), if has_held => match permit {
                     Ok(permit) => {
                         if let Some(frame) = self.held.pop_front() {
-                            permit.send(frame);
+                            permit.send(frame.frame);
                         }
                         Step::Sent
                     }
@@ -291,7 +291,7 @@ impl Connection {
                     outbound,
                 } => {
                     for frame in self.held {
-                        if outbound.send(stream::request(frame)).await.is_err() {
+                        if outbound.send(frame.into_request()).await.is_err() {
                             break;
                         }
                     }
@@ -300,7 +300,7 @@ impl Connection {
                 }
                 Pipe::Peer(mut link) => {
                     for frame in self.held {
-                        if link.outbound.send(frame).await.is_err() {
+                        if link.outbound.send(frame.frame).await.is_err() {
                             break;
                         }
                     }

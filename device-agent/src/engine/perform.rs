@@ -15,6 +15,7 @@ use crate::error::AgentError;
 use crate::event::Event;
 use crate::limits::HELD_FRAMES_MAX;
 use crate::status::State;
+use crate::stream::Held;
 
 impl Engine {
     pub(super) async fn perform(&mut self, via: Via, output: Output) -> Result<Vec<Input>, Ended> {
@@ -115,6 +116,7 @@ impl Engine {
     }
 
     fn hold(&mut self, via: Via, frame: Frame) -> Result<Vec<Input>, Ended> {
+        let held = Held::new(frame, &mut self.last_act);
         let Some(connection) = self.connection(via) else {
             return Ok(Vec::new());
         };
@@ -122,7 +124,7 @@ impl Engine {
             let why = "it takes no more frames".to_owned();
             return Err(Ended::Error(unreachable(self.ledgers.url(), why)));
         }
-        connection.held.push_back(frame);
+        connection.held.push_back(held);
         Ok(Vec::new())
     }
 

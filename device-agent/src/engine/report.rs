@@ -3,7 +3,7 @@
 use edge_ledger_core::identity::DeviceState;
 use edge_ledger_core::identity::pikey::short_id;
 
-use super::{Engine, Snapshot};
+use super::{Engine, Snapshot, measure};
 use crate::book::{Book, has_left};
 use crate::limits::STALE_AFTER_MS;
 use crate::status::{Path, State, Status};
@@ -73,6 +73,7 @@ impl Engine {
             ledger_endpoints: self.ledgers.shown(now),
             ..empty(&self.book)
         };
+        measure::record(&status);
         self.snapshot.send_replace(Snapshot {
             status,
             log: self.book.log().clone(),

@@ -1,5 +1,6 @@
 //! The `Rtc` with its sockets: datagrams in and out, and what the `Rtc` makes of them.
 
+use edge_ledger_telemetry::meters::{direction, meters};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -77,7 +78,9 @@ impl Wire {
                     if is_dtls(&datagram.contents) {
                         self.path = Some((source, to));
                     }
-                    self.bytes_sent += datagram.contents.len() as u64;
+                    let bytes = datagram.contents.len() as u64;
+                    self.bytes_sent += bytes;
+                    meters().peer_io.add(bytes, &direction("sent"));
                     self.sockets.send(source, to, &datagram.contents, now);
                 }
             }
@@ -145,6 +148,9 @@ impl Wire {
             return false;
         }
         self.bytes_received += data.len() as u64;
+        meters()
+            .peer_io
+            .add(data.len() as u64, &direction("received"));
         // Anybody can send it, and who cannot know the keys shall not end the link.
         if let Err(error) = self.rtc.handle_input(input) {
             tracing::debug!(%source, %error, "a datagram cannot be read");

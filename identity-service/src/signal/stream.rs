@@ -19,7 +19,7 @@ use tonic::{Status, Streaming};
 use super::Signals;
 use super::answers::{Outbox, Room};
 use crate::announcements::Waiter;
-use crate::authn::{is_active, revoked, session_ended};
+use crate::authn::{is_active, revoked, session_ended, unblocked};
 use crate::limits::{SUPERSEDED_FOR, WATCH_EVERY};
 use crate::sessions::Session;
 use crate::switchboard::{Cut, Line};
@@ -131,6 +131,7 @@ impl SignalStream {
         }
         let view = self.signals.logs.read(*identity).await?;
         let view = view.ok_or_else(session_ended)?;
+        unblocked(&view)?;
         if is_active(&view, device) {
             Ok(view)
         } else {

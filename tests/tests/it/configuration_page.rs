@@ -7,6 +7,9 @@ use edge_ledger_chassis::run::{Service, settings};
 
 const PAGE: &str = include_str!("../../../docs/configuration.md");
 
+/// With this variable in the environment the rows are written instead of compared.
+const WRITE: &str = "EDGE_LEDGER_WRITE_DOCS";
+
 fn of<S: Service>() -> Vec<(&'static str, Setting)> {
     let settings = settings::<S>().into_iter();
     settings.map(|setting| (S::NAME, setting)).collect()
@@ -58,15 +61,44 @@ fn row(settings: &[(&str, Setting)]) -> String {
     )
 }
 
+/// The page with these rows in the tables of their sections.
+fn with_rows(page: &str, rows: &[String]) -> String {
+    let mut written = String::new();
+    let mut section = "";
+    for line in page.lines() {
+        if let Some(name) = line.strip_prefix("## `[") {
+            section = name.trim_end_matches("]`");
+        }
+        let is_row = !section.is_empty() && line.starts_with("| `");
+        if !is_row {
+            written.push_str(line);
+            written.push('\n');
+        }
+        if line.starts_with("| ---") {
+            let prefix = format!("| `{section}.");
+            for row in rows.iter().filter(|row| row.starts_with(&prefix)) {
+                written.push_str(row);
+                written.push('\n');
+            }
+        }
+    }
+    written
+}
+
 #[test]
 fn the_page_has_every_setting_and_no_other() {
+    if std::env::var_os(WRITE).is_some() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/configuration.md");
+        std::fs::write(path, with_rows(PAGE, &rows())).expect("the page can be written");
+        return;
+    }
     let sections = PAGE.lines().skip_while(|line| !line.starts_with("## "));
     let written: Vec<&str> = sections.filter(|line| line.starts_with("| `")).collect();
     let expected = rows();
     assert_eq!(
         written,
         expected,
-        "the rows should be:\n{}",
+        "{WRITE}=1 writes them:\n{}",
         expected.join("\n")
     );
 }

@@ -64,6 +64,7 @@ async fn hello_with_key(place: &Place, key: &[u8]) -> anyhow::Result<Status> {
     stream
         .send_raw(pb::SyncRequest {
             frame: Some(pb::Frame { message }),
+            ..pb::SyncRequest::default()
         })
         .await?;
     stream.end().await
@@ -116,9 +117,10 @@ async fn s20_a_message_above_a_frame_closes_the_stream() -> anyhow::Result<()> {
 #[tokio::test]
 async fn s21_a_message_without_sense_closes_the_stream() -> anyhow::Result<()> {
     for request in [
-        pb::SyncRequest { frame: None },
+        pb::SyncRequest::default(),
         pb::SyncRequest {
             frame: Some(pb::Frame { message: None }),
+            ..pb::SyncRequest::default()
         },
         pb::SyncRequest {
             frame: Some(pb::Frame {
@@ -127,6 +129,7 @@ async fn s21_a_message_without_sense_closes_the_stream() -> anyhow::Result<()> {
                     runs: Vec::new(),
                 })),
             }),
+            ..pb::SyncRequest::default()
         },
     ] {
         let mut place = place().await?;

@@ -17,14 +17,14 @@ use crate::certificates::Authority;
 pub(crate) const CANARY: &str = "hunter2";
 
 /// The command, with nothing of the environment.
-fn cli(args: &[&str]) -> anyhow::Result<Command> {
+pub(crate) fn cli(args: &[&str]) -> anyhow::Result<Command> {
     let mut command = Command::new(edge_ledger()?);
     command.env_clear().args(args).arg("--json");
     Ok(command)
 }
 
 /// Runs a command to its end, and returns the one object that it prints.
-fn done(args: &[&str]) -> anyhow::Result<Value> {
+pub(crate) fn done(args: &[&str]) -> anyhow::Result<Value> {
     let output = cli(args)?.output()?;
     anyhow::ensure!(output.status.success(), "{args:?}: {output:?}");
     Ok(serde_json::from_slice(&output.stdout)?)
@@ -252,12 +252,17 @@ fn an_invite_registers_one_identity() -> anyhow::Result<()> {
 
 /// Links `laptop` by `phone`.
 fn link(two: &Two) -> anyhow::Result<()> {
-    let home = two.folder.path().join("phone");
+    join_by(two.folder.path(), "phone", "laptop")
+}
+
+/// Links a device by another one, each in a folder of its name.
+pub(crate) fn join_by(folder: &Path, by: &str, name: &str) -> anyhow::Result<()> {
+    let home = folder.join(by);
     let mut linking = Process::start(&mut cli(&["--home", path(&home)?, "link"])?)?;
     let code = event(&mut linking, "code")?;
     let link = code["link"].as_str().context("no link")?;
-    let home = two.folder.path().join("laptop");
-    let join = ["--home", path(&home)?, "join", link, "--name", "laptop"];
+    let home = folder.join(name);
+    let join = ["--home", path(&home)?, "join", link, "--name", name];
     let mut joining = Process::start(&mut cli(&join)?)?;
     let number = event(&mut joining, "number")?;
     event(&mut linking, "request")?;

@@ -46,9 +46,12 @@ fn shown(form: Form, value: &Value) -> Json {
         Form::Flag | Form::Count { .. } => {
             serde_json::from_str(text.trim()).unwrap_or_else(|_| text.into())
         }
-        Form::Address | Form::Time { .. } | Form::Path | Form::Word(_) | Form::Filter => {
-            text.into()
-        }
+        Form::Address
+        | Form::OptionalAddress
+        | Form::Time { .. }
+        | Form::Path
+        | Form::Word(_)
+        | Form::Filter => text.into(),
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::reader::Reader;
 use super::setting::{Form, Setting};
-use crate::limits::Limits;
+use crate::limits::{Bound, Limits};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -83,6 +83,31 @@ pub(super) const SETTINGS: [Setting; 8] = [
         meaning: "time that it has to answer",
     },
 ];
+
+impl Limits {
+    /// Those that an operator may change, by their settings.
+    pub fn bounds(&self) -> Vec<Bound> {
+        let time = |time: Duration| humantime::format_duration(time).to_string();
+        let networks = self.trusted_proxies.iter().map(ToString::to_string);
+        let values = [
+            self.connections_max.to_string(),
+            self.connections_per_address_max.to_string(),
+            networks.collect::<Vec<_>>().join(", "),
+            time(self.connection_age),
+            time(self.connection_age_grace),
+            time(self.first_request),
+            time(self.keepalive_interval),
+            time(self.keepalive_timeout),
+        ];
+        let bounds = SETTINGS.into_iter().zip(values);
+        let bounds = bounds.map(|(setting, value)| Bound {
+            name: setting.key,
+            value,
+            meaning: setting.meaning,
+        });
+        bounds.collect()
+    }
+}
 
 pub(super) fn read(reader: &mut Reader) -> Limits {
     let standard = Limits::default();

@@ -24,6 +24,8 @@ pub struct Setting {
 pub enum Form {
     /// IP address and port.
     Address,
+    /// The same, or nothing.
+    OptionalAddress,
     /// Names with their ports, as devices dial them.
     Authorities,
     /// Names of clients as their certificates have them, such as `spiffe://cluster/gateway`.
@@ -77,6 +79,7 @@ impl Setting {
         match self.form {
             _ if self.default.is_empty() => format!("write {}", self.form),
             Form::SecretUrl
+            | Form::OptionalAddress
             | Form::Authorities
             | Form::Names
             | Form::IceServers(_)
@@ -104,7 +107,7 @@ impl Setting {
 impl fmt::Display for Form {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Address => f.write_str("an IP address and a port"),
+            Self::Address | Self::OptionalAddress => f.write_str("an IP address and a port"),
             Self::Authorities => f.write_str("a list of `host:port`"),
             Self::Names => f.write_str("a list of URIs"),
             Self::Networks => f.write_str("a list of IP networks"),

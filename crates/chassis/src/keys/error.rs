@@ -35,6 +35,9 @@ pub enum KeysError {
     /// The root, without which no service key can be certified.
     #[error("{} is missing, which certifies service keys", .0.display())]
     NoRoot(PathBuf),
+    /// A file that is there, and never overwritten.
+    #[error("{} is there already", .0.display())]
+    Exists(PathBuf),
     /// A certificate of another role.
     #[error("{} is of a key that may not sign for a service", .0.display())]
     Role(PathBuf),
@@ -71,6 +74,7 @@ impl KeysError {
             Self::NoRoot(_) => {
                 "bring `root.key` from where it is kept, and name it with --root FILE"
             }
+            Self::Exists(_) => "it is never overwritten: give another file, or move that one away",
             Self::Role(_) => "give the folder of a service, not that of an issuer",
             Self::Exposed { .. } => "take it from them: `chmod g-w,o= FILE`",
             Self::Choices(_) => "choose a unit of 1 to 16 bytes and at most 18 decimals",
@@ -86,6 +90,7 @@ impl KeysError {
             Self::Damaged { .. } => "KEYS_DAMAGED",
             Self::Foreign(_) | Self::Unpaired { .. } | Self::Role(_) => "KEYS_FOREIGN",
             Self::Exposed { .. } => "KEYS_EXPOSED",
+            Self::Exists(_) => "FILE_EXISTS",
             Self::Choices(_) => "KEYS_CHOICES",
             Self::Io { .. } => "KEYS_IO",
         }

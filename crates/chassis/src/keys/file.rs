@@ -48,8 +48,7 @@ impl Files {
 
     /// A file's mode; none if it cannot be told, which reading it will say.
     pub(super) fn mode(&self, name: &str) -> Option<u32> {
-        let found = fs::metadata(self.path(name)).ok()?;
-        Some(found.permissions().mode() & 0o7777)
+        mode_of(&self.path(name))
     }
 
     /// Makes the folder if need be, and waits until no other process makes files in it.
@@ -133,6 +132,12 @@ impl Files {
             None => Ok(()),
         }
     }
+}
+
+/// A file's mode; none if it cannot be told, which reading it will say.
+pub(super) fn mode_of(path: &Path) -> Option<u32> {
+    let found = fs::metadata(path).ok()?;
+    Some(found.permissions().mode() & 0o7777)
 }
 
 /// The text of a file, without the line's end; none if there is no such file.

@@ -105,8 +105,16 @@ impl KeysFolder {
         self.files.write(&certificate_name(serial), &text)
     }
 
+    /// Where it is.
+    pub fn path(&self) -> PathBuf {
+        self.files.folder()
+    }
+
     /// Serials of the keys that have a certificate, in order.
-    pub(super) fn certified(&self) -> Result<Vec<u64>, KeysError> {
+    ///
+    /// # Errors
+    /// [`KeysError::Io`].
+    pub fn certified(&self) -> Result<Vec<u64>, KeysError> {
         self.serials(CERTIFICATE)
     }
 

@@ -55,6 +55,11 @@ impl Signing {
         Arc::clone(&self.lock().signer)
     }
 
+    /// The folder that later keys are looked for in, if there is one.
+    pub fn folder(&self) -> Option<&KeysFolder> {
+        self.0.folder.as_ref()
+    }
+
     /// Its serial.
     pub fn serial(&self) -> u64 {
         self.lock().signer.certificate().serial()

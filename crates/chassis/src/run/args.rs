@@ -6,6 +6,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+use edge_ledger_telemetry::version;
+
 use super::Service;
 
 /// As `--help` tells it.
@@ -22,7 +24,7 @@ Exit codes:
 
 /// What was typed.
 #[derive(Debug, Parser)]
-#[command(version, after_help = AFTER_HELP)]
+#[command(version = version::LONG, after_help = AFTER_HELP)]
 struct Typed {
     /// The configuration file (TOML)
     #[arg(long, global = true, value_name = "FILE")]

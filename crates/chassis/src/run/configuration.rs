@@ -80,7 +80,7 @@ pub(super) fn refused<S: Service>(act: &Act, problems: &[Problem]) -> ExitCode {
         }
         Act::Serve => {
             // The log section may be what is wrong.
-            let lines = logging::start(&LogSection::default());
+            let lines = logging::start(&LogSection::default(), None);
             output::problems(lines, S::NAME, problems);
         }
     }

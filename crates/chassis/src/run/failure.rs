@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use edge_ledger_core::identity::FormatError;
 use edge_ledger_store::redis::{ConnectError, Unanswered};
+use edge_ledger_telemetry::export::ExportError;
 
 /// Why a service does not start whose configuration is sound.
 #[derive(Debug, thiserror::Error)]
@@ -18,9 +19,28 @@ pub enum StartError {
     /// The store is not fit, or not there.
     #[error("the store cannot be used")]
     Store(#[from] ConnectError),
+    /// The environment says something of telemetry that cannot be done.
+    #[error("its telemetry cannot be sent as the environment says")]
+    Telemetry(#[from] ExportError),
+    /// The admin port cannot be listened on.
+    #[error("it cannot answer probes on {listen}")]
+    AdminListen {
+        /// The address.
+        listen: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
     /// The address cannot be listened on.
     #[error("it cannot listen on {listen}")]
     Listen {
+        /// The address.
+        listen: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Nor can the address of operators.
+    #[error("it cannot listen to operators on {listen}")]
+    Operators {
         /// The address.
         listen: SocketAddr,
         /// What the system says.
@@ -39,8 +59,17 @@ impl StartError {
                 "STORE_LOADING"
             }
             Self::Store(_) => "STORE_UNFIT",
-            Self::Listen { source, .. } if source.kind() == ErrorKind::AddrInUse => "PORT_IN_USE",
-            Self::Listen { .. } => "CANNOT_LISTEN",
+            Self::Telemetry(_) => "TELEMETRY",
+            Self::Listen { source, .. }
+            | Self::AdminListen { source, .. }
+            | Self::Operators { source, .. }
+                if source.kind() == ErrorKind::AddrInUse =>
+            {
+                "PORT_IN_USE"
+            }
+            Self::Listen { .. } | Self::AdminListen { .. } | Self::Operators { .. } => {
+                "CANNOT_LISTEN"
+            }
         }
     }
 
@@ -53,7 +82,17 @@ impl StartError {
             Self::Listen { source, .. } if source.kind() == ErrorKind::AddrInUse => {
                 "end what listens there, or set server.listen to another port"
             }
+            Self::Telemetry(_) => {
+                "set the OTEL_… variable so, or take it away; docs/telemetry.md lists them"
+            }
+            Self::AdminListen { source, .. } if source.kind() == ErrorKind::AddrInUse => {
+                "end what listens there, or set admin.listen to another port"
+            }
+            Self::AdminListen { .. } => "set admin.listen to an address of this machine",
             Self::Listen { .. } => "set server.listen to an address of this machine",
+            Self::Operators { .. } => {
+                "end what listens there, or set operator.listen to another address of this machine"
+            }
         }
     }
 }

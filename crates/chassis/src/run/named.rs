@@ -5,13 +5,13 @@
 //! rest, so that an operator hears everything at once and the same from both.
 
 use std::io::ErrorKind;
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 
 use edge_ledger_core::identity::Genesis;
 
 use super::Service;
 use crate::config::{Common, Reader, RedisUrl};
-use crate::{Clock, KeysError, KeysFolder, Signing, Tls, TlsError, TlsFile};
+use crate::{Clock, KeysError, KeysFolder, OperatorToken, Signing, Tls, TlsError, TlsFile};
 
 const KEYS_DIR: &str = "keys.dir";
 
@@ -21,6 +21,7 @@ pub(super) struct Named<S: Service> {
     pub(super) tls: Option<Tls>,
     pub(super) store: RedisUrl,
     pub(super) clock: Clock,
+    pub(super) operator: Option<OperatorToken>,
 }
 
 /// What a service needs of the keys folder.
@@ -33,23 +34,26 @@ pub(super) struct ServiceKeys<S: Service> {
 /// Looks at everything; none if something is wrong, which is a problem of the reader.
 pub(super) fn look<S: Service>(reader: &mut Reader, common: &Common) -> Option<Named<S>> {
     let clock = Clock::system();
-    listen(reader, common);
+    listen(reader, "server.listen", common.server.listen);
+    if let Some(operator) = &common.operator {
+        listen(reader, "operator.listen", operator.listen);
+    }
     let keys = keys(reader, common);
     let store = common.store.url(reader);
     let tls = tls(reader, common, &clock);
+    let operator = operator(reader, common);
     Some(Named {
         keys: keys?,
         tls: tls?,
         store: store?,
         clock,
+        operator: operator?,
     })
 }
 
 /// Whether the address is one of this machine, at which this user may listen. UDP is asked, which
 /// knows the same addresses and rights, and takes the port from nobody who serves there.
-fn listen(reader: &mut Reader, common: &Common) {
-    let key = "server.listen";
-    let listen = common.server.listen;
+fn listen(reader: &mut Reader, key: &str, listen: SocketAddr) {
     if reader.has_problem(key) {
         return;
     }
@@ -106,6 +110,26 @@ fn read_keys<S: Service>(folder: &KeysFolder) -> (Option<ServiceKeys<S>>, Vec<Ke
         secrets,
     });
     (keys, errors)
+}
+
+/// The operator's token: none if something is wrong, and none within if there is to be none.
+fn operator(reader: &mut Reader, common: &Common) -> Option<Option<OperatorToken>> {
+    let Some(section) = &common.operator else {
+        return Some(None);
+    };
+    let error = match OperatorToken::load(&section.token_file) {
+        Ok(token) => return Some(Some(token)),
+        Err(error) => error,
+    };
+    let (mut wrong, mut next) = (error.to_string(), error.what_to_do());
+    if let KeysError::Missing(_) | KeysError::Damaged { .. } = error {
+        next = "make one with `edge-ledger keys operator-token --out FILE`";
+    } else if let KeysError::Io { source, .. } = &error {
+        wrong = format!("{error}: {source}");
+        next = "set operator.token_file to a file that this user can read";
+    }
+    reader.found(error.reason(), "operator.token_file", wrong, next);
+    None
 }
 
 /// None if something is wrong, and none within if there is to be none.

@@ -3,6 +3,7 @@
 use std::pin::pin;
 use std::sync::Arc;
 
+use edge_ledger_telemetry::rpc::{Methods, ServerSpans};
 use http::{Request, Response, header};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -32,6 +33,7 @@ const HEARD_BYTES: usize = 1024;
 #[derive(Clone)]
 pub(super) struct Connection {
     pub(super) routes: Routes,
+    pub(super) methods: Methods,
     pub(super) limits: Arc<Limits>,
     pub(super) tls: Option<Tls>,
     pub(super) tasks: Tasks,
@@ -84,7 +86,7 @@ impl Connection {
         let limits = Arc::clone(&self.limits);
         let stopping = self.tasks.stopping();
         let leaving = Leaving(stopping.child_token());
-        let routes = self.routes;
+        let (routes, methods) = (self.routes, self.methods);
         let asked = first_request.clone();
         let (told, tasks) = (leaving.clone(), self.tasks.clone());
         let service = service_fn(move |request: Request<Incoming>| {
@@ -99,6 +101,7 @@ impl Connection {
                 answered
             }
         });
+        let service = ServerSpans::new(service, methods);
         let builder = protocol(&limits, self.tasks);
         let connection =
             builder.serve_connection(TokioIo::new(io), TowerToHyperService::new(service));

@@ -59,6 +59,10 @@ reasons! {
     Forbidden, "FORBIDDEN", PermissionDenied, "use your own identity and a key that may do this";
     /// The device was revoked or replaced.
     DeviceRevoked, "DEVICE_REVOKED", PermissionDenied, "link this device again with a new key";
+    /// An identity that the operator blocked.
+    IdentityBlocked, "IDENTITY_BLOCKED", PermissionDenied, "ask the operator; what this device records goes up when the identity is unblocked";
+    /// As many entries as the operator lets the identity have.
+    QuotaExceeded, "QUOTA_EXCEEDED", ResourceExhausted, "ask the operator for more; what this device records goes up then";
     /// A link without the new device's own proof or an admin's signature.
     LinkUnproven, "LINK_UNPROVEN", PermissionDenied, "let the new device sign its certificate, and an admin device the statement";
     /// A service that registers nobody.
@@ -131,6 +135,20 @@ reasons! {
     LinkTaken, "LINK_TAKEN", FailedPrecondition, "show a new code on the linked device; a code works once";
     /// A link session that took too long.
     LinkExpired, "LINK_EXPIRED", DeadlineExceeded, "show a new code on the linked device and join within two minutes";
+    /// An operator's call without the operator's token.
+    OperatorToken, "OPERATOR_TOKEN", Unauthenticated, "send the token of operator.token_file as `authorization: Bearer TOKEN`";
+    /// An operator names an identity that is not here.
+    UnknownIdentity, "UNKNOWN_IDENTITY", NotFound, "name an identity that this deployment has, by its 64 hex digits";
+    /// A service that does not make service keys itself.
+    RotatesElsewhere, "ROTATES_ELSEWHERE", FailedPrecondition, "type `edge-ledger keys rotate --dir DIR` where the root key is, and bring the new files to every replica";
+    /// An operator's words that are none.
+    OperatorWords, "OPERATOR_WORDS", InvalidArgument, "give 1 to 200 bytes of text in one line, and at most 2^53 - 1 entries";
+    /// An archive of another deployment.
+    ArchiveForeign, "ARCHIVE_FOREIGN", FailedPrecondition, "import it into services that have the keys of its deployment";
+    /// An archive that is not as it was exported.
+    ArchiveDamaged, "ARCHIVE_DAMAGED", InvalidArgument, "export it again, or use another copy; what was imported before this is verified, and importing it again changes nothing";
+    /// A store that has another log of the identity.
+    ArchiveConflict, "ARCHIVE_CONFLICT", FailedPrecondition, "find out which of both stores was put back from an old copy; devices settle it with `edge-ledger recovery settle`";
     /// As many link messages as there may be.
     LinkFull, "LINK_FULL", ResourceExhausted, "start the link again; it takes at most 16 messages a side";
 }

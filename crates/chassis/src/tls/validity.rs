@@ -63,6 +63,11 @@ impl Validity {
         (self.ends_s - now_ms.div_euclid(1_000)).div_euclid(DAY_S)
     }
 
+    /// Its end, in seconds since 1970.
+    pub(crate) fn ends_s(&self) -> i64 {
+        self.ends_s
+    }
+
     /// The moment of its end.
     pub fn end(&self) -> impl fmt::Display + use<> {
         moment(self.ends_s)

@@ -50,7 +50,12 @@ async fn over_tls(first_request: Duration) -> Serving {
     let folder = tempfile::tempdir().unwrap();
     let tls = Tls::load(Authority::new().files(folder.path()), Clock::system()).unwrap();
     let listener = stub::bind().await;
-    listener.serve(stub::routes(), limits(first_request), Some(tls))
+    listener.serve(
+        stub::routes(),
+        stub::methods(),
+        limits(first_request),
+        Some(tls),
+    )
 }
 
 /// Drips until the service closes the connection.

@@ -23,7 +23,7 @@ async fn serve() -> (Serving, Channel, watch::Sender<Health>) {
     let stopping = listener.tasks().stopping();
     let routes = stub::routes().add_service(health::service(&[NAME], health, stopping));
     let routes = reflection::add(routes, &[NAME], DESCRIPTOR_SET);
-    let serving = listener.serve(routes, Limits::default(), None);
+    let serving = listener.serve(routes, stub::methods(), Limits::default(), None);
     let endpoint = Endpoint::from_shared(format!("http://{}", serving.local_addr())).unwrap();
     (serving, endpoint.connect().await.unwrap(), store)
 }

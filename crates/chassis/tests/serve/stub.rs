@@ -9,6 +9,7 @@ use edge_ledger_proto::identity as wire;
 use edge_ledger_proto::identity::identity_service_server::{
     IdentityService, IdentityServiceServer,
 };
+use edge_ledger_telemetry::rpc::Methods;
 use futures::Stream;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status, Streaming};
@@ -16,7 +17,7 @@ use tonic::{Request, Response, Status, Streaming};
 pub(super) const MESSAGE_BYTES_MAX: usize = 64 * 1024;
 
 pub(super) async fn serve(limits: Limits) -> Serving {
-    bind().await.serve(routes(), limits, None)
+    bind().await.serve(routes(), methods(), limits, None)
 }
 
 pub(super) async fn bind() -> Listener {
@@ -28,6 +29,10 @@ pub(super) async fn bind() -> Listener {
 pub(super) fn routes() -> Routes {
     let service = IdentityServiceServer::new(Stub).max_decoding_message_size(MESSAGE_BYTES_MAX);
     Routes::new(service)
+}
+
+pub(super) fn methods() -> Methods {
+    Methods::new(edge_ledger_proto::DESCRIPTOR_SET)
 }
 
 struct Stub;

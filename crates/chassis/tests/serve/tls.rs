@@ -17,7 +17,7 @@ use super::{PATIENCE, stub};
 
 pub(super) async fn serve(tls: &Tls, limits: Limits) -> Serving {
     let listener = stub::bind().await;
-    listener.serve(stub::routes(), limits, Some(tls.clone()))
+    listener.serve(stub::routes(), stub::methods(), limits, Some(tls.clone()))
 }
 
 pub(super) fn load(files: TlsFiles) -> Tls {

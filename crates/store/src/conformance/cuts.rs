@@ -82,6 +82,9 @@ pub async fn tips_and_version_are_recorded_in_one_step(stores: &Stores) {
                         other => panic!("{other:?}"),
                     },
                     AppendOutcome::LogMoved => break,
+                    AppendOutcome::Blocked | AppendOutcome::OverQuota => {
+                        panic!("no operator said anything")
+                    }
                 }
             }
             kept

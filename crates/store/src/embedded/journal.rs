@@ -122,15 +122,28 @@ fn journal<'a, 't>(
     }
 }
 
-/// Appends one run as `core` decides. The second value says whether anything was written.
+/// Places that an identity may still fill; none: as many as it likes.
+pub(super) type Room = Option<u64>;
+
+/// Appends one run as `core` decides. The second value says whether anything was written. None if
+/// there is no room for it.
 pub(super) fn append_run(
     tables: &mut Tables<'_>,
     identity: IdentityId,
     admissible: &Admissible,
-) -> Result<(Extended, bool), Fault> {
+    room: &mut Room,
+) -> Result<Option<(Extended, bool)>, Fault> {
     let run = &admissible.run;
     let device = run.device();
-    let extended = extend(&journal(tables, identity, device), run, admissible.in_cut)?;
+    let journal_now = journal(tables, identity, device);
+    let extended = extend(&journal_now, run, admissible.in_cut)?;
+    if let (Some(room), Extended::Kept { tips, .. }) = (room, &extended) {
+        let grows = places(tips).saturating_sub(places(&journal_now.tips()?));
+        match room.checked_sub(grows) {
+            Some(left) => *room = left,
+            None => return Ok(None),
+        }
+    }
     let wrote = match &extended {
         Extended::Kept { from, tips } => {
             let (last, below) = run.entries().split_last().expect("a run is never empty");
@@ -144,7 +157,12 @@ pub(super) fn append_run(
         Extended::Duplicate => sign_entry(tables, identity, device, run.last(), run.signature())?,
         Extended::Waiting { .. } | Extended::TooManyTips => false,
     };
-    Ok((extended, wrote))
+    Ok(Some((extended, wrote)))
+}
+
+/// The places up to some tips.
+pub(super) fn places(tips: &[Point]) -> u64 {
+    tips.iter().fold(0, |sum, tip| tip.seq.saturating_add(sum))
 }
 
 /// Drops what is outside a cut.

@@ -10,11 +10,12 @@ use edge_ledger_core::ledger::journal::{Lacking, lacking, locator};
 use edge_ledger_core::ledger::journals::Have;
 use edge_ledger_core::ledger::page::PageBuilder;
 use edge_ledger_core::ledger::{Extended, Heads, JournalView as _, Level, Tip, VerifiedRun};
+use redb::ReadableTable as _;
 use tokio::sync::watch;
 
 use super::Embedded;
 use super::fault::Fault;
-use super::journal::{Journal, append_run, decode_tips};
+use super::journal::{Journal, Room, append_run, decode_tips, places};
 use super::log;
 use super::tables::{
     ENTRIES, EntryKey, JournalKey, LOGS, Seen, Snapshot, TIPS, Tables, journal_device, journal_key,
@@ -100,20 +101,32 @@ pub(super) fn append(
     origin: Origin,
     runs: &[Admissible],
 ) -> Result<Decision<AppendOutcome>, Fault> {
-    if log::version(&tables.logs, identity)? != seen {
+    let (version, terms) = log::standing(&tables.logs, identity)?;
+    if version != seen {
         return Ok(Decision::unchanged(AppendOutcome::LogMoved));
     }
+    if terms.block.is_some() {
+        return Ok(Decision::unchanged(AppendOutcome::Blocked));
+    }
+    let mut room = room(tables, identity, terms.entries_max)?;
     let (mut outcomes, mut wrote) = (Vec::with_capacity(runs.len()), false);
     let mut fresh: Vec<VerifiedRun> = Vec::new();
     for admissible in runs {
-        let (extended, wrote_run) = append_run(tables, identity, admissible)?;
+        let Some((extended, wrote_run)) = append_run(tables, identity, admissible, &mut room)?
+        else {
+            break;
+        };
         if matches!(extended, Extended::Kept { .. }) {
             fresh.push(admissible.run.clone());
         }
         wrote |= wrote_run;
         outcomes.push(extended);
     }
-    let outcome = AppendOutcome::Appended(outcomes);
+    let outcome = if outcomes.len() == runs.len() {
+        AppendOutcome::Appended(outcomes)
+    } else {
+        AppendOutcome::OverQuota
+    };
     if !wrote {
         return Ok(Decision::unchanged(outcome));
     }
@@ -127,6 +140,30 @@ pub(super) fn append(
         origin,
         runs: fresh.into(),
     }))
+}
+
+/// What room a quota leaves.
+fn room(
+    tables: &Tables<'_>,
+    identity: IdentityId,
+    entries_max: Option<u64>,
+) -> Result<Room, Fault> {
+    let Some(most) = entries_max else {
+        return Ok(None);
+    };
+    let (first, last) = journals_of(identity);
+    let mut used = 0_u64;
+    for row in tables.tips.range::<&JournalKey>(&first..=&last)? {
+        let (key, value) = row?;
+        used = used.saturating_add(places(&decode_tips(key.value(), value.value())?));
+    }
+    Ok(Some(most.saturating_sub(used)))
+}
+
+/// The first and the last key that a journal of an identity can have.
+fn journals_of(identity: IdentityId) -> (JournalKey, JournalKey) {
+    let key = |byte| journal_key(identity, DeviceId::from_bytes([byte; DeviceId::LEN]));
+    (key(0), key(0xff))
 }
 
 fn at<T>(snapshot: &Snapshot, identity: IdentityId, value: T) -> Result<At<T>, Fault> {
@@ -164,8 +201,7 @@ impl KeptJournals {
 
     /// The tips of every journal, by device.
     fn all_tips(&self) -> Result<Vec<Tip>, Fault> {
-        let first = journal_key(self.identity, DeviceId::from_bytes([0; 16]));
-        let last = journal_key(self.identity, DeviceId::from_bytes([0xff; 16]));
+        let (first, last) = journals_of(self.identity);
         let mut tips = Vec::new();
         for row in self.tips.range::<&JournalKey>(&first..=&last)? {
             let (key, value) = row?;

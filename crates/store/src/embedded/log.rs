@@ -1,7 +1,7 @@
 //! Identity logs.
 //!
-//! Value of a log: version (1), log version (8), store epoch (16), number of statements (8),
-//! checksum (8). Of a statement: version (1), service time (8), number of tips (8), per
+//! Value of a log: version (1), log version (8), store epoch (16), number of statements (8), what
+//! the operator says of the identity, checksum (8). Of a statement: version (1), service time (8), number of tips (8), per
 //! tip device (16), `seq` (8), hash (32) and signature (64), the statement, checksum (8).
 
 use bytes::Bytes;
@@ -18,17 +18,19 @@ use super::write::Decision;
 use crate::identity::{
     Adoption, LogEnd, StatementAppend, StatementOutcome, StoredLog, StoredRecord,
 };
+use crate::operator::{Terms, TermsOutcome};
 use crate::{Change, LogVersion};
 
 const LOG: &str = "a log";
 const STATEMENT: &str = "a statement";
 
 /// What is known of a log beside its statements.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct LogState {
     version: LogVersion,
     epoch: StoreEpoch,
     position: u64,
+    terms: Terms,
 }
 
 pub(super) fn append(
@@ -50,7 +52,7 @@ pub(super) fn append(
         service_time_ms: append.service_time_ms,
         tips,
     };
-    set_state(tables, identity, state)?;
+    set_state(tables, identity, &state)?;
     set_record(tables, identity, state.position, &record)?;
     Ok(appended(identity, vec![record]))
 }
@@ -64,7 +66,7 @@ pub(super) fn adopt(
     let Some(state) = follow(tables, identity, &adoption.expected, more, fresh)? else {
         return Ok(Decision::unchanged(StatementOutcome::Conflict));
     };
-    set_state(tables, identity, state)?;
+    set_state(tables, identity, &state)?;
     for (position, record) in (adoption.expected.position + 1..).zip(&adoption.records) {
         set_record(tables, identity, position, record)?;
     }
@@ -91,7 +93,7 @@ pub(super) fn renew(
             .remove(&statement_key(identity, position))?;
     }
     let position = keep + renewal.records.len() as u64;
-    set_state(tables, identity, LogState { position, ..state })?;
+    set_state(tables, identity, &LogState { position, ..state })?;
     for (position, record) in (keep + 1..).zip(&renewal.records) {
         set_record(tables, identity, position, record)?;
     }
@@ -117,8 +119,9 @@ fn follow(
         version: LogVersion(0),
         epoch: fresh_epoch,
         position: 0,
+        terms: Terms::default(),
     });
-    if state.position != expected.position || last(tables, identity, state)? != expected.last {
+    if state.position != expected.position || last(tables, identity, &state)? != expected.last {
         return Ok(None);
     }
     Ok(Some(LogState {
@@ -131,7 +134,7 @@ fn follow(
 fn last(
     tables: &Tables<'_>,
     identity: IdentityId,
-    state: LogState,
+    state: &LogState,
 ) -> Result<Option<StoredRecord>, Fault> {
     if state.position == 0 {
         return Ok(None);
@@ -148,6 +151,40 @@ pub(super) fn version(
     identity: IdentityId,
 ) -> Result<LogVersion, Fault> {
     Ok(state(logs, identity)?.map_or(LogVersion(0), |state| state.version))
+}
+
+/// The version of a log, and what the operator says of its identity.
+pub(super) fn standing(
+    logs: &impl ReadableTable<&'static [u8; 32], &'static [u8]>,
+    identity: IdentityId,
+) -> Result<(LogVersion, Terms), Fault> {
+    let state = state(logs, identity)?;
+    Ok(state.map_or_else(Default::default, |state| (state.version, state.terms)))
+}
+
+/// Puts terms in the place of others.
+pub(super) fn set_terms(
+    tables: &mut Tables<'_>,
+    identity: IdentityId,
+    expected: &Terms,
+    terms: &Terms,
+) -> Result<Decision<TermsOutcome>, Fault> {
+    let Some(state) = state(&tables.logs, identity)? else {
+        return Ok(Decision::unchanged(TermsOutcome::Unknown));
+    };
+    if state.terms != *expected {
+        return Ok(Decision::unchanged(TermsOutcome::Conflict));
+    }
+    if state.terms == *terms {
+        return Ok(Decision::unchanged(TermsOutcome::Set));
+    }
+    let state = LogState {
+        version: LogVersion(state.version.0 + 1),
+        terms: terms.clone(),
+        ..state
+    };
+    set_state(tables, identity, &state)?;
+    Ok(Decision::wrote(TermsOutcome::Set).announced(Change::Log { identity }))
 }
 
 /// The log after a position.
@@ -176,6 +213,7 @@ pub(super) fn read(
     Ok(Some(StoredLog {
         version: state.version,
         epoch: state.epoch,
+        terms: state.terms,
         position: state.position,
         records,
     }))
@@ -194,17 +232,18 @@ fn state(
         version: LogVersion(row.u64()?),
         epoch: StoreEpoch::from_bytes(row.bytes()?),
         position: row.u64()?,
+        terms: Terms::decode(row.rest()).ok_or_else(|| Fault::damaged(LOG))?,
     };
-    row.end()?;
     Ok(Some(state))
 }
 
-fn set_state(tables: &mut Tables<'_>, identity: IdentityId, state: LogState) -> Result<(), Fault> {
+fn set_state(tables: &mut Tables<'_>, identity: IdentityId, state: &LogState) -> Result<(), Fault> {
     let key = identity.as_bytes();
     let value = Writing::with_capacity(64)
         .field(&state.version.0.to_be_bytes())
         .field(state.epoch.as_bytes())
-        .field(&state.position.to_be_bytes());
+        .field(&state.position.to_be_bytes())
+        .field(&state.terms.encode());
     tables.logs.insert(key, &*value.sealed(LOG, key))?;
     Ok(())
 }

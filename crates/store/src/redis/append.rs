@@ -44,6 +44,8 @@ struct Decided {
 enum Attempt {
     Done,
     Moved,
+    /// The operator does not let the identity have them.
+    Refused(AppendOutcome),
     Changed {
         endings: Vec<Ending>,
         /// Whether it was carried out all the same is not known.
@@ -96,6 +98,10 @@ impl RedisStore {
                 Attempt::Moved => {
                     self.open.endings.forget(identity, &devices);
                     return Ok(self.moved(&appending, unsure.is_some()));
+                }
+                Attempt::Refused(refused) => {
+                    self.tell_unsure(&appending, unsure.is_some());
+                    return Ok(refused);
                 }
                 Attempt::Changed {
                     endings,
@@ -179,6 +185,8 @@ impl RedisStore {
                 Ok((Attempt::Done, change))
             }
             b"moved" => Ok((Attempt::Moved, None)),
+            b"blocked" => Ok((Attempt::Refused(AppendOutcome::Blocked), None)),
+            b"over" => Ok((Attempt::Refused(AppendOutcome::OverQuota), None)),
             b"changed" => {
                 let endings = answer.said.values.iter().map(|ending| ending.to_vec());
                 let endings = endings.collect();
@@ -251,12 +259,16 @@ impl RedisStore {
     }
 
     fn moved(&self, appending: &Appending, unsure: bool) -> AppendOutcome {
+        self.tell_unsure(appending, unsure);
+        AppendOutcome::LogMoved
+    }
+
+    /// What an attempt of unknown fate may have kept is announced by nobody else.
+    fn tell_unsure(&self, appending: &Appending, unsure: bool) {
         if unsure {
-            // What may have been kept before the log moved is announced by nobody else.
             let identity = appending.identity;
             let _ = self.open.feed.send(Change::Elsewhere { identity });
         }
-        AppendOutcome::LogMoved
     }
 }
 

@@ -45,6 +45,8 @@ pub fn is_fit(line: &str) -> bool {
             keys.is_some_and(|keys| !keys.is_empty() && keys.iter().all(|key| is_key(key)))
         }
         "INFO" | "TIME" | "CONFIG" | "SCRIPT" | "PING" | "HELLO" | "AUTH" => true,
+        // All keys there are, of which only these are told: for operators.
+        "SCAN" => words.get(2..4) == Some(&["MATCH", "el:log:{*}"]) || words.len() == 4,
         "PSUBSCRIBE" => words.get(1) == Some(&"el:feed:{*}"),
         // All that are used take one key, or channel, first.
         _ => words.get(1).is_some_and(|key| is_key(key)),

@@ -9,6 +9,8 @@ use edge_ledger_core::ids::{DeviceId, IdentityId};
 pub(super) const CHANNELS: &str = "el:feed:{*}";
 /// What a server that syncs once a second is waited for by: one key for all.
 pub(super) const FENCE: &str = "el:fence:{g}";
+/// The pattern of the keys of all logs.
+pub(super) const LOGS: &str = "el:log:{*}";
 /// What is written to find out whether the server takes writes: one key for all.
 pub(super) const PROBE: &str = "el:probe:{g}";
 /// What nobody listens to, though it has the form of the channels.
@@ -102,6 +104,13 @@ pub(super) fn of_channel(channel: &[u8]) -> Option<[u8; 32]> {
     Some(*tag.parse::<IdentityId>().ok()?.as_bytes())
 }
 
+/// The identity whose log has a key.
+pub(super) fn of_log(key: &[u8]) -> Option<IdentityId> {
+    let key = str::from_utf8(key).ok()?;
+    let tag = key.strip_prefix("el:log:{")?.strip_suffix('}')?;
+    tag.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,6 +142,8 @@ mod tests {
                 proptest::prop_assert!(is_key(key), "{key}");
             }
             proptest::prop_assert_eq!(of_channel(keys.channel().as_bytes()), Some(bytes));
+            let identity = IdentityId::from_bytes(bytes);
+            proptest::prop_assert_eq!(of_log(keys.log().as_bytes()), Some(identity));
         }
     }
 

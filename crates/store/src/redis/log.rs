@@ -10,6 +10,7 @@ use super::keys::Keys;
 use super::layout::{damaged, last, stored_record};
 use super::script::{Call, Script};
 use crate::identity::{StatementAppend, StatementOutcome, StoredLog};
+use crate::operator::Terms;
 use crate::{Change, LogVersion, StoreError};
 
 const LOG: &str = "a log";
@@ -32,6 +33,8 @@ impl RedisStore {
         };
         let epoch = StoreEpoch::try_from(&bytes(next(&mut facts)?)?[..]);
         let position: u64 = number(&bytes(next(&mut facts)?)?)?;
+        let terms = optional(next(&mut facts)?)?.unwrap_or_default();
+        let terms = Terms::decode(&terms).ok_or_else(|| damaged(LOG))?;
         let records = list(next(&mut answers)?)?.into_iter();
         let records: Vec<_> = records
             .map(|record| stored_record(&bytes(record)?))
@@ -44,6 +47,7 @@ impl RedisStore {
         Ok(Some(StoredLog {
             version,
             epoch: epoch.map_err(|_| damaged(LOG))?,
+            terms,
             position,
             records,
         }))

@@ -42,10 +42,11 @@ const CREATING: [Call; 4] = [
     ("rpush", &[KEY, "value"]),
 ];
 /// All others.
-const OTHERS: [Call; 15] = [
+const OTHERS: [Call; 16] = [
     ("evalsha", &[NO_SCRIPT, "1", KEY]),
     ("script|load", &[SCRIPT]),
     ("time", &[]),
+    ("scan", &["0", "COUNT", "1"]),
     ("ping", &[]),
     ("publish", &[CHANNEL, "probe"]),
     ("get", &[KEY]),
@@ -219,7 +220,7 @@ mod tests {
 
     const CRATE: &str = include_str!("../redis.rs");
     /// What this process sends by itself; scripts call the others.
-    const SENT: [&str; 8] = [
+    const SENT: [&str; 9] = [
         "evalsha",
         "script|load",
         "time",
@@ -228,6 +229,7 @@ mod tests {
         "get",
         "set",
         "hgetall",
+        "scan",
     ];
 
     fn asked() -> BTreeSet<String> {

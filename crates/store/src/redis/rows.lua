@@ -73,6 +73,15 @@ local function compare(tips, devices, expected, stamp)
   return now, same, mine
 end
 
+-- The places up to the tips of a journal.
+local function places(ending)
+  local sum = 0
+  for at = 17, #ending, 104 do
+    sum = sum + struct.unpack('>I8', ending, at)
+  end
+  return sum
+end
+
 -- Carries out what was decided about one journal. Counts and arguments stand in ARGV from `at` on:
 -- new cells, rows for cells that may hold others, places to empty, rows to take out, signatures.
 -- Returns where the next journal begins.

@@ -26,10 +26,11 @@ pub(super) enum Script {
     PostLink,
     CloseLink,
     Fence,
+    Terms,
 }
 
 impl Script {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::Read,
         Self::Endings,
         Self::Log,
@@ -43,6 +44,7 @@ impl Script {
         Self::PostLink,
         Self::CloseLink,
         Self::Fence,
+        Self::Terms,
     ];
 
     /// What it says.
@@ -61,6 +63,7 @@ impl Script {
             Self::PostLink => [WRITES, "", include_str!("post_link.lua")],
             Self::CloseLink => [FREES, "", include_str!("close_link.lua")],
             Self::Fence => [FREES, "", include_str!("fence.lua")],
+            Self::Terms => [FREES, "", include_str!("terms.lua")],
         };
         parts.concat()
     }

@@ -12,7 +12,8 @@ pub(super) async fn stores(config: RedisConfig, keep: impl Any + Send + Sync) ->
     let store = Arc::new(RedisStore::connect(config).await.unwrap());
     Stores {
         identity: store.clone(),
-        ledger: store,
+        ledger: store.clone(),
+        operator: store,
         keep: Box::new(keep),
     }
 }
