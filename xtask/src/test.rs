@@ -14,6 +14,7 @@ use crate::{manifests, tidy, tools};
 mod examples;
 mod foreign;
 mod lockfile;
+mod monitoring;
 
 /// One check. The order here is the order in which they run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -24,6 +25,7 @@ pub(crate) enum Step {
     Deny,
     Buf,
     Manifests,
+    Monitoring,
     Tests,
     Doctests,
     Docs,
@@ -41,6 +43,7 @@ impl Step {
             Self::Deny => "deny",
             Self::Buf => "buf",
             Self::Manifests => "manifests",
+            Self::Monitoring => "monitoring",
             Self::Tests => "tests",
             Self::Doctests => "doctests",
             Self::Docs => "docs",
@@ -60,6 +63,7 @@ impl Step {
             Self::Manifests => {
                 "every overlay for Kubernetes, rendered, fits its schemas and a policy"
             }
+            Self::Monitoring => "the rules of the alerts hold in their own tests",
             Self::Tests => "all tests of the workspace",
             Self::Doctests => "the examples in the documentation",
             Self::Docs => "the documentation builds without a warning",
@@ -83,6 +87,7 @@ impl Step {
             | Self::Tidy
             | Self::Buf
             | Self::Manifests
+            | Self::Monitoring
             | Self::Doctests
             | Self::Docs
             | Self::Examples
@@ -114,6 +119,7 @@ impl Step {
                 Run::new(root, "buf").args(["lint", "proto"]).run()
             }
             Self::Manifests => manifests::run(root),
+            Self::Monitoring => monitoring::run(root),
             Self::Tests => {
                 tools::nextest(root)?;
                 tools::started_by_tests(root)?;

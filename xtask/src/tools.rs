@@ -204,6 +204,13 @@ const NFTABLES: Started = Started {
     why: "the tests of networks drop what travels with nft",
 };
 
+const PROMETHEUS: Started = Started {
+    package: "prometheus",
+    program: "promtool",
+    version: "--version",
+    why: "the rules of alerts are tested with promtool",
+};
+
 impl Started {
     fn ensure(&self, root: &Path) -> anyhow::Result<()> {
         let present = || Run::new(root, self.program).args([self.version]).succeeds();
@@ -216,6 +223,11 @@ pub(crate) fn started_by_tests(root: &Path) -> anyhow::Result<()> {
     [REDIS, COTURN, CHROMIUM, IPROUTE2, NFTABLES]
         .iter()
         .try_for_each(|started| started.ensure(root))
+}
+
+/// Makes `promtool` be there.
+pub(crate) fn prometheus(root: &Path) -> anyhow::Result<()> {
+    PROMETHEUS.ensure(root)
 }
 
 /// Makes `redis-server` be there.

@@ -5,6 +5,7 @@
 mod admin_port;
 mod collector;
 mod dead_collector;
+mod monitoring;
 mod page;
 mod secrets;
 mod series;
