@@ -228,14 +228,14 @@ async fn take_leave(outbound: &Outbound, held: VecDeque<Frame>, status: Status) 
 
 fn frame(request: pb::SyncRequest) -> Result<(Frame, Option<TraceParent>), Status> {
     let act = TraceParent::read(&request.traceparent);
+    let frame = request
+        .frame
+        .ok_or_else(|| refusal(Reason::BadMessage, "a message without a frame"))?;
     if let Some(Message::Hello(hello)) = &frame.message
         && hello.proof.len() != PROOF_BYTES
     {
         return Err(refusal(Reason::ProofInvalid, "the hello has no proof"));
     }
-    let frame = request
-        .frame
-        .ok_or_else(|| refusal(Reason::BadMessage, "a message without a frame"))?;
     let frame =
         Frame::try_from(frame).map_err(|error| refusal(Reason::BadMessage, &error.to_string()))?;
     Ok((frame, act))

@@ -29,7 +29,7 @@ pub(super) fn run(root: &Path) -> anyhow::Result<()> {
 }
 
 /// The files of a folder, in order; there is one at least, or the tool would have nothing to say.
-fn files(root: &Path, folder: &str) -> anyhow::Result<Vec<String>> {
+fn files(root: &Path, folder: &'static str) -> anyhow::Result<Vec<String>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(root.join(folder)).context(folder)? {
         let name = entry?.file_name().to_string_lossy().into_owned();
