@@ -11,7 +11,7 @@
 //! | 3 | something was not done after the grace, and was ended |
 //! | 130 | a second signal, or one before it served |
 //!
-//! It is gone within [`EXIT_WITHIN`](crate::limits::EXIT_WITHIN) of the first signal, whatever its
+//! It is gone within [`EXIT_WITHIN`] of the first signal, whatever its
 //! clients and its store do.
 
 mod args;

@@ -1,6 +1,6 @@
 //! What services and devices tell of themselves, through OpenTelemetry.
 //!
-//! [`names`] has every name of a metric and attribute; [`meters`] the instruments; [`context`]
+//! [`names`] has every name of a metric and attribute; [`meters()`] the instruments; [`context`]
 //! what joins the spans of one act across processes; [`rpc`] watches calls, on both ends, and
 //! [`store`] the operations of a store. All of this speaks to the API alone: without a provider it
 //! costs next to nothing, and an application that embeds an agent brings its own. Programs take
