@@ -18,7 +18,7 @@ pub(crate) fn start(verbose: u8, default: &str, telemetry: Option<&Telemetry>) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(directives));
     let log = fmt::layer().with_writer(stderr).with_ansi(false);
     // Spans are for telemetry.
-    let log = log.with_filter(filter.and(filter_fn(|of| of.is_event())));
+    let log = log.with_filter(filter.and(filter_fn(Telemetry::is_for_people)));
     Registry::default()
         .with(telemetry.map(Telemetry::layer))
         .with(log)

@@ -118,6 +118,8 @@ pub(crate) struct Engine {
     successor: Option<Arc<SecretKey>>,
     replacing: Option<replacing::Replacing>,
     replace_at_ms: u64,
+    /// Whether this device was refused a place of its own when it asked for one.
+    replace_refused: bool,
     seeking: Option<forked::Seeking>,
     seek_at_ms: u64,
     /// The evidence of a forked identity log that is kept, until that is settled.
@@ -199,6 +201,7 @@ impl Engine {
             successor: start.successor,
             replacing: None,
             replace_at_ms: now,
+            replace_refused: false,
             seeking: None,
             seek_at_ms: now,
             forked,

@@ -32,7 +32,7 @@ pub fn start(section: &LogSection, telemetry: Option<&Telemetry>) -> Lines {
         LogFormat::Auto => Lines::Json,
     };
     // Spans are for telemetry; a line says what happened, and names the span.
-    let events = EnvFilter::new(&section.level).and(filter_fn(|of| of.is_event()));
+    let events = EnvFilter::new(&section.level).and(filter_fn(Telemetry::is_for_people));
     let log = fmt::layer().with_ansi(false).with_writer(move || Escaped {
         to: stderr(),
         lines,

@@ -120,6 +120,12 @@ impl Telemetry {
         spans.and_then(events)
     }
 
+    /// Whether a log for people has this: events, and of what sending does itself only what fails.
+    pub fn is_for_people(of: &tracing::Metadata<'_>) -> bool {
+        let is_own = of.target().starts_with("opentelemetry");
+        of.is_event() && (!is_own || *of.level() <= tracing::Level::WARN)
+    }
+
     /// All metrics in the text format of Prometheus.
     ///
     /// # Errors

@@ -105,6 +105,7 @@ impl Engine {
         }
         self.key.send_replace(successor);
         (self.successor, self.refused_forked) = (None, false);
+        self.replace_refused = false;
         (self.acked, self.unacked_since_ms) = (None, None);
         self.last_error = None;
         self.forget_revoked().await;
@@ -129,6 +130,18 @@ impl Engine {
         self.replace_at_ms = self.clock.monotonic_ms().saturating_add(millis(wait));
         self.last_error = Some(error.to_string());
         self.publish();
+        if let AgentError::Refused(refusal) = error {
+            self.replace_refused = true;
+            // Only a person can change that, so nobody waits for it.
+            for waiter in self.syncs.drain(..) {
+                let _ = waiter.reply.send(Err(AgentError::Refused(refusal.clone())));
+            }
+        }
+    }
+
+    /// Whether it is about to put things right by itself, so that a refusal may be over soon.
+    pub(super) fn repairs_itself(&self) -> bool {
+        self.must_be_replaced() && !self.replace_refused
     }
 }
 

@@ -90,7 +90,7 @@ impl Engine {
         }
         if let AgentError::Refused(refusal) = error
             && !goes_on
-            && !self.must_be_replaced()
+            && !self.repairs_itself()
             && self.seeking.is_none()
         {
             // What a person has to change is told to everybody who waits.

@@ -59,7 +59,9 @@ async fn phone_goes_on(pair: &Pair) -> anyhow::Result<()> {
 /// The service has no place for this device any more.
 async fn refused(agent: &Agent) {
     let refused = within(PATIENCE, agent.sync()).await;
-    assert!(matches!(refused, Err(AgentError::Refused(r)) if r.reason == "DEVICE_REVOKED"));
+    let is_revoked =
+        matches!(&refused, Err(AgentError::Refused(r)) if r.reason == "DEVICE_REVOKED");
+    assert!(is_revoked, "{refused:?}: {:?}", agent.status());
 }
 
 /// All show the same, and that.

@@ -155,7 +155,7 @@ fn a_redis_that_denies_something_is_unfit_and_one_that_loads_is_waited_for() -> 
 fn arguments_and_signals_before_it_serves() -> anyhow::Result<()> {
     for service in ["identity-service", "ledger-service"] {
         let ended = run(service, &["--version"], &[])?;
-        let version = format!("{service} {}", env!("CARGO_PKG_VERSION"));
+        let version = format!("{service} {}", edge_ledger_telemetry::version::LONG);
         assert_eq!((ended.code, ended.output), (Some(0), vec![version]));
         let ended = run(service, &["sevre"], &[])?;
         assert_eq!(ended.code, Some(2), "{ended:?}");
