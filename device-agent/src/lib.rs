@@ -149,7 +149,7 @@
 //!
 //! ```no_run
 //! # async fn example(home: &std::path::Path, new: device_agent::NewDevice) -> Result<(), device_agent::AgentError> {
-//! use device_agent::{Trust, backup};
+//! use device_agent::{Others, Trust, backup};
 //!
 //! let file = backup::seal(&device_agent::back_up(home)?, "a long password")?;
 //! // Later, with nothing but the file and the password:
